@@ -1,0 +1,1 @@
+//! The wire codec: compression of large bodies.

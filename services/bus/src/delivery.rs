@@ -1,0 +1,108 @@
+//! What a consumer gets: a message, and the one right to settle it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proto::{Message, WorkerName};
+
+use crate::{BusError, amqp, sqlite};
+
+/// One delivery of a message to a worker. Settling consumes it, so it cannot be settled twice; dropping it
+/// unsettled hands it back to the queue.
+pub struct Delivery {
+    /// The message as it was published.
+    pub message: Message,
+    /// How often it has failed transiently before: 0 the first time.
+    pub failures: u32,
+    /// Whether the bus has given it out before without hearing how it ended.
+    pub redelivered: bool,
+    pub(crate) settle: Settle,
+}
+
+/// The backend's side of a delivery.
+pub(crate) enum Settle {
+    Amqp(amqp::Settle),
+    Sqlite(sqlite::Settle),
+}
+
+impl Delivery {
+    /// Done: it does not come again. Fails when the bus may not have heard it; then it may come again.
+    pub async fn ack(self) -> Result<(), BusError> {
+        match self.settle {
+            Settle::Amqp(settle) => settle.ack().await,
+            Settle::Sqlite(settle) => settle.ack().await,
+        }
+    }
+
+    /// Not now: it comes again no sooner than after this time, on RabbitMQ rounded to a step of the ladder
+    /// ([`proto::topology::RETRY_STEPS`]): up to the next one, and over the last one's length the last one.
+    /// `failed` says whether this counts as a failure.
+    pub async fn retry(self, after: Duration, failed: bool) -> Result<(), BusError> {
+        let failures = self.failures + u32::from(failed);
+        match self.settle {
+            Settle::Amqp(settle) => settle.retry(&self.message, failures, after).await,
+            Settle::Sqlite(settle) => settle.retry(failures, after).await,
+        }
+    }
+
+    /// Never: it goes to the dead letters, as it is, with the reason and the number of attempts made.
+    pub async fn park(self, reason: &str) -> Result<(), BusError> {
+        let attempts = self.failures + 1;
+        match self.settle {
+            Settle::Amqp(settle) => settle.park(&self.message, attempts, reason).await,
+            Settle::Sqlite(settle) => settle.park(attempts, reason).await,
+        }
+    }
+}
+
+/// A message that a worker could not handle, or that no queue took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter {
+    /// The message, as it was published.
+    pub message: Message,
+    /// Whose queue it came from; `None` when no queue took it.
+    pub worker: Option<WorkerName>,
+    /// The error and its causes.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    pub parked_at: Timestamp,
+}
+
+/// One delivery of a dead letter to the recorder.
+pub struct Parcel {
+    /// What died.
+    pub letter: DeadLetter,
+    pub(crate) settle: Settle,
+}
+
+impl Parcel {
+    /// The letter is kept elsewhere: it does not come again.
+    pub async fn ack(self) -> Result<(), BusError> {
+        match self.settle {
+            Settle::Amqp(settle) => settle.ack().await,
+            Settle::Sqlite(settle) => settle.ack().await,
+        }
+    }
+}
+
+/// A worker's deliveries, in order.
+pub struct Deliveries(pub(crate) tokio::sync::mpsc::Receiver<Delivery>);
+
+impl Deliveries {
+    /// The next delivery; `None` once the bus is closed. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        self.0.recv().await
+    }
+}
+
+/// The dead letters, in order.
+pub struct Letters(pub(crate) tokio::sync::mpsc::Receiver<Parcel>);
+
+impl Letters {
+    /// The next dead letter; `None` once the bus is closed. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Parcel> {
+        self.0.recv().await
+    }
+}

@@ -1,0 +1,180 @@
+//! What goes into the ledger and comes out, whichever database keeps it.
+
+use proto::{AppName, Deployment, Digest, EnvironmentName, EventId, EventType, Message, Timestamp, WorkerName};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// What a claim is on: one worker's run of one event, in one replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ClaimKey {
+    /// Who runs.
+    pub worker: WorkerName,
+    /// What is run.
+    pub event: EventId,
+    /// The event's replay count.
+    pub replay: u32,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Claim {
+    /// It is yours. `takeover`: somebody's lease ran out before, so the effect may have happened already.
+    Granted {
+        /// Whether an earlier owner vanished.
+        takeover: bool,
+    },
+    /// It was done before, with these outcomes.
+    Done {
+        /// What was published then, and is to be published again.
+        outcomes: Vec<Message>,
+    },
+    /// Somebody alive has it.
+    Held {
+        /// When their lease ends unless they extend it.
+        until: Timestamp,
+    },
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    /// Claimed; the lease may have run out.
+    Running,
+    /// Done, with outcomes kept.
+    Done,
+    /// Failed and let go; another attempt comes.
+    Failed,
+    /// Failed for good; its delivery is among the dead letters.
+    Parked,
+}
+
+/// One worker's run of an event.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run {
+    /// Who ran.
+    pub worker: WorkerName,
+    /// In which replay.
+    pub replay: u32,
+    /// Where it stands.
+    pub state: RunState,
+    /// How often it was claimed.
+    pub attempts: u32,
+    /// When it was first claimed.
+    pub started_at: Timestamp,
+    /// When it was done or last failed.
+    pub finished_at: Option<Timestamp>,
+    /// The last failure.
+    pub error: Option<String>,
+    /// How many outcomes it has.
+    pub outcomes: u32,
+}
+
+/// Which events to list. Absent means any.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this type.
+    pub kind: Option<EventType>,
+    /// Of this app.
+    pub app: Option<AppName>,
+    /// Of this chain.
+    pub correlation: Option<EventId>,
+    /// Whose id begins so, in lower-case hex with hyphens.
+    pub id_prefix: Option<String>,
+    /// That happened at or after this.
+    pub since: Option<Timestamp>,
+    /// That happened before this.
+    pub until: Option<Timestamp>,
+    /// At most so many; 0 means 100.
+    pub limit: u32,
+}
+
+/// An event of the past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Its place in the history; grows.
+    pub seq: i64,
+    /// When it was written down.
+    pub recorded_at: Timestamp,
+    /// The event, as it travelled.
+    pub message: Message,
+}
+
+/// A dead letter to keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDeadLetter {
+    /// The message, as it was published.
+    pub message: Message,
+    /// Whose queue it came from; `None` when no queue took it.
+    pub worker: Option<WorkerName>,
+    /// The error and its causes.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    pub parked_at: Timestamp,
+}
+
+/// A dead letter as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDeadLetter {
+    /// Its id here.
+    pub id: Uuid,
+    /// What died, of what.
+    pub letter: NewDeadLetter,
+    /// When it was last replayed, if it was.
+    pub replayed_at: Option<Timestamp>,
+    /// Who did.
+    pub replayed_by: Option<String>,
+}
+
+/// Which dead letters to list. Absent means any.
+#[derive(Debug, Clone, Default)]
+pub struct DeadFilter {
+    /// From this worker's queue.
+    pub worker: Option<WorkerName>,
+    /// Parked at or after this.
+    pub since: Option<Timestamp>,
+    /// Parked before this.
+    pub until: Option<Timestamp>,
+    /// Whose reason holds this text, case-insensitive.
+    pub text: Option<String>,
+    /// Whose id begins so, in lower-case hex with hyphens.
+    pub id_prefix: Option<String>,
+    /// Replayed ones as well.
+    pub with_replayed: bool,
+    /// At most so many; 0 means 100.
+    pub limit: u32,
+}
+
+/// What is known of an environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnvironmentState {
+    /// The app.
+    pub app: AppName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The last deployment with a verdict.
+    pub current: Deployment,
+    /// That verdict.
+    pub healthy: bool,
+    /// The last deployment that was healthy here: what a rollback restores.
+    pub last_healthy: Option<Deployment>,
+    /// When this was last written.
+    pub updated_at: Timestamp,
+}
+
+/// A digest that must not be deployed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quarantined {
+    /// The app.
+    pub app: AppName,
+    /// What.
+    pub digest: Digest,
+    /// Why, in a line.
+    pub reason: String,
+    /// The event that led to it.
+    pub event: EventId,
+    /// Since when.
+    pub at: Timestamp,
+}

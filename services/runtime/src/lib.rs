@@ -1,1 +1,19 @@
-//! TODO
+//! What every service stands on: config, telemetry, the worker harness, shutdown, and the guarded ways out
+//! (HTTP, programs, Git, registries).
+//!
+//! Workers built on this return what should happen; only the harness publishes, retries, parks and acknowledges.
+//! Nothing here knows what any one worker does.
+
+pub mod config;
+pub mod exec;
+pub mod git;
+pub mod harness;
+pub mod http;
+pub mod oci;
+pub mod ops;
+pub mod service;
+pub mod telemetry;
+
+pub use config::{Config, Secret, SecretRef};
+pub use harness::{Failure, Outcome, Outcomes, Worker};
+pub use service::Context;

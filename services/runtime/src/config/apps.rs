@@ -1,0 +1,400 @@
+//! What users write of an app: how it is tested, scanned, built and deployed.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, Timestamp};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{
+    SecretRef,
+    value::{self, BranchPattern, RelativePath},
+};
+
+/// An application.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// The source repository as its host names it: `acme/backstage-saas`. Webhooks are matched by it.
+    pub repository: String,
+    /// Where it is cloned from; `https://github.com/<repository>.git` unless said. Never taken from a payload.
+    #[serde(default)]
+    pub clone: Option<String>,
+    /// Branches whose commits are deployed.
+    #[serde(default)]
+    pub deploy: Vec<BranchPattern>,
+    /// Branches whose commits are deployed by the fast path.
+    #[serde(default)]
+    pub hotfix: Vec<BranchPattern>,
+    /// Test steps, run in order until one fails.
+    #[serde(default)]
+    pub test: Vec<Step>,
+    /// Scanners, all run.
+    #[serde(default)]
+    pub scan: Vec<Scan>,
+    /// What builds images.
+    #[serde(default)]
+    pub build: BuildDriver,
+    /// The app's images.
+    #[serde(default)]
+    pub components: BTreeMap<ComponentName, Component>,
+    /// Whether a commit's images are deployed when all are there, or each as it comes.
+    #[serde(default)]
+    pub release: ReleaseMode,
+    /// The repository that says what runs where.
+    #[serde(default)]
+    pub gitops: Option<Gitops>,
+    /// Where it runs.
+    #[serde(default)]
+    pub environments: BTreeMap<EnvironmentName, Environment>,
+}
+
+/// A program to run: a test step, or a check of a deployment.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Its name in reports.
+    pub name: String,
+    /// Program and arguments; no shell unless it is named here.
+    pub run: Vec<String>,
+    /// Variables besides `PATH`, `HOME`, `LANG` and what Windlass sets.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Variables whose values are secret, and masked in the output.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// The folder it runs in, below the checkout.
+    #[serde(default)]
+    pub dir: Option<RelativePath>,
+    /// When it is killed, with all it started.
+    #[serde(default = "step_timeout", deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+}
+
+/// A scanner.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scan {
+    /// A preset (`trivy`, `snyk`, `dependency-check`, `semgrep`, `bandit`), or any name when `run` is given.
+    pub tool: String,
+    /// Program and arguments instead of the preset's. `{output}` stands for the report's path.
+    #[serde(default)]
+    pub run: Option<Vec<String>>,
+    /// What the report is in: `sarif`, `trivy` or `snyk`; the preset's unless said.
+    #[serde(default)]
+    pub format: Option<ScanFormat>,
+    /// The exit statuses that mean the scanner did its work, with or without findings; the preset's unless said.
+    #[serde(default)]
+    pub exit_codes: Option<Vec<i32>>,
+    /// The least severity that fails.
+    #[serde(default = "high")]
+    pub fail_on: Severity,
+    /// Findings that do not count, until a date.
+    #[serde(default)]
+    pub ignore: Vec<IgnoredFinding>,
+    /// Variables for the scanner.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Secret variables for the scanner, such as `SNYK_TOKEN`.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, SecretRef>,
+    /// When it is killed.
+    #[serde(default = "step_timeout", deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+}
+
+/// Scanners whose command line, report format and exit statuses are known.
+pub const SCAN_PRESETS: &[&str] = &["trivy", "snyk", "dependency-check", "semgrep", "bandit"];
+
+/// The form of a scanner's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScanFormat {
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Trivy's JSON (schema version 2).
+    Trivy,
+    /// Snyk's JSON (`snyk test --json`).
+    Snyk,
+}
+
+/// A finding that is known and borne, for a while.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct IgnoredFinding {
+    /// The rule or advisory.
+    pub id: String,
+    /// Only where the location contains this.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// Why it is borne.
+    pub reason: String,
+    /// The last day it is, in UTC: `2027-01-31`.
+    #[schemars(with = "String")]
+    pub until: jiff::civil::Date,
+}
+
+impl IgnoredFinding {
+    /// Whether it still holds at this time.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now.to_zoned(jiff::tz::TimeZone::UTC).date() <= self.until
+    }
+}
+
+/// What builds images, and pushes them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildDriver {
+    /// `buildah`: no daemon, no privileges.
+    #[default]
+    Buildah,
+    /// `buildah` with these arguments before the subcommand, such as `--storage-driver vfs`.
+    BuildahWith {
+        /// Arguments before the subcommand.
+        #[serde(default)]
+        global: Vec<String>,
+        /// Arguments of `buildah build`.
+        #[serde(default)]
+        build: Vec<String>,
+    },
+    /// `docker`, with a daemon.
+    Docker,
+    /// Any program: it gets `WINDLASS_IMAGE`, `WINDLASS_TAGS`, `WINDLASS_CONTEXT`, `WINDLASS_DOCKERFILE`,
+    /// `WINDLASS_LABELS` and pushes the image itself.
+    Command(Vec<String>),
+}
+
+/// An image of the app.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Component {
+    /// Where it is pushed, without tag.
+    pub image: ImageName,
+    /// The Dockerfile in the checkout.
+    #[serde(default = "dockerfile")]
+    pub dockerfile: RelativePath,
+    /// The build context in the checkout; its root unless said.
+    #[serde(default)]
+    pub context: Option<RelativePath>,
+    /// `--build-arg`s.
+    #[serde(default)]
+    pub build_args: BTreeMap<String, String>,
+    /// The stage to build; the last unless said.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// When the build is killed.
+    #[serde(default = "build_timeout", deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub timeout: Duration,
+}
+
+/// When a commit's images are deployed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseMode {
+    /// When every component's image of the commit is in the registry: one commit, one deployment.
+    #[default]
+    Together,
+    /// Each as it comes; for repositories that build only what changed.
+    Apart,
+}
+
+/// The repository that says what runs where.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gitops {
+    /// Its URL.
+    pub repository: String,
+    /// The branch that is written to.
+    #[serde(default = "main_branch")]
+    pub branch: Branch,
+}
+
+/// Where the app runs.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// Its folder or file in the GitOps repository.
+    pub path: RelativePath,
+    /// The environment that must be healthy with the same images first; without one, new images come here.
+    #[serde(default)]
+    pub after: Option<EnvironmentName>,
+    /// Whether what follows `after` comes by itself.
+    #[serde(default)]
+    pub promotion: Promotion,
+    /// What an unhealthy verdict leads to.
+    #[serde(default)]
+    pub rollback: Rollback,
+    /// What brings the cluster to the manifest's state.
+    pub sync: Sync,
+    /// The address integration tests are given as `TEST_BASE_URL`.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// HTTP checks: all must pass.
+    #[serde(default)]
+    pub health: Vec<HealthCheck>,
+    /// URLs that must answer 2xx once, after the checks.
+    #[serde(default)]
+    pub smoke: Vec<String>,
+    /// Integration and end-to-end tests, run in a checkout of the deployed commit after the checks.
+    #[serde(default)]
+    pub test: Vec<Step>,
+}
+
+/// Whether what is healthy before comes here by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Promotion {
+    /// It does.
+    #[default]
+    Automatic,
+    /// It does not.
+    Manual,
+}
+
+/// What an unhealthy verdict leads to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollback {
+    /// People are told.
+    #[default]
+    Manual,
+    /// What was last healthy is restored.
+    Automatic,
+}
+
+/// What brings an environment to a revision.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Sync {
+    /// The Argo CD Application of this name.
+    Argocd(String),
+    /// A program: it gets `WINDLASS_APP`, `WINDLASS_ENVIRONMENT`, `WINDLASS_REVISION`, `WINDLASS_CHECKOUT` (a checkout
+    /// of the GitOps repository at that revision) and `WINDLASS_PATH`, and exits 0 once it is done.
+    Command(Vec<String>),
+}
+
+/// One HTTP check.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// What is asked. `{revision}`, `{<component>.commit}`, `{<component>.digest}` and `{<component>.tag}` stand for
+    /// what was deployed, here and in the expectations below.
+    pub url: String,
+    /// The status it must answer.
+    #[serde(default = "ok")]
+    pub status: u16,
+    /// What the body must contain.
+    #[serde(default)]
+    pub contains: Option<String>,
+    /// What must stand at JSON pointers (RFC 6901) in the body; strings may hold placeholders.
+    #[serde(default)]
+    pub json: BTreeMap<String, serde_json::Value>,
+    /// The longest an answer may take.
+    #[serde(default = "latency", deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub max_latency: Duration,
+    /// How often in a row it must pass.
+    #[serde(default = "passes")]
+    pub passes: u32,
+    /// The time between tries.
+    #[serde(default = "interval", deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub interval: Duration,
+    /// When the check has failed, if it has not passed by then.
+    #[serde(default = "check_deadline", deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub deadline: Duration,
+}
+
+impl App {
+    /// Where the source is cloned from.
+    pub fn clone_url(&self) -> String {
+        self.clone.clone().unwrap_or_else(|| format!("https://github.com/{}.git", self.repository))
+    }
+
+    /// The lane of a branch's commits.
+    pub fn lane(&self, branch: &Branch) -> Lane {
+        let is_in = |patterns: &[BranchPattern]| patterns.iter().any(|p| p.matches(branch.as_str()));
+        match (is_in(&self.hotfix), is_in(&self.deploy)) {
+            (true, _) => Lane::Hotfix,
+            (_, true) => Lane::Deploy,
+            _ => Lane::Check,
+        }
+    }
+
+    /// The lane an image tag belongs to: that of the branch whose name, as a tag, it is.
+    pub fn lane_of_tag(&self, tag: &str) -> Lane {
+        let is_in = |patterns: &[BranchPattern]| patterns.iter().any(|p| p.matches_tag(tag));
+        match (is_in(&self.hotfix), is_in(&self.deploy)) {
+            (true, _) => Lane::Hotfix,
+            (_, true) => Lane::Deploy,
+            _ => Lane::Check,
+        }
+    }
+
+    /// Environments that get new images first: those that come after no other.
+    pub fn first_environments(&self) -> impl Iterator<Item = (&EnvironmentName, &Environment)> {
+        self.environments.iter().filter(|(_, e)| e.after.is_none())
+    }
+
+    /// Environments that come after this one.
+    pub fn environments_after<'a>(
+        &'a self,
+        environment: &'a EnvironmentName,
+    ) -> impl Iterator<Item = (&'a EnvironmentName, &'a Environment)> {
+        self.environments.iter().filter(move |(_, e)| e.after.as_ref() == Some(environment))
+    }
+}
+
+impl super::Config {
+    /// The component whose image this is, and its app.
+    pub fn component_of(&self, image: &ImageName) -> Option<(&AppName, &ComponentName)> {
+        self.apps.iter().find_map(|(name, app)| {
+            app.components.iter().find(|(_, c)| c.image == *image).map(|(component, _)| (name, component))
+        })
+    }
+}
+
+fn step_timeout() -> Duration {
+    Duration::from_secs(15 * 60)
+}
+
+fn build_timeout() -> Duration {
+    Duration::from_secs(30 * 60)
+}
+
+fn high() -> Severity {
+    Severity::High
+}
+
+fn dockerfile() -> RelativePath {
+    RelativePath::plain("Dockerfile")
+}
+
+fn main_branch() -> Branch {
+    #[expect(clippy::expect_used, reason = "a constant that is a branch name")]
+    Branch::new("main").expect("a branch name")
+}
+
+fn ok() -> u16 {
+    200
+}
+
+fn latency() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn passes() -> u32 {
+    3
+}
+
+fn interval() -> Duration {
+    Duration::from_secs(2)
+}
+
+fn check_deadline() -> Duration {
+    Duration::from_secs(5 * 60)
+}

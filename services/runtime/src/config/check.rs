@@ -1,0 +1,85 @@
+//! What no single key can say: keys that must fit each other.
+
+use std::collections::BTreeSet;
+
+use proto::{AppName, EnvironmentName};
+
+use super::{App, Config, apps::SCAN_PRESETS};
+
+/// Every contradiction, each beginning with the path of the key to mend.
+pub(super) fn problems(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    let data = &config.data;
+    if let Err(error) = bus::Location::parse(&config.bus, data) {
+        found.push(format!("`bus`: {error}"));
+    }
+    if let Err(error) = ledger::Location::parse(&config.ledger, data) {
+        found.push(format!("`ledger`: {error}"));
+    }
+    for (name, source) in &config.sources {
+        if source.secrets.is_empty() {
+            found.push(format!("`sources.{name}.secrets`: at least one secret is needed, or nobody is who they say"));
+        }
+    }
+    for (name, app) in &config.apps {
+        check_app(name, app, &mut found);
+    }
+    check_images(config, &mut found);
+    found
+}
+
+fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
+    let at = format!("apps.{name}");
+    for step in app.test.iter().filter(|s| s.run.is_empty()) {
+        found.push(format!("`{at}.test`: the step `{}` runs nothing; give `run` a program", step.name));
+    }
+    for scan in app.scan.iter().filter(|s| s.run.is_none() && !SCAN_PRESETS.contains(&s.tool.as_str())) {
+        let presets = SCAN_PRESETS.join(", ");
+        found.push(format!("`{at}.scan`: `{}` is no preset ({presets}); give `run` and `format`", scan.tool));
+    }
+    if !app.environments.is_empty() && app.gitops.is_none() {
+        found.push(format!("`{at}.gitops`: environments need a GitOps repository"));
+    }
+    let clone = app.clone_url();
+    let gitops = app.gitops.as_ref().map(|g| ("gitops.repository", g.repository.as_str()));
+    for (key, url) in gitops.into_iter().chain([("clone", clone.as_str())]) {
+        if !["https://", "http://", "ssh://", "file://"].iter().any(|scheme| url.starts_with(scheme)) {
+            found.push(format!("`{at}.{key}`: a repository is https://, ssh:// or file://, not `{url}`"));
+        }
+    }
+    for (environment, wanted) in app.environments.iter().filter_map(|(n, e)| Some((n, e.after.as_ref()?))) {
+        let key = format!("{at}.environments.{environment}.after");
+        if !app.environments.contains_key(wanted) {
+            found.push(format!("`{key}`: there is no environment `{wanted}`"));
+        } else if in_circle(app, environment) {
+            found.push(format!("`{key}`: it comes after itself; nothing would ever reach it"));
+        }
+    }
+    for (environment, e) in &app.environments {
+        if matches!(&e.sync, super::Sync::Command(argv) if argv.is_empty()) {
+            found.push(format!("`{at}.environments.{environment}.sync.command`: it runs nothing; give it a program"));
+        }
+    }
+}
+
+fn in_circle(app: &App, start: &EnvironmentName) -> bool {
+    let mut at = start;
+    for _ in 0..=app.environments.len() {
+        match app.environments.get(at).and_then(|e| e.after.as_ref()) {
+            Some(next) => at = next,
+            None => return false,
+        }
+    }
+    true
+}
+
+fn check_images(config: &Config, found: &mut Vec<String>) {
+    let mut seen = BTreeSet::new();
+    for (name, app) in &config.apps {
+        for (component, c) in &app.components {
+            if !seen.insert(&c.image) {
+                found.push(format!("`apps.{name}.components.{component}.image`: `{}` is another component's too", c.image));
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! `windlass.yaml`: what users write, checked once on load, with the key's path in every error.
+//!
+//! Layers, later over earlier: defaults, the file, `WINDLASS__…` variables (`__` between the parts of a path), and
+//! what the command line sets. A key nobody knows is an error, so a typing mistake cannot pass for a default.
+
+mod apps;
+mod check;
+mod load;
+mod secret;
+mod value;
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use proto::{AppName, SourceName, WorkerName};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub use apps::{
+    App, BuildDriver, Component, Environment, Gitops, HealthCheck, IgnoredFinding, Promotion, ReleaseMode, Rollback,
+    SCAN_PRESETS, Scan, ScanFormat, Step, Sync,
+};
+pub use load::{ConfigError, Overrides};
+pub use secret::{Secret, SecretRef};
+pub use value::{BranchPattern, RelativePath};
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the bus is: `sqlite`, `sqlite:<path>`, `amqp://…` or `amqps://…`.
+    #[serde(default = "sqlite")]
+    pub bus: String,
+    /// Where the ledger is: `sqlite`, `sqlite:<path>` or `postgres://…`.
+    #[serde(default = "sqlite")]
+    pub ledger: String,
+    /// A file that holds the bus's password, put into its URL, so that the URL here needs none.
+    #[serde(default)]
+    pub bus_password: Option<SecretRef>,
+    /// The same for the ledger.
+    #[serde(default)]
+    pub ledger_password: Option<SecretRef>,
+    /// The folder for the embedded bus and ledger, kept clones, workspaces and logs.
+    #[serde(default = "data_folder")]
+    pub data: PathBuf,
+    /// The workers this installation runs; events for others are recorded and go no further.
+    #[serde(default = "all_workers")]
+    pub workers: Vec<WorkerName>,
+    /// Where webhooks come in.
+    #[serde(default)]
+    pub receiver: Receiver,
+    /// Where `/livez`, `/readyz` and `/metrics` are.
+    #[serde(default)]
+    pub ops: Ops,
+    /// Logs.
+    #[serde(default)]
+    pub log: Log,
+    /// Error reports.
+    #[serde(default)]
+    pub sentry: Option<Sentry>,
+    /// Who may send webhooks, and how they prove it.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, Source>,
+    /// What is delivered.
+    #[serde(default)]
+    pub apps: BTreeMap<AppName, App>,
+    /// Credentials for Git over HTTP, by the beginning of the URL; the longest match counts.
+    #[serde(default)]
+    pub git: Git,
+    /// How registries are reached, by host and port.
+    #[serde(default)]
+    pub registries: BTreeMap<String, Registry>,
+    /// How the cluster is reached, for environments synced by Argo CD.
+    #[serde(default)]
+    pub kubernetes: Kubernetes,
+    /// Who is told what.
+    #[serde(default)]
+    pub notify: Vec<Notify>,
+}
+
+/// Where webhooks come in, and their limits.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receiver {
+    /// Address and port.
+    pub listen: String,
+    /// The largest body, in bytes. GitHub sends up to 25 MB.
+    pub max_body_bytes: usize,
+    /// How long a whole body may take to arrive.
+    #[serde(deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub body_deadline: Duration,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// How long to wait for the bus before 503. GitHub gives up after 10 s.
+    #[serde(deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub publish_deadline: Duration,
+}
+
+impl Default for Receiver {
+    fn default() -> Self {
+        Self {
+            listen: "0.0.0.0:8080".to_owned(),
+            max_body_bytes: 25 * 1024 * 1024,
+            body_deadline: Duration::from_secs(20),
+            max_connections: 2048,
+            publish_deadline: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The operators' port.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// Address and port; on loopback unless told otherwise, because nobody is asked who they are here.
+    pub listen: String,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:9090".to_owned() }
+    }
+}
+
+/// Logs.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `text` for people, `json` for machines.
+    pub format: LogFormat,
+    /// A filter as `tracing` reads it: `info`, `info,bumper=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Error reports.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sentry {
+    /// The project's DSN.
+    pub dsn: SecretRef,
+    /// The environment reports are filed under.
+    #[serde(default)]
+    pub environment: Option<String>,
+}
+
+/// A sender of webhooks.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Which dialect it speaks, and so how it proves itself.
+    pub kind: SourceKind,
+    /// Every secret that is valid now; several while one replaces another.
+    pub secrets: Vec<SecretRef>,
+}
+
+/// The senders Windlass understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// GitHub, GHCR included: HMAC-SHA256 over the body in `X-Hub-Signature-256`.
+    Github,
+    /// CNCF Distribution notifications: a secret in `Authorization`, with or without `Bearer `.
+    Distribution,
+}
+
+impl SourceKind {
+    /// As it stands in the config and in events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Distribution => "distribution",
+        }
+    }
+}
+
+/// Git.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Git {
+    /// Credentials by URL prefix.
+    pub credentials: Vec<GitCredential>,
+    /// Who commits to GitOps repositories.
+    pub author: GitAuthor,
+}
+
+/// A name and password for URLs that begin so.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitCredential {
+    /// `https://github.com/acme/`.
+    pub url: String,
+    /// GitHub takes any name with a token; `x-access-token` is customary.
+    pub username: String,
+    /// The password or token.
+    pub password: SecretRef,
+}
+
+/// The author of commits.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct GitAuthor {
+    /// Name.
+    pub name: String,
+    /// Email address.
+    pub email: String,
+}
+
+impl Default for GitAuthor {
+    fn default() -> Self {
+        Self { name: "Windlass".to_owned(), email: "windlass@localhost".to_owned() }
+    }
+}
+
+/// How a registry is reached.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Who we are there.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// The password or token.
+    #[serde(default)]
+    pub password: Option<SecretRef>,
+    /// Plain HTTP, for a registry on this machine.
+    #[serde(default)]
+    pub plain_http: bool,
+}
+
+/// How the cluster is reached.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kubernetes {
+    /// A kubeconfig file; without one, the service account or the user's own config.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in it.
+    pub context: Option<String>,
+    /// The namespace Argo CD's Applications are in.
+    pub argocd_namespace: String,
+}
+
+impl Default for Kubernetes {
+    fn default() -> Self {
+        Self { kubeconfig: None, context: None, argocd_namespace: "argocd".to_owned() }
+    }
+}
+
+/// One route of notifications.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Notify {
+    /// A Slack incoming webhook's URL; it is a secret.
+    pub slack: SecretRef,
+    /// What is told; everything when empty.
+    #[serde(default)]
+    pub when: Vec<Topic>,
+    /// Only of these environments; of all when empty. What belongs to no environment is told either way.
+    #[serde(default)]
+    pub environments: Vec<proto::EnvironmentName>,
+    /// Only of these apps; of all when empty.
+    #[serde(default)]
+    pub apps: Vec<AppName>,
+}
+
+/// What a route may ask to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// Red tests, failed scans, failed syncs, unhealthy deployments, dead letters.
+    Failed,
+    /// A deployment that is healthy.
+    Deployed,
+    /// A manifest changed and a deployment begins.
+    Deploying,
+    /// An environment taken back to what was healthy there.
+    RolledBack,
+}
+
+fn sqlite() -> String {
+    "sqlite".to_owned()
+}
+
+fn data_folder() -> PathBuf {
+    "windlass-data".into()
+}
+
+fn all_workers() -> Vec<WorkerName> {
+    WorkerName::ALL.to_vec()
+}

@@ -1,0 +1,137 @@
+//! Values with a rule of their own: durations, branch patterns, paths that stay where they should.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// Durations as people write them: `90s`, `5m`, `1h 30m` (jiff's friendly format).
+pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    let wrong = || D::Error::custom(format!("`{text}` is not a duration; write `90s`, `5m` or `1h 30m`"));
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| wrong())
+}
+
+/// A branch, or a pattern of branches: `*` stands for anything but `/`, `**` for anything.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct BranchPattern(String);
+
+impl TryFrom<String> for BranchPattern {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let plain = text.replace('*', "x");
+        proto::Branch::new(plain).map_err(|e| format!("in the branch pattern `{text}`: {e}"))?;
+        Ok(Self(text))
+    }
+}
+
+impl BranchPattern {
+    /// Whether the branch is one of these.
+    pub fn matches(&self, branch: &str) -> bool {
+        glob(self.0.as_bytes(), branch.as_bytes(), b"/")
+    }
+
+    /// Whether the tag is what [`proto::Branch::as_tag`] makes of such a branch.
+    pub fn matches_tag(&self, tag: &str) -> bool {
+        let safe = |c: char| if c.is_ascii_alphanumeric() || "._-*".contains(c) { c } else { '-' };
+        let pattern: String = self.0.chars().map(safe).collect();
+        glob(pattern.as_bytes(), tag.as_bytes(), b"")
+    }
+}
+
+/// Shell-like matching with `*` and `**`; `*` stops at the bytes in `stops`.
+fn glob(pattern: &[u8], text: &[u8], stops: &[u8]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|n| glob(rest, &text[n..], stops)),
+        [b'*', rest @ ..] => {
+            let reach = text.iter().position(|b| stops.contains(b)).unwrap_or(text.len());
+            (0..=reach).any(|n| glob(rest, &text[n..], stops))
+        }
+        [first, rest @ ..] => text.first() == Some(first) && glob(rest, &text[1..], stops),
+    }
+}
+
+/// A path below some root: relative, no `..`, no empty part, not starting with `-`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct RelativePath(String);
+
+impl TryFrom<String> for RelativePath {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let bad_part = |part: &str| part.is_empty() || part == ".." || part == "." || part == ".git";
+        let trimmed = text.trim_end_matches('/').trim_start_matches("./");
+        let bad = trimmed.starts_with('-') || trimmed.contains(['\0', '\\', '\n']) || trimmed.split('/').any(bad_part);
+        if bad && text != "." {
+            return Err(format!("`{text}` is not a path below the repository's root: no `..`, not absolute, not empty"));
+        }
+        Ok(Self(if text == "." { String::new() } else { trimmed.to_owned() }))
+    }
+}
+
+impl RelativePath {
+    /// A constant of ours.
+    pub(super) fn plain(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// The path, `/` between its parts; empty for the root.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "." } else { &self.0 })
+    }
+}
+
+macro_rules! as_string_schema {
+    ($name:ident, $description:literal) => {
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "description": $description })
+            }
+        }
+    };
+}
+
+as_string_schema!(BranchPattern, "a branch, or a pattern of branches: `*` for anything but `/`, `**` for anything");
+as_string_schema!(RelativePath, "a path below the repository's root");
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn pattern(text: &str) -> BranchPattern {
+        text.to_owned().try_into().unwrap()
+    }
+
+    #[test]
+    fn patterns_stop_at_slashes_unless_told() {
+        assert!(pattern("hotfix/*").matches("hotfix/login"));
+        assert!(!pattern("hotfix/*").matches("hotfix/a/b"));
+        assert!(pattern("hotfix/**").matches("hotfix/a/b"));
+        assert!(!pattern("main").matches("maintenance"));
+        assert!(pattern("hotfix/*").matches_tag("hotfix-login"));
+        assert!(!pattern("hotfix/*").matches_tag("main"));
+    }
+
+    #[test]
+    fn paths_stay_below_the_root() {
+        for bad in ["..", "a/../b", "/etc", "", "-x", "a//b", ".git/hooks", "a\\b"] {
+            assert!(RelativePath::try_from(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        for (good, plain) in [("a/b", "a/b"), ("./a", "a"), ("a/", "a"), (".", "")] {
+            assert_eq!(RelativePath::try_from(good.to_owned()).unwrap().as_str(), plain);
+        }
+    }
+}

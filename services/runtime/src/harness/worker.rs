@@ -1,0 +1,107 @@
+//! What a worker is, and what it may answer.
+
+use std::time::Duration;
+
+use proto::{Data, Event, WorkerName};
+
+/// One kind of work. Every effect of `handle` has a natural key and is a no-op the second time: a run is repeated
+/// when a process died between the effect and the note that it is done.
+pub trait Worker: Send + Sync + 'static {
+    /// Whose queue it takes from.
+    const NAME: WorkerName;
+
+    /// Handles one event. Cancelled (dropped) when it outlives its deadline or loses its claim.
+    fn handle(&self, event: &Event) -> impl Future<Output = Result<Outcomes, Failure>> + Send;
+}
+
+/// What came of an event. A red build is an outcome.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcomes(pub(crate) Vec<Outcome>);
+
+/// One outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// An event to publish; its id is derived from its cause, its type and this subject.
+    Event {
+        /// What it is about, unique within the cause and the type.
+        subject: String,
+        /// What happened.
+        data: Box<Data>,
+    },
+    /// Rightly nothing, and why; published as `event.ignored`.
+    Ignored {
+        /// Why, and what would have to be different.
+        reason: String,
+    },
+}
+
+impl Outcomes {
+    /// Nothing worth telling.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// One event.
+    pub fn one(subject: impl Into<String>, data: impl Into<Data>) -> Self {
+        Self::none().and(subject, data)
+    }
+
+    /// Rightly nothing, and why.
+    pub fn ignored(reason: impl Into<String>) -> Self {
+        Self(vec![Outcome::Ignored { reason: reason.into() }])
+    }
+
+    /// One event more.
+    #[must_use]
+    pub fn and(mut self, subject: impl Into<String>, data: impl Into<Data>) -> Self {
+        self.0.push(Outcome::Event { subject: subject.into(), data: Box::new(data.into()) });
+        self
+    }
+
+    /// These as well.
+    #[must_use]
+    pub fn with(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// Each of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
+        self.0.iter()
+    }
+}
+
+/// Why an event could not be handled: our own infrastructure failed, not the user's build.
+#[derive(Debug)]
+pub enum Failure {
+    /// It may go well another time: the network, a server that answers 503.
+    Transient(anyhow::Error),
+    /// It never will, until somebody mends something: a missing program, wrong credentials.
+    Permanent(anyhow::Error),
+    /// Its time has not come; no attempt is spent.
+    NotYet {
+        /// How long to wait before asking again.
+        after: Duration,
+        /// For what.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// A transient failure in words.
+    pub fn transient(what: impl std::fmt::Display) -> Self {
+        Self::Transient(anyhow::anyhow!("{what}"))
+    }
+
+    /// A permanent failure in words.
+    pub fn permanent(what: impl std::fmt::Display) -> Self {
+        Self::Permanent(anyhow::anyhow!("{what}"))
+    }
+}
+
+/// Errors are transient unless a worker says otherwise: trying again is cheap, giving up is not.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Transient(error)
+    }
+}

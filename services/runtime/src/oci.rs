@@ -1,0 +1,5 @@
+//! Registries.
+
+/// Registries, with the configured credentials; cheap to clone.
+#[derive(Clone)]
+pub struct Registries;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proto::{Message, WorkerName};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::{BusError, amqp, sqlite};
 
@@ -88,21 +90,37 @@ impl Parcel {
 }
 
 /// A worker's deliveries, in order.
-pub struct Deliveries(pub(crate) tokio::sync::mpsc::Receiver<Delivery>);
+pub struct Deliveries {
+    receiver: mpsc::Receiver<Delivery>,
+    closed: CancellationToken,
+}
 
 impl Deliveries {
+    pub(crate) fn new(receiver: mpsc::Receiver<Delivery>, closed: CancellationToken) -> Self {
+        Self { receiver, closed }
+    }
+
     /// The next delivery; `None` once the bus is closed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Delivery> {
-        self.0.recv().await
+        // What is still under way when the bus closes could not be settled any more.
+        self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()
     }
 }
 
 /// The dead letters, in order.
-pub struct Letters(pub(crate) tokio::sync::mpsc::Receiver<Parcel>);
+pub struct Letters {
+    receiver: mpsc::Receiver<Parcel>,
+    closed: CancellationToken,
+}
 
 impl Letters {
+    pub(crate) fn new(receiver: mpsc::Receiver<Parcel>, closed: CancellationToken) -> Self {
+        Self { receiver, closed }
+    }
+
     /// The next dead letter; `None` once the bus is closed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Parcel> {
-        self.0.recv().await
+        // What is still under way when the bus closes could not be settled any more.
+        self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()
     }
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AppName, DecodeError, EventId, JSON, Message, Timestamp,
     payload::{
-        DeliveryParked, EventIgnored, HealthReported, ImageBuilt, ImagePushed, ManifestBumped, PullRequestReceived,
-        PushReceived, ScanFinished, SyncFinished, TestsFinished, WebhookReceived,
+        DeliveryParked, EventIgnored, HealthReported, ImageBuilt, ImageFailed, ImagePushed, ManifestBumped,
+        PullRequestReceived, PushReceived, ScanFinished, SyncFinished, TestsFinished, WebhookReceived,
     },
 };
 
@@ -124,6 +124,8 @@ events! {
     ScanFinished(ScanFinished) = "scan.finished",
     /// An image of a commit is in the registry, and we built it.
     ImageBuilt(ImageBuilt) = "image.built",
+    /// An image of a commit could not be built from what is in the commit.
+    ImageFailed(ImageFailed) = "image.failed",
     /// A registry says that an image was pushed.
     ImagePushed(ImagePushed) = "image.pushed",
     /// The GitOps repository asks for another release in an environment.
@@ -259,6 +261,7 @@ impl Data {
             Self::TestsFinished(d) => Some(&d.change.app),
             Self::ScanFinished(d) => Some(&d.change.app),
             Self::ImageBuilt(d) => Some(&d.change.app),
+            Self::ImageFailed(d) => Some(&d.change.app),
             Self::ImagePushed(d) => Some(&d.app),
             Self::ManifestBumped(d) => Some(&d.deployment.app),
             Self::SyncFinished(d) => Some(&d.deployment.app),
@@ -279,6 +282,10 @@ impl FromStr for EventType {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, String> {
         let known = || Self::ALL.iter().map(|t| t.as_str()).collect::<Vec<_>>().join(", ");
-        Self::ALL.iter().copied().find(|t| t.as_str() == s).ok_or_else(|| format!("unknown event type; known: {}", known()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|t| t.as_str() == s)
+            .ok_or_else(|| format!("unknown event type; known: {}", known()))
     }
 }

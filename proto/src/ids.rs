@@ -259,7 +259,9 @@ mod tests {
 
     #[test]
     fn branches_follow_git() {
-        for bad in ["-upload-pack=x", "a..b", "a b", "/a", "a/", "a.lock", "a/.b", "x.lock/y", "a@{1}", "@", "a~1", "a\nb"] {
+        for bad in
+            ["-upload-pack=x", "a..b", "a b", "/a", "a/", "a.lock", "a/.b", "x.lock/y", "a@{1}", "@", "a~1", "a\nb"]
+        {
             assert!(Branch::new(bad).is_err(), "{bad:?}");
         }
         for good in ["main", "hotfix/login-500", "release/1.2", "träger"] {
@@ -271,7 +273,9 @@ mod tests {
 
     #[test]
     fn image_names_need_a_host_and_no_tag() {
-        for bad in ["nginx", "acme/web", "ghcr.io/acme/web:1", "ghcr.io/Acme/web", "ghcr.io/", "-o.io/x", "ghcr.io/a/../b"] {
+        for bad in
+            ["nginx", "acme/web", "ghcr.io/acme/web:1", "ghcr.io/Acme/web", "ghcr.io/", "-o.io/x", "ghcr.io/a/../b"]
+        {
             assert!(ImageName::new(bad).is_err(), "{bad:?}");
         }
         let image = ImageName::new("127.0.0.1:5000/acme/web").unwrap();

@@ -261,6 +261,23 @@ pub struct ImageBuilt {
     pub reused: bool,
 }
 
+/// `image.failed`. Subject: the component. The commit's fault, not ours: building it again leads to the same end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageFailed {
+    /// The commit it was to be built from.
+    pub change: Change,
+    /// Which of the app's images.
+    pub component: ComponentName,
+    /// Why there is none, in a line.
+    pub reason: String,
+    /// The last lines of the build's output, secrets masked; empty when it never began.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output_tail: String,
+    /// Where the whole output lies, as a path below the worker's log folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+}
+
 /// `image.pushed`. Subject: `<component>:<tag>@<digest>`. A hint: the bumper asks the registry before it acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImagePushed {

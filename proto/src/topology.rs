@@ -124,6 +124,7 @@ pub const QUEUES: &[Queue] = &[
         hears: &[
             EventType::TestsFinished,
             EventType::ScanFinished,
+            EventType::ImageFailed,
             EventType::ManifestBumped,
             EventType::SyncFinished,
             EventType::HealthReported,

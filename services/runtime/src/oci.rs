@@ -1,5 +1,129 @@
-//! Registries.
+//! Registries: what a tag stands for, and which commit it was made of (OCI distribution and image specifications 1.1).
+//!
+//! Nothing a registry says is believed that can be counted: a digest is what the received bytes hash to. Only reads;
+//! pushing is the builder's driver's. No general registry client: those at hand follow redirects anywhere, read bodies
+//! without bound and have no deadline.
+
+mod challenge;
+mod error;
+mod session;
+mod wire;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use proto::{CommitSha, Digest, ImageName};
+use reqwest::redirect::{Action, Attempt, Policy};
+use sha2::Digest as _;
+
+use crate::config;
+
+pub use error::OciError;
+use session::{Answer, Session};
+
+/// The label, or manifest annotation, that names the source commit.
+pub const REVISION: &str = "org.opencontainers.image.revision";
+/// Enough for a registry on another continent that is thinking; a hung one must not hold a worker.
+const CONNECT: Duration = Duration::from_secs(5);
+const TOTAL: Duration = Duration::from_secs(30);
+/// The specification's own bound for manifests; image configs are far smaller.
+const LARGEST: usize = 4 * 1024 * 1024;
+/// Indexes point to images. One that points to an index is legal, and deeper ones are somebody's joke.
+const DEPTH: u32 = 3;
 
 /// Registries, with the configured credentials; cheap to clone.
 #[derive(Clone)]
-pub struct Registries;
+pub struct Registries {
+    config: Arc<BTreeMap<String, config::Registry>>,
+    /// Manifests come from the registry itself.
+    strict: reqwest::Client,
+    /// Blobs may lie with a storage provider; their digest proves them.
+    roaming: reqwest::Client,
+}
+
+/// What a reference stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// SHA-256 over the manifest's bytes as they came.
+    pub digest: Digest,
+    /// The source commit: the revision label, or the manifest's annotation of that name.
+    pub revision: Option<CommitSha>,
+    /// The image config's labels; of the linux/amd64 image, or the first, when there are several.
+    pub labels: BTreeMap<String, String>,
+    /// The manifest's media type.
+    pub media_type: String,
+}
+
+impl Registries {
+    /// Registries reached as `registries` in the config says; secrets are read when they are used.
+    pub fn new(config: &BTreeMap<String, config::Registry>) -> anyhow::Result<Self> {
+        // Whoever comes first installs it; all install the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = |policy| {
+            reqwest::Client::builder()
+                .connect_timeout(CONNECT)
+                .timeout(TOTAL)
+                .redirect(policy)
+                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
+                .build()
+        };
+        Ok(Self {
+            config: Arc::new(config.clone()),
+            strict: client(Policy::custom(|attempt| follow(attempt, true)))?,
+            roaming: client(Policy::custom(|attempt| follow(attempt, false)))?,
+        })
+    }
+
+    /// What a tag or digest stands for now; `None` when the registry says that it is not there.
+    pub async fn resolve(&self, image: &ImageName, tag_or_digest: &str) -> Result<Option<Resolved>, OciError> {
+        let mut session = Session::new(self, image, tag_or_digest)?;
+        let Some(top) = session.manifest(tag_or_digest).await? else { return Ok(None) };
+        let digest = digest_of(&top.bytes);
+        let asked = Digest::new(tag_or_digest).ok();
+        for (claim, said) in [("was asked for", asked), ("stands in its header", top.claimed.clone())] {
+            if said.as_ref().is_some_and(|said| *said != digest) {
+                let said = said.map(|d| d.to_string()).unwrap_or_default();
+                return Err(session.lies(format!("{said} {claim}, but the manifest it sent hashes to {digest}")));
+            }
+        }
+        let (media_type, labels) = self.describe(&mut session, top).await?;
+        let revision = labels.get(REVISION).and_then(|text| CommitSha::new(text.as_str()).ok());
+        Ok(Some(Resolved { digest, revision, labels, media_type }))
+    }
+
+    async fn describe(
+        &self,
+        session: &mut Session<'_>,
+        top: Answer,
+    ) -> Result<(String, BTreeMap<String, String>), OciError> {
+        let top_type = top.media_type.clone();
+        let mut manifest: wire::Manifest = session.parse("manifest", &top.bytes)?;
+        let media_type = manifest.media_type.clone().unwrap_or(top_type);
+        let mut labels = std::mem::take(&mut manifest.annotations);
+        for _ in 0..DEPTH {
+            let Some(child) = wire::choose(&manifest.manifests) else { break };
+            let bytes = session.proven("manifest", child).await?;
+            manifest = session.parse("manifest", &bytes)?;
+            labels.append(&mut manifest.annotations);
+        }
+        if let Some(config) = manifest.config.filter(wire::Descriptor::is_image_config) {
+            let bytes = session.proven("image config", &config).await?;
+            let config: wire::ImageConfig = session.parse("image config", &bytes)?;
+            labels.extend(config.config.and_then(|c| c.labels).unwrap_or_default());
+        }
+        Ok((media_type, labels))
+    }
+}
+
+/// Follows redirects within the same server; to other servers only when allowed, and never from HTTPS to HTTP.
+fn follow(attempt: Attempt<'_>, same_server: bool) -> Action {
+    let Some(from) = attempt.previous().first() else { return attempt.stop() };
+    let to = attempt.url();
+    let leaves = from.host_str() != to.host_str() || from.port_or_known_default() != to.port_or_known_default();
+    let weaker = from.scheme() == "https" && to.scheme() != "https";
+    if weaker || attempt.previous().len() > 5 || (same_server && leaves) { attempt.stop() } else { attempt.follow() }
+}
+
+fn digest_of(bytes: &[u8]) -> Digest {
+    #[expect(clippy::expect_used, reason = "a SHA-256 in hex is a digest")]
+    Digest::new(format!("sha256:{}", hex::encode(sha2::Sha256::digest(bytes)))).expect("a digest")
+}

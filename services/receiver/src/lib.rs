@@ -1,1 +1,23 @@
-//! TODO
+//! HTTP in: takes webhooks, proves who sent them, makes them durable, and only then says so.
+//!
+//! It needs the bus and nothing else. It parses no body, neither before a body is authentic nor after: the raw bytes
+//! travel on, and the normalizer reads them. It decides nothing but whether to let a request in.
+//!
+//! - [`server`] listens, bounds connections and stops in good order.
+//! - [`desk`] is what happens to one request, step by step.
+//! - [`body`] reads a body within its limits of size, time and memory.
+//! - [`proof`] is the one place where bytes become [`proof::Authentic`]; [`secrets`] holds what proves them.
+//! - [`source`] is what each kind of sender may send, and how it identifies itself.
+//! - [`answer`] is every answer, and the one place where a refusal becomes an HTTP status.
+
+mod answer;
+mod body;
+mod desk;
+mod metrics;
+mod proof;
+mod secrets;
+mod server;
+mod source;
+mod trace;
+
+pub use server::Receiver;

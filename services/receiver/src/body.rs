@@ -1,0 +1,115 @@
+//! Reads a body within its limits: size, time, rate, and the memory all bodies may hold together.
+
+use std::time::Duration;
+
+use actix_web::web;
+use futures_util::StreamExt;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Instant, timeout_at},
+};
+
+use crate::{
+    answer::Refusal,
+    proof::{Authentic, Unverified},
+};
+
+/// What all bodies under way may hold together, in bytes: ten of the largest GitHub sends.
+const MEMORY: usize = 256 * 1024 * 1024;
+/// What is set aside for a body at its beginning, if it says it is that large. Never all it says: a sender that
+/// declares 25 MB and sends nothing would hold them.
+const FIRST_RESERVATION: usize = 64 * 1024;
+/// The least a body must bring in each quarter of its deadline, in bytes. An honest sender on the worst of lines brings
+/// more; one that holds a connection by a byte a second is shown out at the first quarter.
+const LEAST_A_QUARTER: usize = 4 * 1024;
+
+/// The limits of bodies, shared by all.
+pub(crate) struct Limits {
+    max_bytes: usize,
+    deadline: Duration,
+    memory: Semaphore,
+}
+
+/// A body's share of the memory; given back when it is dropped.
+pub(crate) struct Share<'a>(SemaphorePermit<'a>);
+
+impl Limits {
+    pub(crate) fn new(max_bytes: usize, deadline: Duration) -> Self {
+        Self { max_bytes, deadline, memory: Semaphore::new(MEMORY) }
+    }
+
+    /// Refuses a body that says beforehand that it is too large.
+    pub(crate) fn check_declared(&self, length: Option<u64>) -> Result<(), Refusal> {
+        if length.is_some_and(|length| length > self.max_bytes as u64) {
+            return Err(Refusal::TooLarge(self.max_bytes));
+        }
+        Ok(())
+    }
+
+    /// Reads the body to its end and verifies it. The share lives as long as the bytes do.
+    pub(crate) async fn read(
+        &self,
+        mut payload: web::Payload,
+        declared: Option<u64>,
+        mut body: Unverified,
+    ) -> Result<(Authentic, Share<'_>), Refusal> {
+        let mut share = self.nothing()?;
+        let first = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        self.make_room(&mut body, first.min(FIRST_RESERVATION), &mut share)?;
+        let mut pace = Pace::new(self.deadline);
+        loop {
+            match timeout_at(pace.next_look(), payload.next()).await {
+                Err(_) => pace.check(body.len())?,
+                Ok(None) => break,
+                Ok(Some(Err(_))) => return Err(Refusal::BrokenBody),
+                Ok(Some(Ok(chunk))) => {
+                    if body.len() + chunk.len() > self.max_bytes {
+                        return Err(Refusal::TooLarge(self.max_bytes));
+                    }
+                    self.make_room(&mut body, chunk.len(), &mut share)?;
+                    body.push(&chunk);
+                }
+            }
+        }
+        Ok((body.verify()?, share))
+    }
+
+    fn nothing(&self) -> Result<Share<'_>, Refusal> {
+        self.memory.try_acquire_many(0).map(Share).map_err(|_| Refusal::TooMuchUnderWay)
+    }
+
+    fn make_room<'a>(&'a self, body: &mut Unverified, more: usize, share: &mut Share<'a>) -> Result<(), Refusal> {
+        let missing = body.reserve(more).saturating_sub(share.0.num_permits());
+        let missing = u32::try_from(missing).map_err(|_| Refusal::TooLarge(self.max_bytes))?;
+        share.0.merge(self.memory.try_acquire_many(missing).map_err(|_| Refusal::TooMuchUnderWay)?);
+        Ok(())
+    }
+}
+
+/// Whether a body comes fast enough.
+struct Pace {
+    quarter: Duration,
+    quarter_end: Instant,
+    end: Instant,
+    at_quarter_start: usize,
+}
+
+impl Pace {
+    fn new(deadline: Duration) -> Self {
+        let (now, quarter) = (Instant::now(), deadline / 4);
+        Self { quarter, quarter_end: now + quarter, end: now + deadline, at_quarter_start: 0 }
+    }
+
+    fn next_look(&self) -> Instant {
+        self.quarter_end.min(self.end)
+    }
+
+    fn check(&mut self, bytes: usize) -> Result<(), Refusal> {
+        if Instant::now() >= self.end || bytes < self.at_quarter_start + LEAST_A_QUARTER {
+            return Err(Refusal::TooSlow);
+        }
+        self.at_quarter_start = bytes;
+        self.quarter_end += self.quarter;
+        Ok(())
+    }
+}

@@ -1,0 +1,161 @@
+//! What happens to one request, step by step, from its head to its answer.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{self, HeaderMap},
+    web,
+};
+use bus::{Bus, BusError};
+use prometheus_client::registry::Registry;
+use proto::{Event, Message, SourceName, Timestamp, WebhookReceived};
+use runtime::Config;
+
+use crate::{
+    answer::{Answer, Refusal},
+    body::Limits,
+    metrics::Metrics,
+    proof::Authentic,
+    server::Connection,
+    source::{Described, Source},
+    trace,
+};
+
+/// All that handling a request needs; one for all threads.
+pub(crate) struct Desk {
+    sources: BTreeMap<SourceName, Source>,
+    limits: Limits,
+    bus: Bus,
+    publish_deadline: Duration,
+    metrics: Metrics,
+}
+
+/// `POST /webhooks/{source}`.
+pub(crate) async fn receive(request: HttpRequest, payload: web::Payload, desk: web::Data<Desk>) -> HttpResponse {
+    let begun = Instant::now();
+    let source = desk.source(&request);
+    let result = match source {
+        Some(source) => desk.admit(&request, payload, source).await,
+        None => Err(Refusal::UnknownSource),
+    };
+    let name = source.map(|source| source.name.as_str());
+    let outcome = result.as_ref().map_or_else(Refusal::outcome, Answer::outcome);
+    desk.metrics.answered(name, outcome, begun.elapsed());
+    match result {
+        Ok(answer) => answer.into(),
+        Err(refusal) => {
+            let peer = request.peer_addr().map(|address| address.ip().to_string());
+            tracing::debug!(source = name, peer, outcome, "refused a webhook: {refusal}");
+            refusal.into()
+        }
+    }
+}
+
+/// Any other method on a webhook's path.
+pub(crate) async fn wrong_method() -> HttpResponse {
+    Refusal::WrongMethod.into()
+}
+
+/// Any other path.
+pub(crate) async fn nothing_here() -> HttpResponse {
+    Refusal::UnknownSource.into()
+}
+
+impl Desk {
+    pub(crate) fn new(config: &Config, bus: Bus, registry: &mut Registry) -> Self {
+        let source = |(name, configured)| (SourceName::clone(name), Source::new(name, configured));
+        Self {
+            sources: config.sources.iter().map(source).collect(),
+            limits: Limits::new(config.receiver.max_body_bytes, config.receiver.body_deadline),
+            bus,
+            publish_deadline: config.receiver.publish_deadline,
+            metrics: Metrics::new(registry),
+        }
+    }
+
+    fn source(&self, request: &HttpRequest) -> Option<&Source> {
+        let name = SourceName::new(request.match_info().get("source")?).ok()?;
+        self.sources.get(&name)
+    }
+
+    async fn admit(&self, request: &HttpRequest, payload: web::Payload, from: &Source) -> Result<Answer, Refusal> {
+        if request.conn_data::<Connection>().is_some_and(Connection::is_over) {
+            return Err(Refusal::TooManyConnections);
+        }
+        let headers = request.headers();
+        let content_type = from.content_type(headers)?;
+        check_encoding(headers)?;
+        let declared = number(headers, header::CONTENT_LENGTH);
+        self.limits.check_declared(declared)?;
+
+        let unverified = from.unverified(headers)?;
+        let (body, _share) = self.limits.read(payload, declared, unverified).await?;
+        let described = from.describe(headers, &body)?;
+        if let Some(reason) = described.ignored {
+            return Ok(Answer::Ignored(reason));
+        }
+        let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let mut event = webhook(from, content_type, described, body);
+        event.traceparent = Some(trace::parent(given));
+        self.publish(&event.to_message()).await?;
+        Ok(Answer::Accepted(event.id))
+    }
+
+    async fn publish(&self, message: &Message) -> Result<(), Refusal> {
+        let (id, source) = (message.attribute("id"), message.attribute("webhooksource"));
+        let published = tokio::time::timeout(self.publish_deadline, self.bus.publish(std::slice::from_ref(message)));
+        match published.await {
+            Ok(Ok(())) => {
+                tracing::debug!(event = id, source, "webhook {id} is durable");
+                Ok(())
+            }
+            Ok(Err(BusError::Refused(why))) => {
+                tracing::error!(
+                    event = id,
+                    source,
+                    bytes = message.body.len(),
+                    "webhook {id} is refused for good: {why}"
+                );
+                Err(Refusal::TooLargeForBus)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(event = id, source, "webhook {id} is not durable, its sender is told so: {error}");
+                Err(Refusal::NotDurable)
+            }
+            Err(_) => {
+                let after = self.publish_deadline;
+                tracing::warn!(
+                    event = id,
+                    source,
+                    "webhook {id} is not confirmed after {after:?}, its sender is told so"
+                );
+                Err(Refusal::NotDurable)
+            }
+        }
+    }
+}
+
+fn webhook(from: &Source, content_type: String, described: Described, body: Authentic) -> Event {
+    let id = from.id(&body);
+    let data = WebhookReceived {
+        webhook_source: from.name.clone(),
+        kind: from.kind.as_str().to_owned(),
+        content_type,
+        headers: described.headers,
+        body: body.into_bytes(),
+    };
+    Event::first(id, format!("/webhooks/{}", from.name), described.subject, Timestamp::now(), data)
+}
+
+fn check_encoding(headers: &HeaderMap) -> Result<(), Refusal> {
+    let plain = |value: &header::HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(header::CONTENT_ENCODING).all(plain) { Ok(()) } else { Err(Refusal::Encoded) }
+}
+
+fn number(headers: &HeaderMap, name: header::HeaderName) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.parse().ok()
+}

@@ -21,3 +21,12 @@ mod source;
 mod trace;
 
 pub use server::Receiver;
+
+/// Takes webhooks in until shutdown.
+pub async fn serve(base: runtime::service::Base) -> anyhow::Result<()> {
+    let receiver = {
+        let mut registry = base.metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Receiver::bind(&base.config, base.bus.clone(), &mut registry)?
+    };
+    receiver.run(base.shutdown).await
+}

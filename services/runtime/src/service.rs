@@ -1,11 +1,60 @@
 //! From a config file to a running service: open bus and ledger, serve the operators' port, work, stop in good order.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
+use anyhow::{Context as _, Result};
 use bus::Bus;
+use clap::Parser;
 use ledger::Ledger;
+use proto::WorkerName;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
 
-use crate::{Config, git::Git, oci::Registries};
+use crate::{
+    Config, Worker,
+    git::Git,
+    harness, http,
+    oci::Registries,
+    ops::{Metrics, Ops},
+    telemetry,
+};
+
+/// What every service's command line takes.
+#[derive(Debug, Clone, Parser)]
+pub struct Arguments {
+    /// The configuration.
+    #[arg(long, short, global = true, env = "WINDLASS_CONFIG", default_value = "windlass.yaml")]
+    pub config: PathBuf,
+    /// Sets one key over the file and the environment: `--set ops.listen=127.0.0.1:0`.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub overrides: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+impl Arguments {
+    /// Reads the configuration they name.
+    pub fn load(&self) -> Result<Config> {
+        Ok(Config::load(&self.config, &self.overrides)?)
+    }
+}
+
+/// What a service that needs no ledger is built from: the receiver.
+#[derive(Clone)]
+pub struct Base {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The bus; only the harness, the receiver, the recorder and replay publish.
+    pub bus: Bus,
+    /// The process's metrics.
+    pub metrics: Metrics,
+    /// Cancelled when the service is to stop.
+    pub shutdown: CancellationToken,
+}
 
 /// What workers are built from.
 #[derive(Clone)]
@@ -14,7 +63,7 @@ pub struct Context {
     pub config: Arc<Config>,
     /// The ledger.
     pub ledger: Ledger,
-    /// The bus; only the harness, the receiver and replay publish.
+    /// The bus; only the harness, the receiver, the recorder and replay publish.
     pub bus: Bus,
     /// HTTP out, with timeouts and without redirects.
     pub http: reqwest::Client,
@@ -22,13 +71,139 @@ pub struct Context {
     pub git: Git,
     /// Registries, with the configured credentials.
     pub registries: Registries,
+    /// The process's metrics.
+    pub metrics: Metrics,
+    /// Cancelled when the service is to stop.
+    pub shutdown: CancellationToken,
+}
+
+impl Base {
+    /// Opens the bus.
+    pub async fn open(config: Config, name: &str) -> Result<Self> {
+        http::install_tls();
+        std::fs::create_dir_all(&config.data)
+            .with_context(|| format!("`data`: making the folder {}", config.data.display()))?;
+        let settings = bus::Settings {
+            location: config.bus_location()?,
+            workers: config.workers.clone(),
+            publish_deadline: config.receiver.publish_deadline,
+            name: format!("windlass-{name}"),
+        };
+        let bus = Bus::open(settings).await.context("opening the bus (`bus`)")?;
+        Ok(Self { config: Arc::new(config), bus, metrics: Metrics::default(), shutdown: CancellationToken::new() })
+    }
+}
+
+impl Base {
+    /// Opens the operators' port of a service without a ledger.
+    pub fn open_ops(&self) -> Result<Ops> {
+        Ops::start(&self.config.ops.listen, self.metrics.clone(), self.bus.clone(), None)
+    }
 }
 
 impl Context {
-    /// A folder of this worker's own below the data folder; made when it is not there.
-    pub fn folder(&self, name: &str) -> std::io::Result<PathBuf> {
-        let path = self.config.data.join(name);
-        std::fs::create_dir_all(&path)?;
-        path.canonicalize()
+    /// Opens the ledger as well.
+    pub async fn open(base: Base) -> Result<Self> {
+        let location = base.config.ledger_location()?;
+        let ledger = Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))?;
+        Ok(Self {
+            http: http::client()?,
+            git: Git::new(&base.config.git),
+            registries: Registries::new(&base.config.registries)?,
+            ledger,
+            config: base.config,
+            bus: base.bus,
+            metrics: base.metrics,
+            shutdown: base.shutdown,
+        })
     }
+
+    /// Opens the operators' port.
+    pub fn open_ops(&self) -> Result<Ops> {
+        let listen = &self.config.ops.listen;
+        Ops::start(listen, self.metrics.clone(), self.bus.clone(), Some(self.ledger.clone()))
+    }
+
+    /// A folder of this name below the data folder; made when it is not there.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.config.data.join(name);
+        let made = std::fs::create_dir_all(&path).and_then(|()| path.canonicalize());
+        made.with_context(|| format!("`data`: making the folder {}", path.display()))
+    }
+}
+
+/// The `main` of a worker's binary.
+pub fn run_worker<W: Worker>(build: fn(&Context) -> Result<W>) -> ExitCode {
+    run_with_ledger(W::NAME.as_str(), async move |context| {
+        require(&context.config, W::NAME)?;
+        harness::work(build(&context)?, context).await
+    })
+}
+
+/// The `main` of a service with a ledger: opens it and the operators' port, and serves.
+pub fn run_with_ledger<F, Fut>(name: &'static str, serve: F) -> ExitCode
+where
+    F: FnOnce(Context) -> Fut,
+    Fut: Future<Output = Result<()>>,
+{
+    run(name, async move |base| {
+        let context = Context::open(base).await?;
+        let ops = context.open_ops()?;
+        serve(context).await?;
+        ops.stop().await;
+        Ok(())
+    })
+}
+
+/// A worker that is not among the configured ones has no queue to take from.
+pub fn require(config: &Config, worker: WorkerName) -> Result<()> {
+    let listed = config.workers.contains(&worker);
+    anyhow::ensure!(listed, "`workers` does not list `{worker}`, so nothing is queued for it; add it there");
+    Ok(())
+}
+
+/// The `main` of any service: config, logs, bus, then `serve` until it returns or SIGTERM or SIGINT comes.
+pub fn run<F, Fut>(name: &'static str, serve: F) -> ExitCode
+where
+    F: FnOnce(Base) -> Fut,
+    Fut: Future<Output = Result<()>>,
+{
+    let arguments = Arguments::parse();
+    match arguments.load().and_then(|config| start(config, name, serve)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            eprintln!("windlass-{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The same with a config at hand.
+pub fn start<F, Fut>(config: Config, name: &'static str, serve: F) -> Result<()>
+where
+    F: FnOnce(Base) -> Fut,
+    Fut: Future<Output = Result<()>>,
+{
+    let _telemetry = telemetry::start(&config, name)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(async {
+        let base = Base::open(config, name).await?;
+        stop_on_signals(base.shutdown.clone())?;
+        let bus = base.bus.clone();
+        let served = serve(base).await;
+        bus.close().await;
+        info!("windlass-{name} has stopped");
+        served
+    })
+}
+
+fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+        info!("stopping: takes nothing new, finishes what is under way");
+        shutdown.cancel();
+    });
+    Ok(())
 }

@@ -1,1 +1,74 @@
-//! stub
+//! Logs and error reports. No secret may reach either: errors are worded without them, and what leaves for Sentry is
+//! scrubbed of every configured secret once more.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{Config, LogFormat, Secret};
+
+/// Keeps error reporting alive; dropping it sends what is waiting.
+pub struct Telemetry(#[expect(dead_code, reason = "held for its drop")] Option<sentry::ClientInitGuard>);
+
+/// Sets up logs, and Sentry when a DSN is configured. Call it once a process.
+pub fn start(config: &Config, service: &'static str) -> Result<Telemetry> {
+    let filter = EnvFilter::try_new(&config.log.filter).context("`log.filter`")?;
+    // lapin logs returned messages with their bodies.
+    let filter = filter.add_directive("lapin=error".parse()?).add_directive("lapin::channels=off".parse()?);
+    let filter = filter.add_directive("lapin::returned_messages=off".parse()?);
+    let lines = tracing_subscriber::registry().with(filter);
+    let started = match config.log.format {
+        LogFormat::Text => lines.with(fmt::layer().with_writer(std::io::stderr).with_target(false)).try_init(),
+        LogFormat::Json => lines.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init(),
+    };
+    started.context("starting logs")?;
+    start_sentry(config, service).map(Telemetry)
+}
+
+fn start_sentry(config: &Config, service: &'static str) -> Result<Option<sentry::ClientInitGuard>> {
+    let Some(settings) = &config.sentry else { return Ok(None) };
+    let dsn = settings.dsn.read()?;
+    // The parser's own words may repeat the DSN, which is a secret.
+    let dsn = dsn.expose().parse().map_err(|_| anyhow::anyhow!("`sentry.dsn`: {} holds no DSN", settings.dsn))?;
+    let secrets: Arc<[Secret]> = config.secrets().iter().filter_map(|secret| secret.read().ok()).collect();
+    let mut options = sentry::ClientOptions::new()
+        .release(concat!("windlass@", env!("CARGO_PKG_VERSION")))
+        .before_send(move |event| Some(scrub(event, &secrets)));
+    options.dsn = Some(dsn);
+    options.environment = settings.environment.clone().map(Into::into);
+    let guard = sentry::init(options);
+    sentry::configure_scope(|scope| scope.set_tag("service", service));
+    Ok(Some(guard))
+}
+
+/// Takes every configured secret out of what would be sent.
+fn scrub(mut event: sentry::protocol::Event<'static>, secrets: &[Secret]) -> sentry::protocol::Event<'static> {
+    event.request = None;
+    event.user = None;
+    event.server_name = None;
+    let clean = |text: &mut String| {
+        for secret in secrets.iter().filter(|s| s.expose().len() >= 4) {
+            *text = text.replace(secret.expose(), "***");
+        }
+    };
+    event.message.as_mut().map(&clean);
+    event.exception.values.iter_mut().filter_map(|e| e.value.as_mut()).for_each(&clean);
+    event.breadcrumbs.values.iter_mut().filter_map(|b| b.message.as_mut()).for_each(&clean);
+    event
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_sent() {
+        let mut event = sentry::protocol::Event::new();
+        event.message = Some("push to https://x:hunter22@git failed".to_owned());
+        event.server_name = Some("build-3".into());
+        let sent = scrub(event, &[Secret::from("hunter22".to_owned())]);
+        assert_eq!(sent.message.as_deref(), Some("push to https://x:***@git failed"));
+        assert_eq!(sent.server_name, None);
+    }
+}

@@ -1,1 +1,67 @@
-//! TODO
+//! The `windlass` command: `up` runs everything in one process; the other verbs are the operators'.
+//!
+//! Verbs read the ledger and publish to the bus that the configuration names, so they work wherever it is readable,
+//! beside `windlass up` as well as beside services in a cluster.
+
+mod config;
+mod dead;
+mod describe;
+mod events;
+mod open;
+mod replay;
+mod send;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use runtime::service::Arguments;
+
+/// Webhook-driven delivery: from a signed push to a healthy deployment, and back when it is not.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    arguments: Arguments,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Runs the receiver and every configured worker in this process.
+    Up,
+    /// Signs a payload as its sender would, and posts it to the receiver.
+    Send(send::Send),
+    /// Shows what happened.
+    Events(events::Events),
+    /// Shows and replays what could not be handled.
+    #[command(subcommand)]
+    Dead(dead::Dead),
+    /// Checks the configuration, or prints its JSON Schema.
+    #[command(subcommand)]
+    Config(config::Verb),
+}
+
+/// The `main` of the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("windlass: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    match cli.verb {
+        Verb::Config(verb) => config::run(&verb, &cli.arguments),
+        Verb::Up => runtime::service::start(cli.arguments.load()?, "up", up::up),
+        Verb::Send(send) => open::block_on(send::run(send, cli.arguments.load()?)),
+        Verb::Events(events) => open::block_on(events::run(events, cli.arguments.load()?)),
+        Verb::Dead(dead) => open::block_on(dead::run(dead, cli.arguments.load()?)),
+    }
+}

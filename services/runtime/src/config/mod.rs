@@ -5,6 +5,7 @@
 
 mod apps;
 mod check;
+mod derived;
 mod load;
 mod secret;
 mod value;
@@ -19,6 +20,7 @@ pub use apps::{
     App, BuildDriver, Component, Environment, Gitops, HealthCheck, IgnoredFinding, Promotion, ReleaseMode, Rollback,
     SCAN_PRESETS, Scan, ScanFormat, Step, Sync,
 };
+pub use derived::schema;
 pub use load::{ConfigError, Overrides};
 pub use secret::{Secret, SecretRef};
 pub use value::{BranchPattern, RelativePath};
@@ -45,6 +47,9 @@ pub struct Config {
     /// The workers this installation runs; events for others are recorded and go no further.
     #[serde(default = "all_workers")]
     pub workers: Vec<WorkerName>,
+    /// How workers hold what they run.
+    #[serde(default)]
+    pub harness: Harness,
     /// Where webhooks come in.
     #[serde(default)]
     pub receiver: Receiver,
@@ -106,6 +111,26 @@ impl Default for Receiver {
             max_connections: 2048,
             publish_deadline: Duration::from_secs(5),
         }
+    }
+}
+
+/// How workers hold what they run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Harness {
+    /// How long a run stays claimed without a sign of life; then another may take it over.
+    #[serde(deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub lease: Duration,
+    /// How long what is under way may go on after SIGTERM. Kubernetes gives 30 s.
+    #[serde(deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub grace: Duration,
+}
+
+impl Default for Harness {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(60), grace: Duration::from_secs(25) }
     }
 }
 

@@ -1,0 +1,5 @@
+//! The bumper as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    runtime::run_worker(bumper::Bumper::new)
+}

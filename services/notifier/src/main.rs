@@ -1,0 +1,5 @@
+//! The notifier as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    runtime::run_worker(notifier::Notifier::new)
+}

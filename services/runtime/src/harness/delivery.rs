@@ -1,0 +1,280 @@
+//! One delivery from decoding to settling.
+//!
+//! decode, or park → claim → run with deadline, panics caught, heartbeat → keep the outcomes and mark the claim done
+//! → publish the outcomes → acknowledge. While the ledger or the bus is away a delivery waits here, spending no
+//! attempt; since no more are taken than run at once, the whole worker waits with it.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use bus::{BusError, Delivery};
+use futures_util::FutureExt;
+use ledger::{ClaimKey, LedgerError};
+use proto::{Event, EventIgnored, Message, topology};
+use rand::RngExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, error, info, info_span, warn};
+
+use super::{
+    Failure, Outcome, Outcomes, Worker,
+    claim::{self, Asked, Held},
+};
+use crate::{ops::RunLabels, service::Context};
+
+/// The longest reason that is kept of a failure, in bytes.
+const REASON_BYTES: usize = 8 * 1024;
+/// How often a delivery whose run is claimed elsewhere asks again, at most and at least.
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
+
+/// A worker, and what its deliveries need.
+pub(super) struct Harness<W> {
+    worker: W,
+    pub(super) context: Context,
+    /// Cancelled when the grace period is over: runs are dropped, and their deliveries handed back.
+    pub(super) hand_back: CancellationToken,
+}
+
+/// How a run ended.
+enum Ended {
+    Returned(Result<Outcomes, Failure>),
+    Panicked(String),
+    OverDeadline,
+    ClaimLost,
+    HandedBack,
+}
+
+/// The service stops before the delivery could be settled; dropping it hands it back.
+struct Stopping;
+
+impl<W: Worker> Harness<W> {
+    pub(super) fn new(worker: W, context: Context) -> Self {
+        Self { worker, context, hand_back: CancellationToken::new() }
+    }
+
+    /// Sees one delivery to its end.
+    pub(super) async fn settle(self: Arc<Self>, delivery: Delivery) {
+        let event = match Event::from_message(&delivery.message) {
+            Ok(event) => event,
+            Err(why) => {
+                let id = delivery.message.attribute("id").to_owned();
+                warn!(worker = %W::NAME, event = id, error = %why, "{} cannot read event {id}", W::NAME);
+                self.count("unreadable");
+                return report(delivery.park(&format!("the message is no event this build can read: {why}")).await);
+            }
+        };
+        let span = info_span!("delivery", worker = %W::NAME, event = %event.id, kind = %event.kind(),
+            app = event.app().map(tracing::field::display), correlation = %event.correlation);
+        let _stopped = self.handle(delivery, event).instrument(span).await;
+    }
+
+    async fn handle(&self, delivery: Delivery, event: Event) -> Result<(), Stopping> {
+        if !W::NAME.queue().claimed {
+            let ended = self.run(&event, std::future::pending()).await;
+            return self.conclude(delivery, &event, None, ended).await;
+        }
+        let key = ClaimKey { worker: W::NAME, event: event.id, replay: event.replay };
+        let lease = self.context.config.harness.lease;
+        match self.insist("the ledger", || claim::ask(&self.context.ledger, key, lease)).await? {
+            Asked::Granted(held) => {
+                let ended = self.run(&event, held.lost()).await;
+                self.conclude(delivery, &event, Some(&held), ended).await
+            }
+            Asked::Done(outcomes) => {
+                debug!("was done before; its outcomes are published again");
+                self.count("repeated");
+                self.publish_and_ack(delivery, &outcomes).await
+            }
+            Asked::Elsewhere(left) => {
+                self.count("elsewhere");
+                report(delivery.retry(left.clamp(ASK_AGAIN.0, ASK_AGAIN.1), false).await);
+                Ok(())
+            }
+        }
+    }
+
+    async fn run(&self, event: &Event, lost: impl Future<Output = ()>) -> Ended {
+        let _running = self.context.metrics.running(W::NAME);
+        let work = AssertUnwindSafe(self.worker.handle(event)).catch_unwind();
+        tokio::select! {
+            returned = work => match returned {
+                Ok(result) => Ended::Returned(result),
+                Err(panic) => Ended::Panicked(panic_text(panic.as_ref())),
+            },
+            () = tokio::time::sleep(W::NAME.queue().deadline) => Ended::OverDeadline,
+            () = lost => Ended::ClaimLost,
+            () = self.hand_back.cancelled() => Ended::HandedBack,
+        }
+    }
+
+    async fn conclude(
+        &self,
+        delivery: Delivery,
+        event: &Event,
+        held: Option<&Held<'_>>,
+        ended: Ended,
+    ) -> Result<(), Stopping> {
+        match ended {
+            Ended::Returned(Ok(outcomes)) => self.done(delivery, event, held, &outcomes).await,
+            Ended::Returned(Err(Failure::NotYet { after, reason })) => {
+                info!(reason, "waits {after:?}: {reason}");
+                self.release(held, &reason, false).await?;
+                self.count("not_yet");
+                report(delivery.retry(after, false).await);
+                Ok(())
+            }
+            Ended::Returned(Err(Failure::Transient(error))) => self.failed(delivery, held, &chain(&error), false).await,
+            Ended::Returned(Err(Failure::Permanent(error))) => self.failed(delivery, held, &chain(&error), true).await,
+            Ended::Panicked(text) => self.failed(delivery, held, &format!("the worker panicked: {text}"), false).await,
+            Ended::OverDeadline => {
+                let text = format!("not done within {:?}", W::NAME.queue().deadline);
+                self.failed(delivery, held, &text, false).await
+            }
+            Ended::ClaimLost => {
+                warn!("another run took the claim over; this one is dropped");
+                self.count("claim_lost");
+                report(delivery.retry(ASK_AGAIN.1, false).await);
+                Ok(())
+            }
+            Ended::HandedBack => {
+                self.count("handed_back");
+                if let Some(held) = held {
+                    let _best_effort = held.release("the service stopped", false).await;
+                }
+                Err(Stopping)
+            }
+        }
+    }
+
+    async fn done(
+        &self,
+        delivery: Delivery,
+        event: &Event,
+        held: Option<&Held<'_>>,
+        outcomes: &Outcomes,
+    ) -> Result<(), Stopping> {
+        let messages = messages::<W>(event, outcomes);
+        if let Some(held) = held
+            && !self.insist("the ledger", || held.complete(&messages)).await?
+        {
+            warn!("another run took the claim over while this one ended; its outcomes count, not these");
+            self.count("claim_lost");
+            report(delivery.retry(ASK_AGAIN.0, false).await);
+            return Ok(());
+        }
+        for outcome in outcomes.iter() {
+            if let Outcome::Ignored { reason } = outcome {
+                info!(reason, "ignored: {reason}");
+            }
+        }
+        self.count("done");
+        self.publish_and_ack(delivery, &messages).await
+    }
+
+    async fn publish_and_ack(&self, delivery: Delivery, messages: &[Message]) -> Result<(), Stopping> {
+        if !messages.is_empty() {
+            self.insist("the bus", || self.context.bus.publish(messages)).await?;
+        }
+        report(delivery.ack().await);
+        Ok(())
+    }
+
+    async fn failed(
+        &self,
+        delivery: Delivery,
+        held: Option<&Held<'_>>,
+        reason: &str,
+        permanent: bool,
+    ) -> Result<(), Stopping> {
+        let attempt = delivery.failures + 1;
+        let dead = permanent || attempt >= W::NAME.queue().attempts;
+        let reason = bounded(reason);
+        self.release(held, reason, dead).await?;
+        if dead {
+            error!(attempt, permanent, error = reason, "failed for good, after {attempt} attempts: {reason}");
+            sentry::capture_message(&format!("{}: {reason}", W::NAME), sentry::Level::Error);
+            self.count("parked");
+            report(delivery.park(reason).await);
+        } else {
+            let wait = backoff(delivery.failures);
+            warn!(attempt, error = reason, "failed, tries again in {wait:?}: {reason}");
+            self.count("retried");
+            report(delivery.retry(wait, true).await);
+        }
+        Ok(())
+    }
+
+    async fn release(&self, held: Option<&Held<'_>>, reason: &str, parked: bool) -> Result<(), Stopping> {
+        match held {
+            Some(held) => self.insist("the ledger", || held.release(reason, parked)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Does it until it is done, however long what it needs is away; gives up only when the service must stop.
+    async fn insist<T, E: Away, F: Future<Output = Result<T, E>>>(
+        &self,
+        what: &str,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Stopping> {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => warn!(%error, "{what} is away; waits for it: {error}"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
+                () = self.hand_back.cancelled() => return Err(Stopping),
+            }
+        }
+    }
+
+    fn count(&self, outcome: &'static str) {
+        self.context.metrics.deliveries.get_or_create(&RunLabels::new(W::NAME, outcome)).inc();
+    }
+}
+
+/// Errors of bus and ledger, all of which mean waiting: what they cannot do now they may be able to do once mended.
+trait Away: std::fmt::Display {}
+impl Away for LedgerError {}
+impl Away for BusError {}
+
+/// A delivery that could not be settled comes again, and is recognised; so this is worth a line and no more.
+fn report(settled: Result<(), BusError>) {
+    if let Err(error) = settled {
+        warn!(%error, "the delivery may come again: {error}");
+    }
+}
+
+fn messages<W: Worker>(cause: &Event, outcomes: &Outcomes) -> Vec<Message> {
+    let now = jiff::Timestamp::now();
+    let source = format!("/workers/{}", W::NAME);
+    let to_event = |outcome: &Outcome| match outcome {
+        Outcome::Event { subject, data } => cause.outcome(source.clone(), subject.clone(), now, (**data).clone()),
+        Outcome::Ignored { reason } => {
+            let data = EventIgnored { app: cause.app().cloned(), worker: W::NAME, reason: reason.clone() };
+            cause.outcome(source.clone(), W::NAME.to_string(), now, data)
+        }
+    };
+    outcomes.iter().map(|outcome| to_event(outcome).to_message()).collect()
+}
+
+/// The ladder's steps, less up to a fifth, so that what failed together does not come back together.
+fn backoff(failures: u32) -> Duration {
+    let steps = topology::RETRY_STEPS;
+    let step = steps[usize::try_from(failures).unwrap_or(usize::MAX).min(steps.len() - 1)];
+    step.mul_f64(rand::rng().random_range(0.8..=1.0))
+}
+
+/// The error and its causes on one line, outermost first.
+fn chain(error: &anyhow::Error) -> String {
+    format!("{error:#}")
+}
+
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(REASON_BYTES)]
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a word".to_owned())
+}

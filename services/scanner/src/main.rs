@@ -1,0 +1,5 @@
+//! The scanner as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    runtime::run_worker(scanner::Scanner::new)
+}

@@ -1,0 +1,5 @@
+//! The syncer as a process of its own.
+
+fn main() -> std::process::ExitCode {
+    runtime::run_worker(syncer::Syncer::new)
+}

@@ -1,0 +1,146 @@
+//! `windlass dead`: what could not be handled, and sending it on its way again.
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use ledger::{DeadFilter, Ledger, StoredDeadLetter};
+use proto::{Event, WorkerName};
+use runtime::Config;
+use serde_json::{Value, json};
+
+use crate::{describe, open, replay};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// Lists dead letters, newest first.
+    List {
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One dead letter: its cause, and what it carries.
+    Show {
+        /// The dead letter's id, or its beginning.
+        id: String,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Publishes dead letters to their worker again.
+    Replay(replay::OfLetters),
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Which {
+    /// Only from this worker's queue.
+    #[arg(long)]
+    pub(crate) worker: Option<WorkerName>,
+    /// Only given up since then: a time, or how long ago (`2h`).
+    #[arg(long, value_parser = open::moment)]
+    pub(crate) since: Option<Timestamp>,
+    /// Only given up before then.
+    #[arg(long, value_parser = open::moment)]
+    pub(crate) until: Option<Timestamp>,
+    /// Only those whose reason holds this text.
+    #[arg(long)]
+    pub(crate) text: Option<String>,
+    /// Those that were replayed already as well.
+    #[arg(long)]
+    pub(crate) with_replayed: bool,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: u32,
+}
+
+impl Which {
+    /// The same for the ledger.
+    pub(crate) fn filter(&self) -> DeadFilter {
+        DeadFilter {
+            worker: self.worker,
+            since: self.since,
+            until: self.until,
+            text: self.text.clone(),
+            id_prefix: None,
+            with_replayed: self.with_replayed,
+            limit: self.limit,
+        }
+    }
+}
+
+pub(crate) async fn run(dead: Dead, config: Config) -> Result<()> {
+    let ledger = open::ledger(&config).await?;
+    match dead {
+        Dead::List { which, json } => list(&ledger, &which, json).await,
+        Dead::Show { id, json } => show(&ledger, &id, json).await,
+        Dead::Replay(replay) => replay::of_letters(&replay, &ledger, &config).await,
+    }
+}
+
+async fn list(ledger: &Ledger, which: &Which, as_json: bool) -> Result<()> {
+    for letter in ledger.dead_letters(&which.filter()).await? {
+        if as_json {
+            println!("{}", serde_json::to_string(&to_json(&letter))?);
+        } else {
+            println!("{}", text_line(&letter));
+        }
+    }
+    Ok(())
+}
+
+/// A dead letter in a line.
+pub(crate) fn text_line(stored: &StoredDeadLetter) -> String {
+    let letter = &stored.letter;
+    let id = stored.id.to_string();
+    let worker = letter.worker.map_or("no queue", WorkerName::as_str);
+    let replayed = if stored.replayed_at.is_some() { " (replayed)" } else { "" };
+    let reason = letter.reason.lines().next().unwrap_or("");
+    let kind = letter.message.attribute("type");
+    format!("{}  {:.0}  {worker:<10}  {kind:<17}  {} attempts{replayed}: {reason}", &id[..8], letter.parked_at, letter.attempts)
+}
+
+fn to_json(stored: &StoredDeadLetter) -> Value {
+    let letter = &stored.letter;
+    json!({
+        "id": stored.id,
+        "worker": letter.worker,
+        "reason": letter.reason,
+        "attempts": letter.attempts,
+        "parked_at": letter.parked_at,
+        "replayed_at": stored.replayed_at,
+        "replayed_by": stored.replayed_by,
+        "attributes": letter.message.attributes,
+        "data": Event::from_message(&letter.message).ok().map(|event| event.data.to_json()),
+    })
+}
+
+/// The one dead letter whose id begins so.
+pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<StoredDeadLetter> {
+    let filter = DeadFilter { id_prefix: Some(id.to_lowercase()), with_replayed: true, limit: 2, ..DeadFilter::default() };
+    let mut found = ledger.dead_letters(&filter).await?;
+    ensure!(found.len() < 2, "several dead letters begin with `{id}`; write more of the id");
+    found.pop().with_context(|| format!("no dead letter begins with `{id}`; see `windlass dead list`"))
+}
+
+async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
+    let stored = find(ledger, id).await?;
+    if as_json {
+        println!("{}", serde_json::to_string(&to_json(&stored))?);
+        return Ok(());
+    }
+    let letter = &stored.letter;
+    println!("{}", text_line(&stored));
+    println!("  reason\n    {}", letter.reason.replace('\n', "\n    "));
+    match Event::from_message(&letter.message) {
+        Ok(event) => println!("  event\n    {}", describe::line(&event)),
+        Err(why) => println!("  event\n    cannot be read: {why}"),
+    }
+    letter.message.attributes.iter().for_each(|(name, value)| println!("  {name:<16} {value}"));
+    if let (Some(at), Some(by)) = (stored.replayed_at, &stored.replayed_by) {
+        println!("  replayed         {at} by {by}");
+    }
+    println!("  once it is mended: windlass dead replay {}", &stored.id.to_string()[..8]);
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! An event in one line, for a terminal.
+
+use proto::{BumpReason, Change, Data, Deployment, Event, Verdict};
+
+/// What happened, in a line.
+pub(crate) fn line(event: &Event) -> String {
+    match &event.data {
+        Data::WebhookReceived(d) => format!("{} sent {} ({} bytes)", d.webhook_source, event.subject, d.body.len()),
+        Data::PushReceived(d) => format!("{}: {}", change(&d.change), d.change.title.as_deref().unwrap_or("")),
+        Data::PullRequestReceived(d) => format!("#{} {} into {}: {}", d.number, d.action, d.base, change(&d.change)),
+        Data::TestsFinished(d) => {
+            let failed = d.steps.iter().find(|s| !matches!(s.verdict, Verdict::Passed | Verdict::Skipped));
+            let steps = d.steps.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
+            match failed {
+                Some(step) => format!("{}: {} {}", change(&d.change), step.name, verdict(step.verdict)),
+                None => format!("{}: passed ({steps})", change(&d.change)),
+            }
+        }
+        Data::ScanFinished(d) => {
+            let failed: Vec<_> = d.scans.iter().filter(|s| !s.passed).map(|s| s.tool.as_str()).collect();
+            let how = if d.passed { "passed".to_owned() } else { format!("failed: {}", failed.join(", ")) };
+            format!("{}: {how}", change(&d.change))
+        }
+        Data::ImageBuilt(d) => {
+            let how = if d.reused { "was there" } else { "built" };
+            format!("{} {} {} from {}", d.component, how, d.digest.short(), d.change.commit.short())
+        }
+        Data::ImageFailed(d) => format!("{} from {}: {}", d.component, d.change.commit.short(), d.reason),
+        Data::ImagePushed(d) => {
+            let digest = d.digest.as_ref().map_or("", |digest| digest.short());
+            format!("{} {} {digest}", d.component, d.tag.as_deref().unwrap_or("without tag"))
+        }
+        Data::ManifestBumped(d) => {
+            let why = match d.deployment.reason {
+                BumpReason::Deploy => "deploys",
+                BumpReason::Promotion => "promotes",
+                BumpReason::Rollback => "rolls back to",
+            };
+            format!("{} {why} {}", d.deployment.environment, deployed(&d.deployment))
+        }
+        Data::SyncFinished(d) => {
+            let how = if d.succeeded { "synced" } else { "not synced" };
+            format!("{} {how} to {}: {}", d.deployment.environment, d.deployment.revision.short(), first_line(&d.message))
+        }
+        Data::HealthReported(d) => {
+            let how = if d.healthy { "is healthy" } else { "is UNHEALTHY" };
+            format!("{} {how} with {}: {}", d.deployment.environment, deployed(&d.deployment), first_line(&d.summary))
+        }
+        Data::EventIgnored(d) => format!("{}: {}", d.worker, first_line(&d.reason)),
+        Data::DeliveryParked(d) => format!("{} gave up: {}", d.worker, first_line(&d.reason)),
+    }
+}
+
+fn change(change: &Change) -> String {
+    format!("{}@{}", change.branch, change.commit.short())
+}
+
+fn deployed(deployment: &Deployment) -> String {
+    let image = |name: &proto::ComponentName| {
+        let image = deployment.release.get(name);
+        let what = image.map_or("?", |i| i.commit.as_ref().map_or_else(|| i.digest.short(), |c| c.short()));
+        format!("{name} {what}")
+    };
+    deployment.changed.iter().map(image).collect::<Vec<_>>().join(", ")
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Passed => "passed",
+        Verdict::Failed => "failed",
+        Verdict::TimedOut => "timed out",
+        Verdict::Skipped => "was skipped",
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or("")
+}

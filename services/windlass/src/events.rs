@@ -1,0 +1,175 @@
+//! `windlass events`: what happened, as it happens, and one event with all that came of it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use ledger::{EventFilter, Ledger, Recorded, Run};
+use proto::{AppName, Event, EventId, EventType};
+use runtime::Config;
+use serde_json::{Value, json};
+
+use crate::{describe, open, replay};
+
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// One event: what it carries, who ran on it, and its whole chain.
+    Show {
+        /// The event's id, or its beginning.
+        id: String,
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Sends an event of the past on its way again: to every worker that hears it, or to one.
+    Replay(replay::OfEvent),
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only this type, such as `health.reported`.
+    #[arg(long = "type")]
+    kind: Option<EventType>,
+    /// Only of this app.
+    #[arg(long)]
+    app: Option<AppName>,
+    /// Only since then: a time, or how long ago (`2h`).
+    #[arg(long, value_parser = open::moment)]
+    since: Option<Timestamp>,
+    /// Only before then.
+    #[arg(long, value_parser = open::moment)]
+    until: Option<Timestamp>,
+    /// At most so many, the newest.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Goes on with what happens from now.
+    #[arg(long)]
+    follow: bool,
+}
+
+pub(crate) async fn run(events: Events, config: Config) -> Result<()> {
+    let ledger = open::ledger(&config).await?;
+    match events.verb {
+        Some(Verb::Show { id, json }) => show(&ledger, &id, json).await,
+        Some(Verb::Replay(replay)) => replay::of_event(&replay, &ledger, &config).await,
+        None => list(&ledger, &events.list).await,
+    }
+}
+
+async fn list(ledger: &Ledger, list: &List) -> Result<()> {
+    let mut filter = EventFilter {
+        kind: list.kind,
+        app: list.app.clone(),
+        since: list.since,
+        until: list.until,
+        limit: list.limit,
+        ..EventFilter::default()
+    };
+    let mut last = 0;
+    loop {
+        let mut newest = ledger.events(&filter).await?;
+        newest.retain(|event| event.seq > last);
+        for recorded in newest.iter().rev() {
+            print(recorded, list.json)?;
+            last = last.max(recorded.seq);
+        }
+        if !list.follow {
+            return Ok(());
+        }
+        // What a burst brings between two looks must fit.
+        filter.limit = 10_000;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+fn print(recorded: &Recorded, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string(&to_json(recorded))?);
+        return Ok(());
+    }
+    println!("{}", text_line(recorded));
+    Ok(())
+}
+
+fn text_line(recorded: &Recorded) -> String {
+    let message = &recorded.message;
+    let time = message.attribute("time").split(['T', '.', 'Z']).nth(1).unwrap_or("").to_owned();
+    let id = message.attribute("id").get(..8).unwrap_or("-");
+    let what = match Event::from_message(message) {
+        Ok(event) => describe::line(&event),
+        Err(why) => format!("cannot be read: {why}"),
+    };
+    let (kind, app) = (message.attribute("type"), message.attribute("app"));
+    format!("{time}  {id}  {kind:<17}  {app:<12}  {what}")
+}
+
+/// An event as operators' programs get it.
+pub(crate) fn to_json(recorded: &Recorded) -> Value {
+    let message = &recorded.message;
+    let data = Event::from_message(message).map(|event| event.data.to_json());
+    let mut object = json!({
+        "seq": recorded.seq,
+        "recorded_at": recorded.recorded_at,
+        "attributes": message.attributes,
+        "data": data.as_ref().ok(),
+    });
+    if let Err(why) = data {
+        object["unreadable"] = json!(why.to_string());
+    }
+    object
+}
+
+/// The one event whose id begins so.
+pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<Recorded> {
+    let filter = EventFilter { id_prefix: Some(id.to_lowercase()), limit: 2, ..EventFilter::default() };
+    let mut found = ledger.events(&filter).await?;
+    found.dedup_by(|a, b| a.message.attribute("id") == b.message.attribute("id"));
+    ensure!(found.len() < 2, "several events begin with `{id}`; write more of the id");
+    found.pop().with_context(|| format!("no event begins with `{id}`; see `windlass events`"))
+}
+
+async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
+    let found = find(ledger, id).await?;
+    let id: EventId = found.message.attribute("id").parse().context("the event has no readable id")?;
+    let runs = ledger.runs(id).await?;
+    let correlation = found.message.attribute("correlationid").parse().unwrap_or(id);
+    let filter = EventFilter { correlation: Some(correlation), limit: 1000, ..EventFilter::default() };
+    let mut chain = ledger.events(&filter).await?;
+    chain.reverse();
+    if as_json {
+        let chain: Vec<Value> = chain.iter().map(to_json).collect();
+        println!("{}", serde_json::to_string(&json!({ "event": to_json(&found), "runs": runs, "chain": chain }))?);
+        return Ok(());
+    }
+    println!("{}", text_line(&found));
+    for (name, value) in &found.message.attributes {
+        println!("  {name:<16} {value}");
+    }
+    println!("  {}", serde_json::to_string_pretty(&to_json(&found)["data"])?.replace('\n', "\n  "));
+    println!("runs");
+    runs.iter().for_each(|run| println!("  {}", run_line(run)));
+    println!("chain");
+    chain.iter().for_each(|recorded| println!("  {}", text_line(recorded)));
+    Ok(())
+}
+
+fn run_line(run: &Run) -> String {
+    let state = serde_json::to_value(run.state).ok().and_then(|s| s.as_str().map(str::to_owned)).unwrap_or_default();
+    let took = run.finished_at.map(|end| end.duration_since(run.started_at)).map(|took| format!(" in {took:#}"));
+    let error = run.error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+    let again = if run.replay == 0 { String::new() } else { format!(", replay {}", run.replay) };
+    let took = took.unwrap_or_default();
+    format!("{:<10} {state}{took}, {} attempts{again}, {} outcomes{error}", run.worker, run.attempts, run.outcomes)
+}

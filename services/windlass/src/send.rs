@@ -1,0 +1,79 @@
+//! `windlass send`: a payload signed and posted as its sender would, to try a configuration without the sender.
+
+use std::{io::Read, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use hmac::{Hmac, KeyInit, Mac};
+use proto::SourceName;
+use runtime::{
+    Config,
+    config::{Source, SourceKind},
+};
+use sha2::Sha256;
+
+#[derive(Debug, Args)]
+pub(crate) struct Send {
+    /// The source in the configuration whose secret signs.
+    source: SourceName,
+    /// The payload; `-` for standard input.
+    file: PathBuf,
+    /// The event, for senders that name it in a header.
+    #[arg(long, default_value = "push")]
+    event: String,
+    /// The receiver; the configured one unless said.
+    #[arg(long)]
+    to: Option<String>,
+}
+
+pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
+    let known = || config.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let source = config.sources.get(&send.source);
+    let source = source.with_context(|| format!("no source `{}` is configured; there are: {}", send.source, known()))?;
+    let body = read(&send.file)?;
+    let base = send.to.clone().unwrap_or_else(|| format!("http://{}", reachable(&config.receiver.listen)));
+    let url = format!("{}/webhooks/{}", base.trim_end_matches('/'), send.source);
+    let request = runtime::http::client()?.post(&url);
+    let answer = signed(request, source, &send.event, body)?.send().await;
+    let answer = answer.with_context(|| format!("posting to {url}; is the receiver running?"))?;
+    let status = answer.status();
+    let text = answer.text().await.unwrap_or_default();
+    if !status.is_success() {
+        bail!("{url} answered {status}: {text}");
+    }
+    println!("{text}");
+    Ok(())
+}
+
+fn read(file: &PathBuf) -> Result<Vec<u8>> {
+    if file.as_os_str() == "-" {
+        let mut body = Vec::new();
+        std::io::stdin().read_to_end(&mut body).context("reading standard input")?;
+        return Ok(body);
+    }
+    std::fs::read(file).with_context(|| format!("reading {}", file.display()))
+}
+
+/// An address one listens on, as one to connect to.
+fn reachable(listen: &str) -> String {
+    listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+}
+
+fn signed(request: reqwest::RequestBuilder, source: &Source, event: &str, body: Vec<u8>) -> Result<reqwest::RequestBuilder> {
+    let secret = source.secrets.first().context("the source has no secret")?.read()?;
+    let request = match source.kind {
+        SourceKind::Github => {
+            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())?;
+            mac.update(&body);
+            request
+                .header("content-type", "application/json")
+                .header("x-github-event", event)
+                .header("x-github-delivery", uuid::Uuid::new_v4().to_string())
+                .header("x-hub-signature-256", format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
+        }
+        SourceKind::Distribution => request
+            .header("content-type", "application/vnd.docker.distribution.events.v1+json")
+            .header("authorization", format!("Bearer {}", secret.expose())),
+    };
+    Ok(request.body(body))
+}

@@ -32,10 +32,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(uri) => match (uri.split_once("//"), uri.rsplit_once('@')) {
-                (Some((scheme, _)), Some((_, host))) => write!(f, "{scheme}//{host}"),
-                _ => f.write_str(uri),
-            },
+            Self::Postgres(uri) => f.write_str(&without_secrets(uri)),
         }
     }
 }
@@ -43,5 +40,38 @@ impl fmt::Display for Location {
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// Scheme, host and database. The user, the password and the settings, which may hold another, stay out; where it
+/// cannot be told which is which, so does the rest.
+fn without_secrets(uri: &str) -> String {
+    let (scheme, rest) = uri.split_once("//").unwrap_or_default();
+    let place = rest.split_once('?').map_or(rest, |(place, _)| place);
+    match place.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}//{host}"),
+        None if rest.contains('@') => format!("{scheme}//..."),
+        None => format!("{scheme}//{place}"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_holds_no_secret() {
+        let shown = |text: &str| Location::parse(text, "/data".as_ref()).unwrap().to_string();
+        assert_eq!(shown("sqlite"), "sqlite:/data/ledger.db");
+        assert_eq!(shown("postgres://u:secret@db.example:5432/w?sslmode=require"), "postgres://db.example:5432/w");
+        for hidden in [
+            "postgres://u:se@cret@h/w",
+            "postgres://h/w?password=secret",
+            "postgres://u:x?secret@h/w",
+            "postgres://h/w?password=x@secret",
+        ] {
+            assert!(!shown(hidden).contains("cret"), "{}", shown(hidden));
+        }
     }
 }

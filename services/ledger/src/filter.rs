@@ -1,0 +1,101 @@
+//! Filters as statements. Only fixed text enters the SQL; whatever a caller gave is an argument.
+
+use std::fmt::Write as _;
+
+use proto::{EventType, WorkerName};
+use uuid::Uuid;
+
+use crate::{DeadFilter, EventFilter, db::Arg, history, letters};
+
+/// What a limit of 0 stands for.
+const DEFAULT_LIMIT: u32 = 100;
+
+/// A statement with its arguments.
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) args: Vec<Arg>,
+}
+
+impl Query {
+    fn select(columns: &str, table: &str) -> Self {
+        Self { sql: format!("SELECT {columns} FROM {table} WHERE TRUE"), args: Vec::new() }
+    }
+
+    /// Adds a condition when there is something to compare with.
+    fn and(&mut self, condition: &str, arg: Option<impl Into<Arg>>) {
+        let Some(arg) = arg else { return };
+        self.args.push(arg.into());
+        // Writing to a string cannot fail.
+        let _ = write!(self.sql, " AND {}", condition.replace('?', &format!("${}", self.args.len())));
+    }
+
+    fn newest(mut self, order: &str, limit: u32) -> Self {
+        let limit = if limit == 0 { DEFAULT_LIMIT } else { limit };
+        self.args.push(limit.into());
+        let _ = write!(self.sql, " ORDER BY {order} LIMIT ${}", self.args.len());
+        self
+    }
+}
+
+/// The events a filter asks for; `None` when there can be none.
+pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
+    let ids = id_range(filter.id_prefix.as_deref())?;
+    let mut query = Query::select(history::COLUMNS, "events");
+    query.and("type = ?", filter.kind.map(EventType::as_str));
+    query.and("app = ?", filter.app.as_ref().map(|app| app.as_str()));
+    query.and("correlation = ?", filter.correlation.map(|id| id.0));
+    query.and("id >= ?", ids.map(|(first, _)| first));
+    query.and("id <= ?", ids.map(|(_, last)| last));
+    query.and("time >= ?", filter.since);
+    query.and("time < ?", filter.until);
+    Some(query.newest("seq DESC", filter.limit))
+}
+
+/// The dead letters a filter asks for; `None` when there can be none.
+pub(crate) fn dead_letters(filter: &DeadFilter) -> Option<Query> {
+    let ids = id_range(filter.id_prefix.as_deref())?;
+    let mut query = Query::select(letters::COLUMNS, "dead_letters");
+    if !filter.with_replayed {
+        query.sql.push_str(" AND replayed_at IS NULL");
+    }
+    query.and("worker = ?", filter.worker.map(WorkerName::as_str));
+    query.and("parked_at >= ?", filter.since);
+    query.and("parked_at < ?", filter.until);
+    query.and("id >= ?", ids.map(|(first, _)| first));
+    query.and("id <= ?", ids.map(|(_, last)| last));
+    query.and("reason_folded LIKE ? ESCAPE '\\'", filter.text.as_deref().map(pattern));
+    Some(query.newest("parked_at DESC, id DESC", filter.limit))
+}
+
+/// The text anywhere in a folded column, as a LIKE pattern.
+fn pattern(text: &str) -> String {
+    let escaped = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
+/// The first and the last id that begin so, which an index can find; outer `None` when no id does.
+fn id_range(prefix: Option<&str>) -> Option<Option<(Uuid, Uuid)>> {
+    const FIRST: &str = "00000000-0000-0000-0000-000000000000";
+    const LAST: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+    let Some(prefix) = prefix else { return Some(None) };
+    let filled = |with: &str| format!("{prefix}{}", with.get(prefix.len()..)?).parse().ok();
+    Some(Some((filled(FIRST)?, filled(LAST)?)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_range_of_ids_or_none() {
+        let range = |prefix| id_range(Some(prefix)).map(|r| r.map(|(a, b)| (a.to_string(), b.to_string())).unwrap());
+        let (first, last) = range("0a1b2c3d-4").unwrap();
+        assert_eq!(first, "0a1b2c3d-4000-0000-0000-000000000000");
+        assert_eq!(last, "0a1b2c3d-4fff-ffff-ffff-ffffffffffff");
+        assert_eq!(range("").unwrap().0, "00000000-0000-0000-0000-000000000000");
+        for none in ["xyz", "0a1b2c3d4", "0a-", "%", "ü", &"0".repeat(37)] {
+            assert_eq!(range(none), None, "{none}");
+        }
+    }
+}

@@ -26,7 +26,7 @@ use proto::{Message, WorkerName};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{BusError, Deliveries, Letters, Location, Settings, codec::MAX_BODY};
+use crate::{BusError, Deliveries, Letters, Location, Settings, codec};
 pub(crate) use feed::Settle;
 use queue::{Queue, Queues};
 use writer::{Draft, Target};
@@ -158,7 +158,7 @@ impl Inner {
         }
         let path = self.path.clone();
         let declared = blocking(move || store::declared(&path)).await?;
-        if declared.contains(&worker) { Ok(()) } else { Err(no_queue(worker)) }
+        if declared.contains(&worker) { Ok(()) } else { Err(codec::no_queue(worker)) }
     }
 
     fn reader(&self) -> Result<reader::Handle, BusError> {
@@ -176,24 +176,10 @@ impl Inner {
 }
 
 fn draft(message: &Message, targets: Vec<Target>) -> Result<Draft, BusError> {
-    if message.body.len() > MAX_BODY {
-        return Err(too_large(message));
-    }
+    codec::check_body(message)?;
     let attributes =
         serde_json::to_string(&message.attributes).map_err(|error| BusError::Refused(error.to_string()))?;
     Ok(Draft { attributes, content_type: message.content_type.clone(), body: message.body.clone(), targets })
-}
-
-fn too_large(message: &Message) -> BusError {
-    let (id, size) = (message.attribute("id"), message.body.len());
-    BusError::Refused(format!("event {id}: its body of {size} bytes is over the limit of {MAX_BODY}"))
-}
-
-pub(crate) fn no_queue(worker: WorkerName) -> BusError {
-    let name = worker.queue().name();
-    BusError::Unusable(format!(
-        "there is no queue `{name}`: this installation has not run the {worker}; start it once, then publish again"
-    ))
 }
 
 /// The reason kept with a message that no queue took.

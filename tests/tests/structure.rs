@@ -1,0 +1,84 @@
+//! Who may depend on whom: the table the README states, held against what Cargo knows.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
+
+use serde_json::Value;
+
+/// Each crate of ours, and which of ours it may name.
+const MAY: &[(&str, &[&str])] = &[
+    ("windlass-proto", &[]),
+    ("windlass-bus", &["windlass-proto"]),
+    ("windlass-ledger", &["windlass-proto"]),
+    ("windlass-runtime", &["windlass-proto", "windlass-bus", "windlass-ledger"]),
+    ("windlass-receiver", &["windlass-proto", "windlass-bus", "windlass-runtime"]),
+    ("windlass-normalizer", &["windlass-proto", "windlass-runtime"]),
+    // Workers that ask the ledger name its answers' types.
+    ("windlass-builder", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
+    ("windlass-scanner", &["windlass-proto", "windlass-runtime"]),
+    ("windlass-bumper", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
+    ("windlass-syncer", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
+    ("windlass-prober", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
+    ("windlass-notifier", &["windlass-proto", "windlass-runtime"]),
+    // The recorder settles deliveries and writes rows itself: it reads no event.
+    ("windlass-recorder", &["windlass-proto", "windlass-runtime", "windlass-bus", "windlass-ledger"]),
+];
+
+/// Libraries that one room alone may name.
+const ONLY_IN: &[(&str, &[&str])] = &[
+    ("lapin", &["windlass-bus", "windlass-tests"]),
+    ("rusqlite", &["windlass-bus", "windlass-ledger", "windlass-tests"]),
+    ("tokio-postgres", &["windlass-ledger", "windlass-tests"]),
+    ("kube", &["windlass-syncer"]),
+    ("saphyr-parser", &["windlass-bumper"]),
+    ("oci-client", &["windlass-runtime"]),
+    ("sentry", &["windlass-runtime"]),
+    ("config", &["windlass-runtime"]),
+];
+
+fn metadata() -> Value {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path", manifest];
+    let output = Command::new(env!("CARGO")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// What each of our crates names, leaving out what only its tests do.
+fn named() -> BTreeMap<String, BTreeSet<String>> {
+    let metadata = metadata();
+    let of_package = |package: &Value| {
+        let normal = package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null());
+        let names = normal.map(|d| d["name"].as_str().unwrap().to_owned()).collect();
+        (package["name"].as_str().unwrap().to_owned(), names)
+    };
+    metadata["packages"].as_array().unwrap().iter().map(of_package).collect()
+}
+
+#[test]
+fn crates_depend_only_on_what_their_row_allows() {
+    let named = named();
+    let ours: BTreeSet<_> = named.keys().cloned().collect();
+    for (name, dependencies) in &named {
+        let Some((_, may)) = MAY.iter().find(|(row, _)| row == name) else {
+            assert!(["windlass", "windlass-tests"].contains(&name.as_str()), "{name} has no row in the table");
+            continue;
+        };
+        for dependency in dependencies.intersection(&ours) {
+            assert!(may.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn what_belongs_in_one_room_is_named_nowhere_else() {
+    for (name, dependencies) in named() {
+        for (library, rooms) in ONLY_IN {
+            let here = dependencies.contains(*library);
+            assert!(!here || rooms.contains(&name.as_str()), "{name} names {library}, which belongs in {rooms:?}");
+        }
+    }
+}

@@ -118,14 +118,15 @@ fn text_line(recorded: &Recorded) -> String {
 /// An event as operators' programs get it.
 pub(crate) fn to_json(recorded: &Recorded) -> Value {
     let message = &recorded.message;
-    let data = Event::from_message(message).map(|event| event.data.to_json());
+    let event = Event::from_message(message);
     let mut object = json!({
         "seq": recorded.seq,
         "recorded_at": recorded.recorded_at,
         "attributes": message.attributes,
-        "data": data.as_ref().ok(),
+        "summary": event.as_ref().map(describe::line).ok(),
+        "data": event.as_ref().map(|event| event.data.to_json()).ok(),
     });
-    if let Err(why) = data {
+    if let Err(why) = event {
         object["unreadable"] = json!(why.to_string());
     }
     object

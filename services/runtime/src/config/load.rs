@@ -136,6 +136,14 @@ notify:
     }
 
     #[test]
+    fn names_keep_their_case_and_dots() {
+        let text = GOOD.replace("timeout: 90s", "env: { CI_Mode: Yes }").replace("notify:", "registries:\n  127.0.0.1:5000: { plain_http: true }\nnotify:");
+        let config = parse(&text).unwrap();
+        assert_eq!(config.apps.values().next().unwrap().test[0].env["CI_Mode"], "Yes");
+        assert!(config.registries["127.0.0.1:5000"].plain_http);
+    }
+
+    #[test]
     fn broken_yaml_says_where() {
         let error = parse("apps: [").unwrap_err().to_string();
         assert!(error.contains("windlass.yaml is not valid YAML") && error.contains("line"), "{error}");

@@ -13,6 +13,7 @@ pub mod oci;
 pub mod ops;
 pub mod service;
 pub mod telemetry;
+pub mod workspace;
 
 pub use config::{Config, Secret, SecretRef};
 pub use harness::{Failure, Outcome, Outcomes, Worker};

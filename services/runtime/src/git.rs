@@ -1,5 +1,0 @@
-//! Git as a program.
-
-/// Git, with the configured credentials; cheap to clone.
-#[derive(Clone)]
-pub struct Git;

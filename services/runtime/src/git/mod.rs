@@ -1,0 +1,162 @@
+//! Git as a program: told nothing by the machine's own configuration, asking nobody, and with the configured
+//! credentials in its environment, never on its command line.
+//!
+//! No hook runs, no submodule is fetched, no large file is smudged; transports are HTTP, SSH, and local files where
+//! the configuration itself names one. What is done with a repository is its caller's business.
+
+mod error;
+mod url;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use proto::CommitSha;
+
+use crate::{
+    Secret, config,
+    exec::{ExecError, Finished, Program},
+};
+
+pub use self::url::without_userinfo;
+pub use error::GitError;
+
+/// What one Git command may take. A large repository's first fetch over a slow line takes minutes.
+const TIMEOUT: Duration = Duration::from_mins(10);
+/// A transfer slower than so many bytes a second, for so many seconds, is dead.
+const TOO_SLOW: (&str, &str) = ("1000", "30");
+
+/// Git, with the configured credentials; cheap to clone.
+#[derive(Clone)]
+pub struct Git(Arc<config::Git>);
+
+impl Git {
+    /// Git as `git` in the config says; secrets are read when they are used.
+    pub fn new(config: &config::Git) -> Self {
+        Self(Arc::new(config.clone()))
+    }
+
+    /// `git` in this folder, with what it needs to talk to this URL. Add a subcommand and its arguments; put `--` or
+    /// `--end-of-options` before what stems from data, and [`without_userinfo`] around the URL.
+    pub fn command(&self, dir: Option<&Path>, url: Option<&str>) -> Program {
+        let mut settings = settings();
+        let mut program = Program::new(["git"]).timeout(TIMEOUT).envs(self.environment());
+        if let Some(dir) = dir {
+            program = program.dir(dir);
+            // A folder that is no repository must not be taken for part of one around it.
+            if let Some(parent) = dir.parent() {
+                program = program.env("GIT_CEILING_DIRECTORIES", parent);
+            }
+        }
+        let local = url.is_some_and(|url| url.starts_with("file://"));
+        program = program.env("GIT_ALLOW_PROTOCOL", if local { "https:http:ssh:file" } else { "https:http:ssh" });
+        match url.map_or(Ok(None), |url| self.credential(url)) {
+            Ok(None) => {}
+            Ok(Some((prefix, username, password))) => {
+                let coded = STANDARD.encode(format!("{username}:{}", password.expose()));
+                settings.push((format!("http.{prefix}.extraHeader"), format!("Authorization: Basic {coded}")));
+                program = program.mask(vec![password, coded.into()]);
+            }
+            Err(why) => {
+                program = program.broken(ExecError::Secret { program: "git".to_owned(), why: format!("{why:#}") });
+            }
+        }
+        let numbered = settings.iter().enumerate();
+        program = program.env("GIT_CONFIG_COUNT", settings.len().to_string());
+        program.envs(numbered.flat_map(|(n, (key, value))| {
+            [(format!("GIT_CONFIG_KEY_{n}"), key.clone()), (format!("GIT_CONFIG_VALUE_{n}"), value.clone())]
+        }))
+    }
+
+    /// Runs a command made by [`Git::command`]; anything but status 0 is an error, classified.
+    pub async fn run(&self, program: Program, url: &str) -> Result<Finished, GitError> {
+        let finished = program.run().await?;
+        if finished.succeeded() { Ok(finished) } else { Err(GitError::of(url, &finished)) }
+    }
+
+    /// Puts exactly this commit into an empty folder, with no history where the server allows that. Symlinks stay
+    /// as they are: whoever opens a path of the checkout checks where it leads.
+    pub async fn checkout(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
+        url::check(url)?;
+        let sha256 = commit.as_str().len() == 64;
+        let format = if sha256 { "--object-format=sha256" } else { "--object-format=sha1" };
+        self.run(self.command(Some(into), None).args(["init", "-q", "--template=", format]), url).await?;
+        self.fetch_commit(url, commit, into).await?;
+        let here = |args: &[&str]| self.command(Some(into), None).args(args.to_vec());
+        self.run(here(&["checkout", "-q", "--detach", "--end-of-options", commit.as_str()]), url).await?;
+        let head = self.run(here(&["rev-parse", "HEAD"]).keep_stdout(100), url).await?;
+        let head = String::from_utf8_lossy(&head.stdout).trim().to_owned();
+        if head == commit.as_str() {
+            return Ok(());
+        }
+        let why = format!("asked for {commit}, the checkout is at {head}");
+        Err(GitError::Other { url: without_userinfo(url), why })
+    }
+
+    async fn fetch_commit(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
+        let remote = without_userinfo(url);
+        let fetch = || {
+            let fetch = self.command(Some(into), Some(url)).args(["fetch", "-q", "--no-tags"]);
+            fetch.arg("--no-recurse-submodules")
+        };
+        let exact = fetch().args(["--depth", "1", "--", &remote, commit.as_str()]);
+        match self.run(exact, url).await {
+            Err(GitError::Unadvertised { .. }) => {}
+            other => return other.map(drop).map_err(|error| error.about(commit)),
+        }
+        // A server that gives only what its refs name, and perhaps that without cutting history.
+        self.run(fetch().args(["--", &remote, "+refs/heads/*:refs/remotes/origin/*"]), url).await?;
+        let there = self.command(Some(into), None).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+        if there.run().await?.succeeded() {
+            return Ok(());
+        }
+        Err(GitError::NoSuchCommit { url: remote, commit: commit.clone() })
+    }
+
+    /// The credential for a URL: its own, or that of the longest configured prefix; and the prefix it is for.
+    fn credential(&self, url: &str) -> anyhow::Result<Option<(String, String, Secret)>> {
+        if let Some(own) = url::userinfo(url) {
+            return Ok(Some(own));
+        }
+        let matching = self.0.credentials.iter().filter(|c| url::is_below(url, &c.url));
+        let Some(best) = matching.max_by_key(|c| c.url.len()) else { return Ok(None) };
+        Ok(Some((best.url.clone(), best.username.clone(), best.password.read()?)))
+    }
+
+    fn environment(&self) -> Vec<(&'static str, &str)> {
+        let author = &self.0.author;
+        vec![
+            ("LC_ALL", "C"),
+            ("GIT_TERMINAL_PROMPT", "0"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_LFS_SKIP_SMUDGE", "1"),
+            ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=30"),
+            ("GIT_AUTHOR_NAME", &author.name),
+            ("GIT_AUTHOR_EMAIL", &author.email),
+            ("GIT_COMMITTER_NAME", &author.name),
+            ("GIT_COMMITTER_EMAIL", &author.email),
+        ]
+    }
+}
+
+fn settings() -> Vec<(String, String)> {
+    [
+        ("core.hooksPath", "/dev/null"),
+        ("core.fsmonitor", "false"),
+        ("credential.helper", ""),
+        ("safe.directory", "*"),
+        ("gc.auto", "0"),
+        ("maintenance.auto", "false"),
+        ("fetch.recurseSubmodules", "false"),
+        ("submodule.recurse", "false"),
+        ("advice.detachedHead", "false"),
+        ("init.defaultBranch", "main"),
+        ("http.lowSpeedLimit", TOO_SLOW.0),
+        ("http.lowSpeedTime", TOO_SLOW.1),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .to_vec()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,18 @@
 //! Every answer of the receiver, and the one place where a refusal becomes an HTTP status (RFC 9457 problem details).
 
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use actix_web::{
     HttpResponse, HttpResponseBuilder,
+    body::{BodySize, MessageBody},
     http::{StatusCode, header},
+    web,
 };
+use bytes::Bytes;
 use proto::EventId;
 
 /// What a request came to, when it was let in.
@@ -133,25 +142,47 @@ impl Refusal {
     }
 }
 
-impl From<Refusal> for HttpResponse {
-    fn from(refusal: Refusal) -> Self {
-        let status = refusal.status();
+impl Refusal {
+    /// The answer. What the request's body still holds is kept until the answer is written: dropped earlier, the
+    /// server would read a chunked body to its end before it lets go of the connection, and that end need not come.
+    pub(crate) fn answer(self, unread: web::Payload) -> HttpResponse {
+        let status = self.status();
         let mut response = HttpResponseBuilder::new(status);
-        if let Some(seconds) = refusal.retry_after() {
+        if let Some(seconds) = self.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
-        if matches!(refusal, Refusal::WrongMethod) {
+        if matches!(self, Self::WrongMethod) {
             response.insert_header((header::ALLOW, "POST"));
         }
-        if refusal.closes() {
+        if self.closes() {
             response.force_close();
         }
         let problem = serde_json::json!({
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or_default(),
             "status": status.as_u16(),
-            "detail": refusal.to_string(),
+            "detail": self.to_string(),
         });
-        response.content_type("application/problem+json").body(problem.to_string())
+        let body = Problem { text: problem.to_string().into(), _unread: unread };
+        response.content_type("application/problem+json").body(body)
+    }
+}
+
+/// A refusal's body, and the rest of the request it answers.
+struct Problem {
+    text: Bytes,
+    _unread: web::Payload,
+}
+
+impl MessageBody for Problem {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.text.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let text = std::mem::take(&mut self.text);
+        Poll::Ready((!text.is_empty()).then_some(Ok(text)))
     }
 }

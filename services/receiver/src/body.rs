@@ -49,7 +49,7 @@ impl Limits {
     /// Reads the body to its end and verifies it. The share lives as long as the bytes do.
     pub(crate) async fn read(
         &self,
-        mut payload: web::Payload,
+        payload: &mut web::Payload,
         declared: Option<u64>,
         mut body: Unverified,
     ) -> Result<(Authentic, Share<'_>), Refusal> {

@@ -35,11 +35,11 @@ pub(crate) struct Desk {
 }
 
 /// `POST /webhooks/{source}`.
-pub(crate) async fn receive(request: HttpRequest, payload: web::Payload, desk: web::Data<Desk>) -> HttpResponse {
+pub(crate) async fn receive(request: HttpRequest, mut payload: web::Payload, desk: web::Data<Desk>) -> HttpResponse {
     let begun = Instant::now();
     let source = desk.source(&request);
     let result = match source {
-        Some(source) => desk.admit(&request, payload, source).await,
+        Some(source) => desk.admit(&request, &mut payload, source).await,
         None => Err(Refusal::UnknownSource),
     };
     let name = source.map(|source| source.name.as_str());
@@ -50,19 +50,19 @@ pub(crate) async fn receive(request: HttpRequest, payload: web::Payload, desk: w
         Err(refusal) => {
             let peer = request.peer_addr().map(|address| address.ip().to_string());
             tracing::debug!(source = name, peer, outcome, "refused a webhook: {refusal}");
-            refusal.into()
+            refusal.answer(payload)
         }
     }
 }
 
 /// Any other method on a webhook's path.
-pub(crate) async fn wrong_method() -> HttpResponse {
-    Refusal::WrongMethod.into()
+pub(crate) async fn wrong_method(payload: web::Payload) -> HttpResponse {
+    Refusal::WrongMethod.answer(payload)
 }
 
 /// Any other path.
-pub(crate) async fn nothing_here() -> HttpResponse {
-    Refusal::UnknownSource.into()
+pub(crate) async fn nothing_here(payload: web::Payload) -> HttpResponse {
+    Refusal::UnknownSource.answer(payload)
 }
 
 impl Desk {
@@ -82,7 +82,7 @@ impl Desk {
         self.sources.get(&name)
     }
 
-    async fn admit(&self, request: &HttpRequest, payload: web::Payload, from: &Source) -> Result<Answer, Refusal> {
+    async fn admit(&self, request: &HttpRequest, payload: &mut web::Payload, from: &Source) -> Result<Answer, Refusal> {
         if request.conn_data::<Connection>().is_some_and(Connection::is_over) {
             return Err(Refusal::TooManyConnections);
         }

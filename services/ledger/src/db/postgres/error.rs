@@ -73,11 +73,12 @@ pub(super) fn is_worth_again(why: &Failure) -> bool {
     }
 }
 
+/// The connection itself failed, rather than what was said over it.
 fn cause_is_io(why: &tokio_postgres::Error) -> bool {
-    why.source().is_some_and(|cause| cause.is::<std::io::Error>()) && certificate_refused(why).is_none()
+    why.source().is_some_and(|cause| cause.is::<std::io::Error>()) && refused_by_tls(why).is_none()
 }
 
-fn certificate_refused(why: &tokio_postgres::Error) -> Option<&rustls::Error> {
+fn refused_by_tls(why: &tokio_postgres::Error) -> Option<&rustls::Error> {
     let io = why.source()?.downcast_ref::<std::io::Error>()?;
     io.get_ref()?.downcast_ref::<rustls::Error>()
 }
@@ -88,11 +89,7 @@ pub(super) fn ledger_error(place: &str, why: &Failure) -> LedgerError {
     let what_to_do = match error.as_db_error() {
         Some(said) if passes(said) => None,
         Some(said) => Some(advice(said.code().code())),
-        None if certificate_refused(error).is_some() => {
-            Some("give the authority's certificate with `sslrootcert=<file>` in the address")
-        }
-        None if error.to_string().contains("TLS") => Some("turn TLS on at the server, or use `sslmode=prefer`"),
-        None => None,
+        None => tls_advice(error),
     };
     match what_to_do {
         None => LedgerError::Unavailable(format!("{place}: {why}")),
@@ -101,11 +98,26 @@ pub(super) fn ledger_error(place: &str, why: &Failure) -> LedgerError {
 }
 
 fn advice(code: &str) -> &'static str {
-    match (&code[..2], code) {
-        ("28", _) => "check the user and the password in the address, and the server's pg_hba.conf",
-        ("3D", _) => "create the database, or name another in the address",
-        (_, "42501") => "give this user leave to create and use tables in the database",
-        ("42", _) => "the tables are not as this build made them: restore them, or name an empty database",
+    match code {
+        _ if code.starts_with("28") => "check the user and the password in the address, and the server's pg_hba.conf",
+        "3D000" => "create the database, or name another in the address",
+        "42501" => "give this user leave to create and use tables in the database",
+        _ if code.starts_with("42") => {
+            "the tables are not as this build made them: restore them, or name an empty database"
+        }
         _ => "see the server's log",
+    }
+}
+
+fn tls_advice(error: &tokio_postgres::Error) -> Option<&'static str> {
+    match refused_by_tls(error) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            Some("name the server as its certificate does, and give its authority's with `sslrootcert=<file>`")
+        }
+        Some(_) => Some("see the server's log"),
+        None if cause_is_io(error) => None,
+        // There is no other way to tell: the kind of the error is private.
+        None if error.to_string().contains("TLS") => Some("turn TLS on at the server, or use `sslmode=prefer`"),
+        None => None,
     }
 }

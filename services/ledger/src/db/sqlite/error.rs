@@ -35,7 +35,15 @@ pub(super) fn ledger_error(path: &Path, error: &rusqlite::Error) -> LedgerError 
             path.display()
         )),
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => unusable(path, error),
-        _ => LedgerError::Unusable(format!("{}: {error}", path.display())),
+        _ => LedgerError::Unusable(format!("{}: {}", path.display(), without_statement(error))),
+    }
+}
+
+/// The error without the statement's text, which says nothing to whoever reads it.
+fn without_statement(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
     }
 }
 

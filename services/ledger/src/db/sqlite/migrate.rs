@@ -16,27 +16,26 @@ pub(super) fn migrate(db: &Connection, path: &Path) -> Result<()> {
         LedgerError::Unusable(why) => LedgerError::Unusable(format!("{}: {why}", path.display())),
         passing @ LedgerError::Unavailable(_) => passing,
     };
-    let applied = applied(db).map_err(|why| ledger_error(path, &why))?;
-    if migrations::pending(migrations::SQLITE, &applied).map_err(named)?.is_empty() {
-        return Ok(());
+    let failed = |why: rusqlite::Error| ledger_error(path, &why);
+    if db.table_exists(None, "windlass_migrations").map_err(failed)? {
+        let applied = applied(db).map_err(failed)?;
+        if migrations::pending(migrations::SQLITE, &applied).map_err(named)?.is_empty() {
+            return Ok(());
+        }
     }
-    let locked = Transaction::new_unchecked(db, TransactionBehavior::Immediate);
-    let locked = locked.map_err(|why| ledger_error(path, &why))?;
-    // Read again: another process may have been here between.
-    let applied = self::applied(&locked).map_err(|why| ledger_error(path, &why))?;
+    let locked = Transaction::new_unchecked(db, TransactionBehavior::Immediate).map_err(failed)?;
+    // Made rather than looked for: a look may answer from before the wait.
+    locked.execute_batch(migrations::TABLE).map_err(failed)?;
+    let applied = applied(&locked).map_err(failed)?;
     let pending = migrations::pending(migrations::SQLITE, &applied).map_err(named)?;
-    apply(&locked, pending).and_then(|()| locked.commit()).map_err(|why| ledger_error(path, &why))
+    apply(&locked, pending).and_then(|()| locked.commit()).map_err(failed)
 }
 
 fn applied(db: &Connection) -> rusqlite::Result<Vec<(i64, String)>> {
-    if !db.table_exists(None, "windlass_migrations")? {
-        return Ok(Vec::new());
-    }
     db.prepare(migrations::APPLIED)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 fn apply(db: &Connection, pending: &[Migration]) -> rusqlite::Result<()> {
-    db.execute_batch(migrations::TABLE)?;
     for migration in pending {
         db.execute_batch(migration.sql)?;
         let now = Timestamp::now().to_string();

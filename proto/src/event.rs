@@ -20,7 +20,7 @@ pub struct Event {
     pub id: EventId,
     /// Who says so: `/webhooks/<source>` or `/workers/<worker>`.
     pub source: String,
-    /// What it is about, within its type; part of an outcome's derived id.
+    /// What it is about, within its type and app; part of an outcome's derived id.
     pub subject: String,
     /// When it happened.
     pub time: Timestamp,
@@ -163,7 +163,7 @@ impl Event {
     pub fn outcome(&self, source: String, subject: String, time: Timestamp, data: impl Into<Data>) -> Self {
         let data = data.into();
         Self {
-            id: EventId::of_outcome(self.id, data.kind(), &subject),
+            id: EventId::of_outcome(self.id, data.kind(), data.app(), &subject),
             source,
             subject,
             time,

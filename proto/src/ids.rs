@@ -221,9 +221,11 @@ impl EventId {
         Self(Uuid::new_v5(&space, identity))
     }
 
-    /// The id of an outcome: its cause, its type, its subject.
-    pub fn of_outcome(cause: Self, kind: super::EventType, subject: &str) -> Self {
-        Self(Uuid::new_v5(&cause.0, format!("{kind}\n{subject}").as_bytes()))
+    /// The id of an outcome: its cause, its type, its app if it has one, its subject. One cause may have the same
+    /// outcome for several apps (a push to a repository they share).
+    pub fn of_outcome(cause: Self, kind: super::EventType, app: Option<&AppName>, subject: &str) -> Self {
+        let app = app.map_or("", AppName::as_str);
+        Self(Uuid::new_v5(&cause.0, format!("{kind}\n{app}\n{subject}").as_bytes()))
     }
 
     /// A fresh, time-ordered id (UUIDv7), for what has no identity of its own.

@@ -13,6 +13,7 @@ mod message;
 mod payload;
 pub mod schema;
 pub mod topology;
+mod variables;
 
 pub use event::{Data, Event, EventType};
 pub use ids::{

@@ -21,9 +21,9 @@ pub struct Outcomes(pub(crate) Vec<Outcome>);
 /// One outcome.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// An event to publish; its id is derived from its cause, its type and this subject.
+    /// An event to publish; its id is derived from its cause, its type, its app and this subject.
     Event {
-        /// What it is about, unique within the cause and the type.
+        /// What it is about, unique within the cause, the type and the app.
         subject: String,
         /// What happened.
         data: Box<Data>,

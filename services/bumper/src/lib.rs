@@ -1,1 +1,67 @@
-//! TODO
+//! The bumper: decides what an environment is to run, and has its GitOps repository ask for it.
+//!
+//! A new image comes to the first environments; what is healthy goes on to the environments after; what is not is
+//! taken back and remembered. It talks to registries (what a tag stands for) and GitOps repositories, never to a
+//! cluster. It believes no payload: a digest is what the registry says now, and whether something is already there, or
+//! still there, is decided on the repository's state at the moment of the edit.
+
+mod commit;
+mod edit;
+mod image;
+mod outcome;
+mod release;
+mod repo;
+mod verdict;
+mod yaml;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use ledger::Ledger;
+use proto::{AppName, Data, EnvironmentName, Event, WorkerName};
+use runtime::{Config, Context, Failure, Outcomes, Worker, oci::Registries};
+use repo::Repositories;
+
+/// The worker.
+pub struct Bumper {
+    config: Arc<Config>,
+    ledger: Ledger,
+    registries: Registries,
+    repositories: Repositories,
+    /// Verdicts over one environment are taken one after the other: each builds on what the one before left.
+    environments: Mutex<HashMap<(AppName, EnvironmentName), Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Bumper {
+    /// Clones are kept in `gitops` below the data folder.
+    pub fn new(context: &Context) -> anyhow::Result<Self> {
+        let author = context.config.git.author.clone();
+        Ok(Self {
+            config: Arc::clone(&context.config),
+            ledger: context.ledger.clone(),
+            registries: context.registries.clone(),
+            repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
+            environments: Mutex::default(),
+        })
+    }
+
+    fn turn(&self, app: &AppName, environment: &EnvironmentName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry((app.clone(), environment.clone())).or_default())
+    }
+}
+
+impl Worker for Bumper {
+    const NAME: WorkerName = WorkerName::Bumper;
+
+    async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
+        match &event.data {
+            Data::ImagePushed(pushed) => self.image_pushed(event, pushed).await,
+            Data::ImageBuilt(built) => self.image_built(event, built).await,
+            Data::HealthReported(report) => self.health_reported(event, report).await,
+            other => Ok(Outcomes::ignored(format!("the bumper does not act on {}", other.kind()))),
+        }
+    }
+}

@@ -82,7 +82,11 @@ impl<'a> Session<'a> {
         };
         let bytes = self.body(response).await?;
         let is = digest_of(&bytes);
-        if is == wanted.digest { Ok(bytes) } else { Err(self.lies(format!("the {what} {} hashes to {is}", wanted.digest))) }
+        if is == wanted.digest {
+            Ok(bytes)
+        } else {
+            Err(self.lies(format!("the {what} {} hashes to {is}", wanted.digest)))
+        }
     }
 
     pub(super) fn parse<T: DeserializeOwned>(&self, what: &str, bytes: &[u8]) -> Result<T, OciError> {
@@ -134,6 +138,30 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Puts a manifest under a tag.
+    pub(super) async fn put(&mut self, tag: &str, media_type: &str, manifest: Vec<u8>) -> Result<(), OciError> {
+        let path = format!("manifests/{tag}");
+        let url = self.base.join(&path).map_err(|why| self.malformed(format!("no address: {why}")))?;
+        // What reads may not write: a token got for reading is asked for again with the scope for this.
+        let mut asked_again = false;
+        loop {
+            let request = self.registries.strict.put(url.clone()).header(header::CONTENT_TYPE, media_type);
+            let request = self.with_proof(request.body(manifest.clone()));
+            let response = request.send().await.map_err(|why| self.unreachable(why))?;
+            match response.status() {
+                status if status.is_success() => return Ok(()),
+                StatusCode::UNAUTHORIZED if !asked_again => {
+                    asked_again = true;
+                    self.authenticate(&response).await?;
+                }
+                _ => {
+                    self.failed(response).await?;
+                    return Err(self.malformed("its registry has no room for this manifest: 404".to_owned()));
+                }
+            }
+        }
+    }
+
     fn with_proof(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.proof {
             Proof::None => request,
@@ -150,7 +178,8 @@ impl<'a> Session<'a> {
         let after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let body = self.body(response).await.unwrap_or_default();
         let problems = serde_json::from_slice::<Errors>(&body).ok().map(|e| e.errors);
-        let said = problems.iter().flatten().map(|p| format!("{} {}", p.code, p.message)).collect::<Vec<_>>().join("; ");
+        let said =
+            problems.iter().flatten().map(|p| format!("{} {}", p.code, p.message)).collect::<Vec<_>>().join("; ");
         let said: String = said.chars().take(300).collect();
         match status {
             404 if is_registry || problems.is_some() => Ok(()),
@@ -199,7 +228,9 @@ impl<'a> Session<'a> {
             return Err(self.refused(format!("its token server {realm} is not https; no password goes there")));
         }
         let pull = format!("repository:{}:pull", self.image.repository());
-        url.query_pairs_mut().extend_pairs(service.map(|s| ("service", s))).append_pair("scope", scope.unwrap_or(&pull));
+        url.query_pairs_mut()
+            .extend_pairs(service.map(|s| ("service", s)))
+            .append_pair("scope", scope.unwrap_or(&pull));
         let mut request = self.registries.strict.get(url);
         if let Some((name, password)) = self.credentials()? {
             request = request.basic_auth(name, Some(password.expose()));

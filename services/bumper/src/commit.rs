@@ -1,0 +1,66 @@
+//! What a commit of ours says: a line for people, and trailers for machines.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use proto::{BumpReason, ComponentName, EnvironmentName, EventId};
+
+use crate::edit::Ask;
+
+const EVENT: &str = "Windlass-Event";
+const ENVIRONMENT: &str = "Windlass-Environment";
+
+/// The whole message.
+pub(crate) fn message(ask: &Ask, changed: &[ComponentName]) -> String {
+    let names = changed.iter().map(ComponentName::as_str).collect::<Vec<_>>().join(",");
+    let released: Vec<_> = changed.iter().filter_map(|name| Some((name, ask.wanted.get(name)?))).collect();
+    let mut targets: Vec<String> = Vec::new();
+    for (_, image) in &released {
+        let target = match (&image.commit, &image.tag) {
+            (Some(commit), _) => commit.short().to_owned(),
+            (None, Some(tag)) => tag.clone(),
+            (None, None) => image.digest.short().to_owned(),
+        };
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+    let mut text = format!("{} {}: {names} -> {}\n\n", ask.app, ask.environment, targets.join(","));
+    text += body(ask.reason);
+    if let Some(note) = &ask.note {
+        // One line, so that nothing in it can pass for a trailer.
+        let line: String = note.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        let _ = write!(text, "\n\n> {line}");
+    }
+    let _ = write!(text, "\n\n{EVENT}: {}\n{ENVIRONMENT}: {}\n", ask.event, ask.environment);
+    let commits: BTreeSet<_> = released.iter().filter_map(|(_, image)| image.commit.as_ref()).collect();
+    for commit in commits {
+        let _ = writeln!(text, "Windlass-Source-Commit: {commit}");
+    }
+    for (name, image) in released {
+        let _ = writeln!(text, "Windlass-Digest: {name}={}", image.digest);
+    }
+    let _ = writeln!(text, "Windlass-Reason: {}", word(ask.reason));
+    text
+}
+
+fn body(reason: BumpReason) -> &'static str {
+    match reason {
+        BumpReason::Deploy => "A new image is in the registry.",
+        BumpReason::Promotion => "The environment before this one is healthy with it.",
+        BumpReason::Rollback => "What was here is unhealthy; this is what was last healthy here.",
+    }
+}
+
+fn word(reason: BumpReason) -> &'static str {
+    match reason {
+        BumpReason::Deploy => "deploy",
+        BumpReason::Promotion => "promotion",
+        BumpReason::Rollback => "rollback",
+    }
+}
+
+/// Whether this is the message of the commit an event led to in an environment.
+pub(crate) fn is_of(message: &str, event: EventId, environment: &EnvironmentName) -> bool {
+    let has = |wanted: String| message.lines().any(|line| line.trim_end() == wanted);
+    has(format!("{EVENT}: {event}")) && has(format!("{ENVIRONMENT}: {environment}"))
+}

@@ -1,0 +1,160 @@
+//! From what became of an ask to what is told of it.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use proto::{BumpReason, ComponentName, Deployment, Digest, EventId, ImageName, ManifestBumped, Release, ReleasedImage};
+use runtime::{
+    Failure, Outcomes,
+    config::{App, Gitops},
+    oci::OciError,
+};
+
+use crate::{
+    Bumper,
+    edit::Ask,
+    image::Reference,
+    repo::{Answer, Landed},
+};
+
+/// An app and where it is deployed from.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub(crate) name: &'a proto::AppName,
+    pub(crate) app: &'a App,
+    pub(crate) gitops: &'a Gitops,
+}
+
+/// What one environment is to run, and why.
+pub(crate) struct Wish {
+    pub(crate) event: EventId,
+    pub(crate) reason: BumpReason,
+    pub(crate) wanted: Release,
+    pub(crate) instead_of: Option<BTreeMap<ComponentName, Digest>>,
+    pub(crate) note: Option<String>,
+}
+
+/// Bumps and no-ops of several environments, told as one answer.
+#[derive(Default)]
+pub(crate) struct Told {
+    bumps: Outcomes,
+    reasons: Vec<String>,
+}
+
+impl Told {
+    pub(crate) fn ignored(&mut self, reason: String) {
+        self.reasons.push(reason);
+    }
+
+    fn bumped(&mut self, deployment: Deployment) {
+        let subject = deployment.environment.to_string();
+        self.bumps = std::mem::take(&mut self.bumps).and(subject, ManifestBumped { deployment });
+    }
+
+    /// An event has one `event.ignored` at most, so the reasons share it.
+    pub(crate) fn outcomes(self) -> Outcomes {
+        if self.reasons.is_empty() { self.bumps } else { self.bumps.with(Outcomes::ignored(self.reasons.join("; "))) }
+    }
+}
+
+impl Bumper {
+    /// Has one environment's files ask for a release.
+    pub(crate) async fn bump(
+        &self,
+        target: Target<'_>,
+        environment: (&proto::EnvironmentName, &runtime::config::Environment),
+        wish: Wish,
+        told: &mut Told,
+    ) -> Result<(), Failure> {
+        let (name, config) = environment;
+        let components = target.app.components.iter().map(|(name, c)| (name.clone(), c.image.clone())).collect();
+        let ask = Ask {
+            app: target.name.clone(),
+            environment: name.clone(),
+            path: config.path.as_str().to_owned(),
+            event: wish.event,
+            reason: wish.reason,
+            components,
+            wanted: wish.wanted,
+            instead_of: wish.instead_of,
+            note: wish.note,
+        };
+        match self.repositories.bump(target.gitops, ask.clone()).await? {
+            Answer::Landed(landed) => told.bumped(self.deployment(target, ask, landed).await),
+            Answer::Same(head) => told.ignored(format!("{name} already asks for it, as of {}", head.short())),
+            Answer::MovedOn(now) => {
+                told.ignored(format!("the manifest of {name} has moved on to {now}; it is left as it is"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn deployment(&self, target: Target<'_>, ask: Ask, landed: Landed) -> Deployment {
+        let mut release = Release::new();
+        for (name, value) in landed.values {
+            let Some(image) = ask.components.get(&name) else { continue };
+            let wanted = ask.wanted.get(&name).filter(|w| Reference::parse(&value).proper_digest().as_ref() == Some(&w.digest));
+            let released = match wanted {
+                Some(wanted) => Some(wanted.clone()),
+                None => self.read_back(image, &value).await,
+            };
+            release.extend(released.map(|released| (name, released)));
+        }
+        Deployment {
+            app: ask.app,
+            environment: ask.environment,
+            repository: runtime::git::without_userinfo(&target.gitops.repository),
+            branch: target.gitops.branch.clone(),
+            path: ask.path,
+            revision: landed.revision,
+            release,
+            changed: landed.changed,
+            reason: ask.reason,
+            previous: landed.previous,
+            note: ask.note,
+        }
+    }
+
+    /// What a value somebody else wrote stands for, as far as it says so itself or the registry knows.
+    async fn read_back(&self, image: &ImageName, value: &str) -> Option<ReleasedImage> {
+        let reference = Reference::parse(value);
+        let tag = reference.tag.map(ToOwned::to_owned);
+        if let (Some(digest), Some(commit)) = (reference.proper_digest(), reference.commit()) {
+            return Some(ReleasedImage { image: image.clone(), tag, digest, commit: Some(commit) });
+        }
+        let asked = reference.digest.or(reference.tag).unwrap_or("latest");
+        let resolved = match self.registries.resolve(image, asked).await {
+            Ok(resolved) => resolved,
+            Err(why) => {
+                tracing::info!(value, %why, "the release is told without what the registry knows of this image");
+                None
+            }
+        };
+        let commit = resolved.as_ref().and_then(|r| r.revision.clone()).or(reference.commit());
+        let digest = reference.proper_digest().or(resolved.map(|r| r.digest))?;
+        Some(ReleasedImage { image: image.clone(), tag, digest, commit })
+    }
+
+    /// Why this release must not be deployed, if one of its digests is barred.
+    pub(crate) async fn barred(&self, app: &proto::AppName, release: &Release) -> Result<Option<String>, Failure> {
+        for (name, released) in release {
+            let entry = self.ledger.quarantined(app, &released.digest).await.context("asking for quarantined digests")?;
+            if let Some(entry) = entry {
+                let (digest, at, reason) = (released.digest.short(), entry.at, entry.reason);
+                return Ok(Some(format!("{name}@{digest} is quarantined since {at}: {reason}")));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// What a registry's error means for the delivery.
+pub(crate) fn failure(error: OciError) -> Failure {
+    match error {
+        OciError::RateLimited { retry_after: Some(after), .. } => {
+            Failure::NotYet { after: after.min(std::time::Duration::from_secs(600)), reason: error.to_string() }
+        }
+        error if error.is_transient() => Failure::Transient(error.into()),
+        error => Failure::Permanent(error.into()),
+    }
+}

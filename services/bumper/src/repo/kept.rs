@@ -1,0 +1,252 @@
+//! The kept clone of one branch of one repository: bare, fetched and never checked out, and made anew when damaged.
+//!
+//! No work tree, no index: files are read from objects and commits are made of objects, so nothing in the repository
+//! (links, hooks, attributes, filters) is ever acted upon.
+
+use std::{
+    collections::BTreeSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    path::{Path, PathBuf},
+};
+
+use proto::{Branch, CommitSha, EnvironmentName, EventId};
+use runtime::{
+    config::{GitAuthor, Gitops},
+    exec::{Finished, Program},
+    git::{Git, GitError, without_userinfo},
+};
+use tracing::warn;
+
+use super::{
+    import::{self, NewCommit},
+    listing::{self, Listed},
+    trouble::{Trouble, is_race},
+};
+use crate::{commit, edit::Tree};
+
+/// Names and sizes of a million files.
+const LISTING: usize = 256 * 1024 * 1024;
+/// How far back a commit of an earlier run of the same event is looked for, in commits that touch the path.
+const HISTORY: &str = "--max-count=200";
+
+/// A kept clone.
+pub(super) struct Kept {
+    git: Git,
+    url: String,
+    branch: Branch,
+    folder: PathBuf,
+}
+
+/// What became of a push.
+pub(super) enum Pushed {
+    /// It is there.
+    Done,
+    /// Somebody else's push came first.
+    Overtaken,
+}
+
+impl Kept {
+    pub(super) fn new(git: Git, gitops: &Gitops, below: &Path) -> Self {
+        let (url, branch) = (gitops.repository.clone(), gitops.branch.clone());
+        // Only a place for a cache: should the hash change with the compiler, a new clone is all it costs.
+        let mut hasher = DefaultHasher::new();
+        (&url, branch.as_str()).hash(&mut hasher);
+        Self { git, url, branch, folder: below.join(format!("{:016x}.git", hasher.finish())) }
+    }
+
+    /// The repository and branch, without credentials.
+    pub(super) fn shown(&self) -> String {
+        format!("{}@{}", without_userinfo(&self.url), self.branch)
+    }
+
+    fn tracking(&self) -> String {
+        format!("refs/windlass/heads/{}", self.branch)
+    }
+
+    fn local(&self) -> Program {
+        // What users wrote is a path, never a pattern.
+        self.git.command(Some(&self.folder), None).env("GIT_LITERAL_PATHSPECS", "1")
+    }
+
+    fn remote(&self) -> Program {
+        self.git.command(Some(&self.folder), Some(&self.url))
+    }
+
+    async fn run(&self, program: Program) -> Result<Finished, Trouble> {
+        Ok(self.git.run(program, &self.url).await?)
+    }
+
+    /// What a command printed, all of it.
+    async fn printed(&self, program: Program, most: usize) -> Result<Vec<u8>, Trouble> {
+        let finished = self.run(program.keep_stdout(most)).await?;
+        if finished.stdout_cut {
+            return Err(Trouble::Refused(format!("git printed more than {most} bytes; the repository is too large")));
+        }
+        Ok(finished.stdout)
+    }
+
+    async fn commit_id(&self, program: Program) -> Result<CommitSha, Trouble> {
+        let text = self.printed(program, 200).await?;
+        let text = String::from_utf8_lossy(&text);
+        CommitSha::new(text.trim()).map_err(|why| Trouble::Damaged(why.to_string()))
+    }
+
+    /// Brings the clone up to date; the branch's head.
+    pub(super) async fn fetch(&self) -> Result<CommitSha, Trouble> {
+        if !self.folder.join("HEAD").exists() {
+            self.begin().await?;
+        }
+        let (branch, tracking) = (&self.branch, self.tracking());
+        let fetch = self.remote().args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--"]);
+        let fetch = fetch.arg(without_userinfo(&self.url)).arg(format!("+refs/heads/{branch}:{tracking}"));
+        self.run(fetch).await?;
+        self.commit_id(self.local().args(["rev-parse", "--verify", "--quiet", &format!("{tracking}^{{commit}}")])).await
+    }
+
+    async fn begin(&self) -> Result<(), Trouble> {
+        let made = tokio::fs::create_dir_all(&self.folder).await;
+        made.map_err(|why| Trouble::Away(format!("making the folder {}: {why}", self.folder.display())))?;
+        self.run(self.local().args(["init", "--quiet", "--bare", "--template="])).await.map(drop)
+    }
+
+    /// Throws the clone away; the next fetch makes a new one.
+    pub(super) async fn forget(&self, why: &str) -> Result<(), Trouble> {
+        warn!(repository = self.shown(), why, "the kept clone is damaged and is made anew");
+        match tokio::fs::remove_dir_all(&self.folder).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Trouble::Refused(format!("removing the damaged clone {}: {error}", self.folder.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The files at and below these paths, as a commit has them.
+    pub(super) async fn tree(&self, at: &CommitSha, paths: &[&str]) -> Result<Tree, Trouble> {
+        let everything = paths.contains(&"");
+        let list = self.local().args(["ls-tree", "-r", "-l", "-z", "--full-tree", at.as_str(), "--"]);
+        let list = if everything { list } else { list.args(paths) };
+        let listed = self.listed(list).await?;
+        let mut tree = Tree::default();
+        let mut wanted = Vec::new();
+        for file in listed {
+            match file.unread(paths) {
+                Some(entry) => drop(tree.0.insert(file.path, entry)),
+                None => wanted.push(file),
+            }
+        }
+        let asked: String = wanted.iter().map(|file| format!("{}\n", file.object)).collect();
+        let most = wanted.iter().map(Listed::cost).fold(0, usize::saturating_add);
+        let blobs = self.local().args(["cat-file", "--batch", "--buffer"]).stdin(asked.into_bytes());
+        let blobs = self.printed(blobs, most).await?;
+        listing::read_blobs(wanted, &blobs, &mut tree)
+            .ok_or_else(|| Trouble::Damaged("an object is missing".to_owned()))?;
+        self.add_links_on_the_way(at, paths, &mut tree).await?;
+        Ok(tree)
+    }
+
+    async fn listed(&self, list: Program) -> Result<Vec<Listed>, Trouble> {
+        let text = self.printed(list, LISTING).await?;
+        listing::entries(&text).ok_or_else(|| Trouble::Damaged("git lists what is no listing".to_owned()))
+    }
+
+    /// A path that is not there may lead over a link; then that is what somebody must be told.
+    async fn add_links_on_the_way(&self, at: &CommitSha, paths: &[&str], tree: &mut Tree) -> Result<(), Trouble> {
+        let missing = paths.iter().filter(|path| !tree.has(path));
+        let above: BTreeSet<&str> = missing.flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at])).collect();
+        if above.is_empty() {
+            return Ok(());
+        }
+        let list = self.local().args(["ls-tree", "-l", "-z", "--full-tree", at.as_str(), "--"]).args(above);
+        for entry in self.listed(list).await? {
+            if let Some(link @ crate::edit::Entry::Elsewhere(_)) = entry.unread(&[]) {
+                tree.0.insert(entry.path, link);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes these commits, each upon the one before; their ids.
+    pub(super) async fn commit(
+        &self,
+        base: &CommitSha,
+        author: &GitAuthor,
+        commits: &[NewCommit<'_>],
+    ) -> Result<Vec<CommitSha>, Trouble> {
+        let stream = import::stream(base, author, proto::Timestamp::now().as_second(), commits);
+        let import = self.local().args(["fast-import", "--quiet", "--done", "--force", "--date-format=raw"]);
+        let printed = self.printed(import.stdin(stream), commits.len() * 80 + 1024).await?;
+        let ids: Vec<_> =
+            String::from_utf8_lossy(&printed).lines().filter_map(|line| CommitSha::new(line.trim()).ok()).collect();
+        if ids.len() == commits.len() { Ok(ids) } else { Err(Trouble::Damaged("git made no commits".to_owned())) }
+    }
+
+    /// Pushes a commit to the branch, if it builds on what is there.
+    pub(super) async fn push(&self, commit: &CommitSha) -> Result<Pushed, Trouble> {
+        let refspec = format!("{commit}:refs/heads/{}", self.branch);
+        let push = self.remote().args(["push", "--porcelain", "--no-verify", "--"]);
+        let push = push.arg(without_userinfo(&self.url)).arg(refspec).keep_stdout(64 * 1024);
+        let finished = push.run().await?;
+        if finished.succeeded() {
+            return Ok(Pushed::Done);
+        }
+        let printed = String::from_utf8_lossy(&finished.stdout).into_owned();
+        let Some(verdict) = printed.lines().find(|line| line.starts_with('!')) else {
+            return match GitError::of(&self.url, &finished) {
+                GitError::Conflict { .. } => Ok(Pushed::Overtaken),
+                error => Err(error.into()),
+            };
+        };
+        let verdict = verdict.rsplit('\t').next().unwrap_or(verdict);
+        let server: Vec<_> = finished.tail.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim).collect();
+        let why = format!("the push was refused: {verdict}: {}", server.join(" "));
+        match () {
+            () if is_race(verdict) => Ok(Pushed::Overtaken),
+            // The server's disk, not its rules.
+            () if verdict.contains("unpacker error") => Err(Trouble::Away(why)),
+            () => Err(Trouble::Refused(why)),
+        }
+    }
+
+    /// The commit an earlier run of this event made for this environment.
+    pub(super) async fn commit_of(
+        &self,
+        head: &CommitSha,
+        path: &str,
+        event: EventId,
+        environment: &EnvironmentName,
+    ) -> Result<Option<CommitSha>, Trouble> {
+        let log = self.local().args(["log", "-z", "--format=%H%n%B", HISTORY, head.as_str(), "--"]);
+        let log = if path.is_empty() { log } else { log.arg(path) };
+        let text = self.printed(log, LISTING).await?;
+        let text = String::from_utf8_lossy(&text);
+        let mut commits = text.split('\0').filter_map(|record| record.trim_start().split_once('\n'));
+        let ours = commits.find(|(_, message)| commit::is_of(message, event, environment));
+        Ok(ours.and_then(|(id, _)| CommitSha::new(id).ok()))
+    }
+
+    /// The commit before this one; none before the first.
+    pub(super) async fn parent(&self, of: &CommitSha) -> Result<Option<CommitSha>, Trouble> {
+        let parse = self.local().args(["rev-parse", "--verify", "--quiet", &format!("{of}^")]).keep_stdout(200);
+        let text = parse.run().await?.stdout;
+        Ok(CommitSha::new(String::from_utf8_lossy(&text).trim()).ok())
+    }
+
+    /// Whether one commit is an ancestor of another; `None` when the clone does not know one of them.
+    pub(super) async fn is_ancestor(&self, older: &CommitSha, newer: &CommitSha) -> Result<Option<bool>, Trouble> {
+        let ask = self.local().args(["merge-base", "--is-ancestor", older.as_str(), newer.as_str()]);
+        match ask.run().await?.exit_code() {
+            Some(0) => Ok(Some(true)),
+            Some(1) => Ok(Some(false)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Packs what has gathered; each push leaves a few loose objects.
+    pub(super) async fn tidy(&self) {
+        let gc = self.local().args(["-c", "gc.auto=6700", "gc", "--auto", "--quiet"]);
+        if let Err(why) = self.run(gc).await {
+            warn!(repository = self.shown(), ?why, "the kept clone could not be packed");
+        }
+    }
+}

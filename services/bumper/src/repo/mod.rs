@@ -1,0 +1,103 @@
+//! GitOps repositories: one writer a repository and branch, which applies everything that waits, one commit each, and
+//! pushes it together.
+//!
+//! Whatever depends on the repository's state is decided by the writer, on the state it is about to build on; so a
+//! conflict with somebody else's push means that the decision is made again, never that text is merged.
+
+mod import;
+mod kept;
+mod listing;
+mod trouble;
+mod writer;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use proto::{Branch, CommitSha, ComponentName};
+use runtime::{config::{GitAuthor, Gitops}, git::Git};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::edit::Ask;
+use kept::Kept;
+pub(crate) use trouble::Trouble;
+use writer::{Message, Writer};
+
+/// What became of an ask.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    /// A commit of this event asks for it, pushed now or by an earlier run of the same event.
+    Landed(Landed),
+    /// The files asked for it already, through somebody else; this is the branch's head.
+    Same(CommitSha),
+    /// What was to be replaced is no longer there, but this.
+    MovedOn(String),
+}
+
+/// A commit in the GitOps repository.
+#[derive(Debug, Clone)]
+pub(crate) struct Landed {
+    pub(crate) revision: CommitSha,
+    pub(crate) changed: Vec<ComponentName>,
+    /// What the changed ones were before.
+    pub(crate) previous: BTreeMap<ComponentName, String>,
+    /// What every component found there is now.
+    pub(crate) values: BTreeMap<ComponentName, String>,
+}
+
+/// Every GitOps repository there is work for.
+pub(crate) struct Repositories {
+    git: Git,
+    author: GitAuthor,
+    folder: PathBuf,
+    writers: Mutex<HashMap<(String, Branch), mpsc::Sender<Message>>>,
+}
+
+/// Far more than deliveries are handled at once, so that sending does not wait.
+const WAITING: usize = 1024;
+
+impl Repositories {
+    /// Clones are kept below `folder`.
+    pub(crate) fn new(git: Git, author: GitAuthor, folder: PathBuf) -> Self {
+        Self { git, author, folder, writers: Mutex::default() }
+    }
+
+    /// Has the files changed, or says why not.
+    pub(crate) async fn bump(&self, gitops: &Gitops, ask: Ask) -> Result<Answer, Trouble> {
+        let (answer, answered) = oneshot::channel();
+        self.send(gitops, Message::Bump { ask: Box::new(ask), answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
+    }
+
+    /// Whether a commit is a proper ancestor of another; `None` when the repository does not know one of them.
+    pub(crate) async fn is_before(
+        &self,
+        gitops: &Gitops,
+        older: CommitSha,
+        newer: CommitSha,
+    ) -> Result<Option<bool>, Trouble> {
+        let (answer, answered) = oneshot::channel();
+        self.send(gitops, Message::Order { older, newer, answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
+    }
+
+    async fn send(&self, gitops: &Gitops, message: Message) -> Result<(), Trouble> {
+        let writer = self.writer(gitops);
+        writer.send(message).await.map_err(|_| Trouble::ended())
+    }
+
+    fn writer(&self, gitops: &Gitops) -> mpsc::Sender<Message> {
+        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (gitops.repository.clone(), gitops.branch.clone());
+        if let Some(writer) = writers.get(&key).filter(|writer| !writer.is_closed()) {
+            return writer.clone();
+        }
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let kept = Kept::new(self.git.clone(), gitops, &self.folder);
+        tokio::spawn(Writer::new(kept, self.author.clone()).run(receiver));
+        writers.insert(key, sender.clone());
+        sender
+    }
+}

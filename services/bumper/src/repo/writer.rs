@@ -1,0 +1,227 @@
+//! The writer of one branch: takes all that waits, decides it on one state, pushes it at once, and answers each.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::CommitSha;
+use runtime::config::GitAuthor;
+use tokio::sync::{mpsc, oneshot};
+use tracing::info;
+
+use super::{
+    Answer, Landed, Trouble,
+    import::NewCommit,
+    kept::{Kept, Pushed},
+};
+use crate::{
+    commit,
+    edit::{self, Ask, Edit, Fault, Plan, Tree},
+};
+
+/// How often others may push first before the asks go back to their queue.
+const TRIES: u32 = 10;
+/// How many asks share a push. A push that is refused is taken apart again, so a batch is not endless.
+const BATCH: usize = 512;
+/// Batches between two looks at whether the clone wants packing.
+const TIDY: u32 = 256;
+
+/// What a writer is sent.
+pub(super) enum Message {
+    /// Change files.
+    Bump { ask: Box<Ask>, answer: oneshot::Sender<Result<Answer, Trouble>> },
+    /// Tell which commit was first.
+    Order { older: CommitSha, newer: CommitSha, answer: oneshot::Sender<Result<Option<bool>, Trouble>> },
+}
+
+struct Job {
+    ask: Box<Ask>,
+    answer: oneshot::Sender<Result<Answer, Trouble>>,
+}
+
+/// The one who writes to a branch.
+pub(super) struct Writer {
+    kept: Kept,
+    author: GitAuthor,
+}
+
+/// An ask, decided; what is made of it hangs on the push.
+enum Decided {
+    Answer(Result<Answer, Trouble>),
+    Commit { edit: Edit, message: String, landed: Landed },
+}
+
+/// What became of a batch.
+enum Attempt {
+    Answers(Vec<Result<Answer, Trouble>>),
+    Overtaken,
+}
+
+impl Writer {
+    pub(super) fn new(kept: Kept, author: GitAuthor) -> Self {
+        Self { kept, author }
+    }
+
+    pub(super) async fn run(self, mut messages: mpsc::Receiver<Message>) {
+        let mut waiting = Vec::with_capacity(BATCH);
+        let mut batches: u32 = 0;
+        while messages.recv_many(&mut waiting, BATCH).await > 0 {
+            let mut jobs = Vec::new();
+            for message in waiting.drain(..) {
+                match message {
+                    Message::Bump { ask, answer } => jobs.push(Job { ask, answer }),
+                    Message::Order { older, newer, answer } => {
+                        // Whoever asked may have gone; then nobody needs the answer.
+                        let _ = answer.send(self.order(&older, &newer).await);
+                    }
+                }
+            }
+            if !jobs.is_empty() {
+                self.work(jobs).await;
+                batches = batches.wrapping_add(1);
+                if batches.is_multiple_of(TIDY) {
+                    self.kept.tidy().await;
+                }
+            }
+        }
+    }
+
+    async fn order(&self, older: &CommitSha, newer: &CommitSha) -> Result<Option<bool>, Trouble> {
+        match self.kept.is_ancestor(older, newer).await {
+            Ok(Some(known)) => return Ok(Some(known && older != newer)),
+            Ok(None) | Err(Trouble::Damaged(_)) => {}
+            Err(trouble) => return Err(trouble),
+        }
+        match self.kept.fetch().await {
+            Err(Trouble::Damaged(why)) => {
+                self.kept.forget(&why).await?;
+                self.kept.fetch().await?;
+            }
+            fetched => drop(fetched?),
+        }
+        let known = self.kept.is_ancestor(older, newer).await?;
+        Ok(known.map(|known| known && older != newer))
+    }
+
+    async fn work(&self, jobs: Vec<Job>) {
+        let asks: Vec<_> = jobs.iter().map(|job| &*job.ask).collect();
+        match self.settled(&asks).await {
+            Ok(answers) => {
+                for (job, answer) in jobs.into_iter().zip(answers) {
+                    let _ = job.answer.send(answer.map_err(|trouble| trouble.within(&self.kept.shown())));
+                }
+            }
+            // The server's rules may forbid one of them only: each for itself.
+            Err(Trouble::Refused(_)) if jobs.len() > 1 => {
+                for job in jobs {
+                    Box::pin(self.work(vec![job])).await;
+                }
+            }
+            Err(trouble) => {
+                for job in jobs {
+                    let _ = job.answer.send(Err(trouble.clone().within(&self.kept.shown())));
+                }
+            }
+        }
+    }
+
+    async fn settled(&self, asks: &[&Ask]) -> Result<Vec<Result<Answer, Trouble>>, Trouble> {
+        let mut healed = false;
+        for n in 1..=TRIES {
+            match self.attempt(asks).await {
+                Ok(Attempt::Answers(answers)) => return Ok(answers),
+                Ok(Attempt::Overtaken) => info!(repository = self.kept.shown(), n, "somebody else pushed first; once more"),
+                Err(Trouble::Damaged(why)) if !healed => {
+                    healed = true;
+                    self.kept.forget(&why).await?;
+                    continue;
+                }
+                Err(trouble) => return Err(trouble),
+            }
+            // Two writers that began together must not meet again and again.
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=50 * u64::from(n)))).await;
+        }
+        Err(Trouble::Away(format!("others pushed first {TRIES} times in a row")))
+    }
+
+    async fn attempt(&self, asks: &[&Ask]) -> Result<Attempt, Trouble> {
+        let head = self.kept.fetch().await?;
+        let mut paths: Vec<_> = asks.iter().map(|ask| ask.path.as_str()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        let mut tree = Arc::new(self.kept.tree(&head, &paths).await?);
+        let mut decided = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let one = self.decide(&head, &mut tree, ask).await?;
+            decided.push(one);
+        }
+        let made = decided.iter().filter_map(|one| match one {
+            Decided::Commit { edit, message, .. } => Some(NewCommit { message: message.clone(), edit }),
+            Decided::Answer(_) => None,
+        });
+        let commits: Vec<_> = made.collect();
+        let mut ids = Vec::new();
+        if !commits.is_empty() {
+            ids = self.kept.commit(&head, &self.author, &commits).await?;
+            if let Pushed::Overtaken = self.push(&ids).await? {
+                return Ok(Attempt::Overtaken);
+            }
+        }
+        let mut ids = ids.into_iter();
+        let answers = decided.into_iter().map(|one| match one {
+            Decided::Answer(answer) => answer,
+            Decided::Commit { landed, .. } => {
+                let revision = ids.next().unwrap_or(landed.revision);
+                Ok(Answer::Landed(Landed { revision, ..landed }))
+            }
+        });
+        Ok(Attempt::Answers(answers.collect()))
+    }
+
+    async fn push(&self, ids: &[CommitSha]) -> Result<Pushed, Trouble> {
+        match ids.last() {
+            Some(last) => self.kept.push(last).await,
+            None => Ok(Pushed::Done),
+        }
+    }
+
+    /// Decides one ask on the state the earlier ones of its batch left.
+    async fn decide(&self, head: &CommitSha, tree: &mut Arc<Tree>, ask: &Ask) -> Result<Decided, Trouble> {
+        let planned = match plan(tree, ask).await {
+            Ok(planned) => planned,
+            Err(Fault(why)) => return Ok(Decided::Answer(Err(Trouble::Refused(format!("at {}: {why}", head.short()))))),
+        };
+        Ok(match planned {
+            Plan::MovedOn(now) => Decided::Answer(Ok(Answer::MovedOn(now))),
+            Plan::Same => Decided::Answer(Ok(self.earlier(head, tree, ask).await?)),
+            Plan::Edit(edit) => {
+                Arc::make_mut(tree).apply(&edit);
+                let values = tree.values(&ask.path, &ask.components);
+                let values = values.map_err(|Fault(why)| Trouble::Refused(why))?;
+                let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
+                let landed = Landed { revision: head.clone(), changed, previous, values };
+                Decided::Commit { message: commit::message(ask, &edit.changed), edit, landed }
+            }
+        })
+    }
+
+    /// The files are as wanted: by an earlier run of the same event that died before it could tell, or by others.
+    async fn earlier(&self, head: &CommitSha, tree: &Tree, ask: &Ask) -> Result<Answer, Trouble> {
+        let ours = self.kept.commit_of(head, &ask.path, ask.event, &ask.environment).await?;
+        let Some(revision) = ours else { return Ok(Answer::Same(head.clone())) };
+        let before = match self.kept.parent(&revision).await? {
+            Some(parent) => self.kept.tree(&parent, &[&ask.path]).await?,
+            None => Tree::default(),
+        };
+        let values = tree.values(&ask.path, &ask.components).unwrap_or_default();
+        let mut previous = before.values(&ask.path, &ask.components).unwrap_or_default();
+        previous.retain(|name, old| ask.wanted.contains_key(name) && values.get(name) != Some(old));
+        Ok(Answer::Landed(Landed { revision, changed: previous.keys().cloned().collect(), previous, values }))
+    }
+}
+
+/// Parses away from the async threads; should the parser panic, it is the file's fault and not the writer's end.
+async fn plan(tree: &Arc<Tree>, ask: &Ask) -> Result<Plan, Fault> {
+    let (tree, ask) = (Arc::clone(tree), ask.clone());
+    let path = ask.path.clone();
+    let planned = tokio::task::spawn_blocking(move || edit::plan(&tree, &ask)).await;
+    planned.unwrap_or_else(|_| Err(Fault(format!("a YAML file at or below `{path}` is more than the parser bears"))))
+}

@@ -11,7 +11,7 @@ use crate::{
 
 /// Namespace of the ids made here; fixed for ever, or what is there already would be written again.
 const NAMESPACE: Uuid = Uuid::from_u128(0x1c7d_52be_0f3a_5e94_9d21_6b8e_40a7_c853);
-/// Longest text in an indexed column, in bytes: three of them must fit a `PostgreSQL` B-tree entry (2704 bytes).
+/// Longest text in an indexed column, in bytes: three of them must fit a PostgreSQL B-tree entry (2704 bytes).
 const CLIP: usize = 600;
 
 /// What a message is known by here: its id and replay. One without a readable id gets one made of all it holds.

@@ -29,6 +29,15 @@ impl Query {
         let _ = write!(self.sql, " AND {}", condition.replace('?', &format!("${}", self.args.len())));
     }
 
+    /// Adds the condition on the id; `None` when no id begins so.
+    fn and_id_begins(&mut self, prefix: Option<&str>) -> Option<()> {
+        let Some(prefix) = prefix else { return Some(()) };
+        let (first, last) = id_range(prefix)?;
+        self.and("id >= ?", Some(first));
+        self.and("id <= ?", Some(last));
+        Some(())
+    }
+
     fn newest(mut self, order: &str, limit: u32) -> Self {
         let limit = if limit == 0 { DEFAULT_LIMIT } else { limit };
         self.args.push(limit.into());
@@ -39,13 +48,11 @@ impl Query {
 
 /// The events a filter asks for; `None` when there can be none.
 pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
-    let ids = id_range(filter.id_prefix.as_deref())?;
     let mut query = Query::select(history::COLUMNS, "events");
     query.and("type = ?", filter.kind.map(EventType::as_str));
-    query.and("app = ?", filter.app.as_ref().map(|app| app.as_str()));
+    query.and("app = ?", filter.app.as_ref().map(proto::AppName::as_str));
     query.and("correlation = ?", filter.correlation.map(|id| id.0));
-    query.and("id >= ?", ids.map(|(first, _)| first));
-    query.and("id <= ?", ids.map(|(_, last)| last));
+    query.and_id_begins(filter.id_prefix.as_deref())?;
     query.and("time >= ?", filter.since);
     query.and("time < ?", filter.until);
     Some(query.newest("seq DESC", filter.limit))
@@ -53,7 +60,6 @@ pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
 
 /// The dead letters a filter asks for; `None` when there can be none.
 pub(crate) fn dead_letters(filter: &DeadFilter) -> Option<Query> {
-    let ids = id_range(filter.id_prefix.as_deref())?;
     let mut query = Query::select(letters::COLUMNS, "dead_letters");
     if !filter.with_replayed {
         query.sql.push_str(" AND replayed_at IS NULL");
@@ -61,8 +67,7 @@ pub(crate) fn dead_letters(filter: &DeadFilter) -> Option<Query> {
     query.and("worker = ?", filter.worker.map(WorkerName::as_str));
     query.and("parked_at >= ?", filter.since);
     query.and("parked_at < ?", filter.until);
-    query.and("id >= ?", ids.map(|(first, _)| first));
-    query.and("id <= ?", ids.map(|(_, last)| last));
+    query.and_id_begins(filter.id_prefix.as_deref())?;
     query.and("reason_folded LIKE ? ESCAPE '\\'", filter.text.as_deref().map(pattern));
     Some(query.newest("parked_at DESC, id DESC", filter.limit))
 }
@@ -73,13 +78,12 @@ fn pattern(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The first and the last id that begin so, which an index can find; outer `None` when no id does.
-fn id_range(prefix: Option<&str>) -> Option<Option<(Uuid, Uuid)>> {
+/// The first and the last id that begin so, which an index can find; `None` when no id does.
+fn id_range(prefix: &str) -> Option<(Uuid, Uuid)> {
     const FIRST: &str = "00000000-0000-0000-0000-000000000000";
     const LAST: &str = "ffffffff-ffff-ffff-ffff-ffffffffffff";
-    let Some(prefix) = prefix else { return Some(None) };
     let filled = |with: &str| format!("{prefix}{}", with.get(prefix.len()..)?).parse().ok();
-    Some(Some((filled(FIRST)?, filled(LAST)?)))
+    Some((filled(FIRST)?, filled(LAST)?))
 }
 
 #[cfg(test)]
@@ -89,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_prefix_is_a_range_of_ids_or_none() {
-        let range = |prefix| id_range(Some(prefix)).map(|r| r.map(|(a, b)| (a.to_string(), b.to_string())).unwrap());
+        let range = |prefix| id_range(prefix).map(|(first, last)| (first.to_string(), last.to_string()));
         let (first, last) = range("0a1b2c3d-4").unwrap();
         assert_eq!(first, "0a1b2c3d-4000-0000-0000-000000000000");
         assert_eq!(last, "0a1b2c3d-4fff-ffff-ffff-ffffffffffff");

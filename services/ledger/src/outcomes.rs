@@ -32,7 +32,9 @@ pub(crate) fn encode(messages: &[Message]) -> Result<Bytes> {
     let mut bytes = BytesMut::with_capacity(4 + head.len());
     bytes.put_u32(length);
     bytes.put_slice(&head);
-    messages.iter().for_each(|message| bytes.put_slice(&message.body));
+    for message in messages {
+        bytes.put_slice(&message.body);
+    }
     Ok(bytes.freeze())
 }
 

@@ -1,6 +1,6 @@
 //! The two databases behind one set of statements, and all in which they differ.
 //!
-//! Statements are written in what `PostgreSQL` and SQLite have in common. What they lack of each other is given here:
+//! Statements are written in what PostgreSQL and SQLite have in common. What they lack of each other is given here:
 //! SQLite gets a function `clock_timestamp()`, and [`Arg`] writes instants, spans and UUIDs as each keeps them.
 //! A module above this one names no database.
 

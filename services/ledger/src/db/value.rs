@@ -22,7 +22,7 @@ pub(crate) enum Arg {
     Time(Timestamp),
     /// Microseconds.
     Span(i64),
-    /// An array; `PostgreSQL` only.
+    /// An array; PostgreSQL only.
     List(Vec<Arg>),
 }
 
@@ -45,7 +45,7 @@ impl From<u32> for Arg {
 }
 
 impl From<&str> for Arg {
-    /// NUL, which `PostgreSQL` cannot keep in a text, becomes U+FFFD.
+    /// NUL, which PostgreSQL cannot keep in a text, becomes U+FFFD.
     fn from(value: &str) -> Self {
         Self::Text(value.replace('\0', "\u{fffd}"))
     }
@@ -70,7 +70,7 @@ impl From<Uuid> for Arg {
 }
 
 impl From<Timestamp> for Arg {
-    /// Both databases keep microseconds; `PostgreSQL` no year before 4713 BC, so nothing before the year 1.
+    /// Both databases keep microseconds; PostgreSQL no year before 4713 BC, so nothing before the year 1.
     fn from(value: Timestamp) -> Self {
         const YEAR_ONE: i64 = -62_135_596_800_000_000;
         let micros = value.as_microsecond().max(YEAR_ONE);
@@ -81,7 +81,7 @@ impl From<Timestamp> for Arg {
 impl From<Duration> for Arg {
     /// Longer than ten years is ten years.
     fn from(value: Duration) -> Self {
-        const TEN_YEARS: Duration = Duration::from_secs(3653 * 24 * 3600);
+        const TEN_YEARS: Duration = Duration::from_hours(3653 * 24);
         Self::Span(i64::try_from(value.min(TEN_YEARS).as_micros()).unwrap_or(i64::MAX))
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn is_worth_again(why: &Failure) -> bool {
 
 /// The connection itself failed, rather than what was said over it.
 fn cause_is_io(why: &tokio_postgres::Error) -> bool {
-    why.source().is_some_and(|cause| cause.is::<std::io::Error>()) && refused_by_tls(why).is_none()
+    why.source().is_some_and(<dyn std::error::Error>::is::<std::io::Error>) && refused_by_tls(why).is_none()
 }
 
 fn refused_by_tls(why: &tokio_postgres::Error) -> Option<&rustls::Error> {

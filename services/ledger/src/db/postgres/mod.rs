@@ -77,14 +77,12 @@ impl Postgres {
             let statement = client.prepare_cached(sql).await?;
             client.query(&statement, &args).await
         };
-        match tokio::time::timeout(STATEMENT + GRACE, run).await {
-            Ok(rows) => rows?.iter().map(|row| row_of(row).map_err(error::Failure::Server)).collect(),
-            Err(_) => {
-                // Whoever is silent for so long is not asked again.
-                drop(Object::take(client));
-                Err(error::Failure::Silent(STATEMENT + GRACE))
-            }
-        }
+        let Ok(rows) = tokio::time::timeout(STATEMENT + GRACE, run).await else {
+            // Whoever is silent for so long is not asked again.
+            drop(Object::take(client));
+            return Err(error::Failure::Silent(STATEMENT + GRACE));
+        };
+        rows?.iter().map(|row| row_of(row).map_err(error::Failure::Server)).collect()
     }
 
     async fn client(&self) -> Result<Client> {

@@ -101,11 +101,10 @@ pub(super) fn query(db: &Connection, sql: &str, args: &[Arg]) -> rusqlite::Resul
 
 fn cell(value: ValueRef<'_>) -> rusqlite::Result<Cell> {
     Ok(match value {
-        ValueRef::Null => Cell::Null,
         ValueRef::Integer(value) => Cell::Int(value),
         ValueRef::Text(_) => Cell::Text(value.as_str()?.to_owned()),
         ValueRef::Blob(bytes) => Cell::Bytes(bytes.to_vec().into()),
-        // No column holds one.
-        ValueRef::Real(_) => Cell::Null,
+        // No column holds a floating-point number.
+        ValueRef::Null | ValueRef::Real(_) => Cell::Null,
     })
 }

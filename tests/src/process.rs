@@ -25,7 +25,7 @@ const GUARD: &str = r#"
 cat >/dev/null
 kill -"$1" "$2" 2>/dev/null
 n=0; while kill -0 "$2" 2>/dev/null && [ $n -lt 40 ]; do n=$((n+1)); sleep 0.05; done
-kill -KILL -- -"$2" 2>/dev/null
+kill -KILL -"$2" 2>/dev/null
 [ -n "$3" ] && { rm -rf -- "$3" || { sleep 1; rm -rf -- "$3"; }; } 2>/dev/null
 "#;
 
@@ -121,10 +121,12 @@ impl Process {
     pub fn kill(&mut self) {
         let descendants = descendants(self.id());
         let _ = kill_process_group(pid(self.id()), Signal::KILL);
-        for id in descendants {
-            let _ = kill_process(pid(id), Signal::KILL);
+        for id in &descendants {
+            let _ = kill_process(pid(*id), Signal::KILL);
         }
         let _ = self.child.wait();
+        // Not our children, so they can only be watched; a signal takes effect when the kernel gets to it.
+        while_bounded(|| descendants.iter().any(|id| is_alive(*id)));
     }
 
     /// Closes our end of its guard's standard input, as our own death would: for the kit's own tests.
@@ -148,12 +150,7 @@ impl Process {
         if self.ask == Signal::KILL || self.ended().is_some() || self.signal(self.ask).is_err() {
             return;
         }
-        for _ in 0..100 {
-            if self.ended().is_some() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        while_bounded(|| self.ended().is_none());
     }
 }
 
@@ -166,6 +163,16 @@ impl Drop for Process {
         }
         self.ask_to_end();
         self.kill();
+    }
+}
+
+/// Blocks while something is so, at most two seconds.
+fn while_bounded(mut so: impl FnMut() -> bool) {
+    for _ in 0..200 {
+        if !so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

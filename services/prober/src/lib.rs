@@ -1,1 +1,157 @@
-//! TODO
+//! Judges deployments: HTTP checks, smoke URLs and test commands, and a verdict with its evidence.
+//!
+//! It changes nothing and restores nothing; what a verdict leads to is the bumper's business. A deployment that does
+//! not answer is unhealthy, not a failure of ours.
+
+mod check;
+mod placeholder;
+mod steps;
+
+use futures_util::future::join_all;
+use proto::{CheckReport, Data, Deployment, Event, EventType, HealthReported, SyncFinished, Verdict, WorkerName};
+use runtime::{
+    Context, Failure, Outcomes, Worker,
+    config::{App, Environment, Sync},
+    workspace,
+};
+
+use check::{BadCheck, Check};
+
+/// The worker.
+pub struct Prober {
+    ctx: Context,
+}
+
+impl Prober {
+    /// A prober.
+    pub fn new(ctx: &Context) -> anyhow::Result<Self> {
+        workspace::clean(&ctx.folder("workspaces")?)?;
+        Ok(Self { ctx: ctx.clone() })
+    }
+
+    async fn judge(
+        &self,
+        app: &App,
+        environment: &Environment,
+        sync: &SyncFinished,
+    ) -> Result<Vec<CheckReport>, Failure> {
+        if !sync.succeeded {
+            return Ok(vec![of_sync(sync, Verdict::Failed, sync.message.clone())]);
+        }
+        let deployment = &sync.deployment;
+        let filled =
+            |key: &str, check: Result<Check, BadCheck>| check.map_err(|why| misconfigured(deployment, key, &why));
+        let health = environment.health.iter().map(|c| filled("health", Check::health(c, deployment)));
+        let health = health.collect::<Result<Vec<_>, _>>()?;
+        let smoke = environment.smoke.iter().map(|url| filled("smoke", Check::smoke(url, deployment)));
+        let smoke = smoke.collect::<Result<Vec<_>, _>>()?;
+
+        let http = &self.ctx.http;
+        let mut reports = join_all(health.iter().map(|check| check.run(http))).await;
+        if all_passed(&reports) {
+            reports.extend(join_all(smoke.iter().map(|check| check.run(http))).await);
+        } else {
+            reports.extend(smoke.iter().map(|check| steps::skipped(&check.name())));
+        }
+        if !all_passed(&reports) {
+            reports.extend(environment.test.iter().map(|step| steps::skipped(&step.name)));
+        } else if !environment.test.is_empty() {
+            reports.extend(steps::run(&self.ctx, app, environment, deployment).await?);
+        }
+        if reports.is_empty() {
+            reports.push(of_sync(sync, Verdict::Passed, nothing_but_the_sync(environment, sync)));
+        }
+        Ok(reports)
+    }
+
+    /// The revision that came after this one: asked for, when the verdict is bad, for it may be what was seen; brought
+    /// about, when it is good, for then it is what was seen.
+    async fn newer(&self, event: &Event, deployment: &Deployment, kind: EventType) -> Result<Option<String>, Failure> {
+        let ledger = &self.ctx.ledger;
+        let (app, environment) = (&deployment.app, deployment.environment.as_str());
+        let Some(newest) = ledger.newest(kind, app, environment).await.map_err(Failure::transient)? else {
+            return Ok(None);
+        };
+        let other = match Event::from_message(&newest.message).map(|event| event.data) {
+            Ok(Data::ManifestBumped(other)) => other.deployment,
+            Ok(Data::SyncFinished(other)) => other.deployment,
+            _ => return Ok(None),
+        };
+        if other.revision == deployment.revision {
+            return Ok(None);
+        }
+        // What is not in the ledger yet is newer than all that is.
+        let own = if kind == EventType::SyncFinished { Some(event.id) } else { event.cause };
+        let own = match own {
+            Some(id) => ledger.event(id).await.map_err(Failure::transient)?,
+            None => None,
+        };
+        Ok(own.filter(|own| newest.seq > own.seq).map(|_| other.revision.to_string()))
+    }
+}
+
+impl Worker for Prober {
+    const NAME: WorkerName = WorkerName::Prober;
+
+    async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
+        let Data::SyncFinished(sync) = &event.data else {
+            return Ok(Outcomes::ignored(format!("the prober knows nothing of {}", event.kind())));
+        };
+        let deployment = &sync.deployment;
+        let Deployment { app, environment: name, revision, .. } = deployment;
+        let configured = self.ctx.config.apps.get(app).and_then(|a| Some((a, a.environments.get(name)?)));
+        let Some((app_config, environment)) = configured else {
+            return Ok(Outcomes::ignored(format!(
+                "`apps.{app}.environments.{name}` is not in the configuration any more"
+            )));
+        };
+        let checks = self.judge(app_config, environment, sync).await?;
+        let healthy = all_passed(&checks);
+        let kind = if healthy { EventType::SyncFinished } else { EventType::ManifestBumped };
+        if let Some(newer) = self.newer(event, deployment, kind).await? {
+            return Ok(Outcomes::ignored(format!(
+                "{app}/{name}: revision {revision} is superseded by revision {newer}"
+            )));
+        }
+        let report = HealthReported { deployment: deployment.clone(), healthy, summary: summary(&checks), checks };
+        Ok(Outcomes::one(name.as_str(), report))
+    }
+}
+
+fn all_passed(reports: &[CheckReport]) -> bool {
+    reports.iter().all(|report| report.verdict.passed())
+}
+
+fn misconfigured(deployment: &Deployment, key: &str, why: &BadCheck) -> Failure {
+    let Deployment { app, environment, .. } = deployment;
+    Failure::permanent(format!("`apps.{app}.environments.{environment}.{key}`: {why}"))
+}
+
+fn of_sync(sync: &SyncFinished, verdict: Verdict, evidence: String) -> CheckReport {
+    CheckReport { name: "sync".to_owned(), verdict, evidence, attempts: 1, duration_ms: sync.duration_ms }
+}
+
+/// Argo CD judges health itself, and the syncer waited for that; a command only says that it is done.
+fn nothing_but_the_sync(environment: &Environment, sync: &SyncFinished) -> String {
+    match environment.sync {
+        Sync::Argocd(_) => format!("Argo CD says it is healthy: {}", sync.message),
+        Sync::Command(_) => "no check is configured: the sync's success is all that is known".to_owned(),
+    }
+}
+
+/// The verdict's reason, in a line.
+fn summary(checks: &[CheckReport]) -> String {
+    let bad: Vec<_> = checks.iter().filter(|c| !c.verdict.passed() && c.verdict != Verdict::Skipped).collect();
+    match bad.first() {
+        None if checks.len() == 1 => format!("{}: {}", checks[0].name, first_line(&checks[0].evidence)),
+        None => format!("all {} checks passed", checks.len()),
+        Some(first) => {
+            let reason = format!("{}: {}", first.name, first_line(&first.evidence));
+            format!("{} of {} checks failed; {reason}", bad.len(), checks.len())
+        }
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

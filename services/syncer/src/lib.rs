@@ -1,1 +1,116 @@
-//! TODO
+//! Brings environments to the revisions their manifests were bumped to: through Argo CD, or by a command.
+//!
+//! It says how the sync ended, in the deployer's own words, and judges nothing beyond that: whether the deployment is
+//! good is the prober's verdict. It never writes to the GitOps repository, and never goes back behind a revision that
+//! the environment has been asked for later.
+
+mod application;
+mod argocd;
+mod cluster;
+mod command;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use proto::{AppName, Data, Deployment, EnvironmentName, Event, EventType, SyncFinished, WorkerName};
+use runtime::{Context, Failure, Outcomes, Worker, config, workspace};
+use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
+
+pub use argocd::Patience;
+
+use argocd::{ArgoCd, Ended};
+use cluster::Cluster;
+
+/// One at a time in each environment.
+type Turns = HashMap<(AppName, EnvironmentName), Arc<AsyncMutex<()>>>;
+
+/// The worker.
+pub struct Syncer {
+    ctx: Context,
+    patience: Patience,
+    cluster: OnceCell<Cluster>,
+    turns: Mutex<Turns>,
+}
+
+impl Syncer {
+    /// A syncer with the usual patience.
+    pub fn new(ctx: &Context) -> anyhow::Result<Self> {
+        Self::with_patience(ctx, Patience::default())
+    }
+
+    /// A syncer that waits so long for Argo CD.
+    pub fn with_patience(ctx: &Context, patience: Patience) -> anyhow::Result<Self> {
+        workspace::clean(&ctx.folder("workspaces")?)?;
+        Ok(Self { ctx: ctx.clone(), patience, cluster: OnceCell::new(), turns: Mutex::default() })
+    }
+
+    fn environment(&self, deployment: &Deployment) -> Option<&config::Environment> {
+        self.ctx.config.apps.get(&deployment.app)?.environments.get(&deployment.environment)
+    }
+
+    async fn turn(&self, deployment: &Deployment) -> OwnedMutexGuard<()> {
+        let key = (deployment.app.clone(), deployment.environment.clone());
+        let turn = self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
+        turn.lock_owned().await
+    }
+
+    /// The revision the environment has been asked for after this event, if it has.
+    async fn newer(&self, event: &Event, deployment: &Deployment) -> Result<Option<String>, Failure> {
+        let (app, environment) = (&deployment.app, deployment.environment.as_str());
+        let newest = self.ctx.ledger.newest(EventType::ManifestBumped, app, environment).await;
+        let newest = newest.map_err(Failure::transient)?.and_then(|r| Event::from_message(&r.message).ok());
+        let Some(Event { time, data: Data::ManifestBumped(newest), .. }) = newest else { return Ok(None) };
+        let revision = newest.deployment.revision;
+        Ok((time > event.time && revision != deployment.revision).then(|| revision.to_string()))
+    }
+
+    async fn sync(&self, event: &Event, deployment: &Deployment, how: &config::Sync) -> Result<Ended, Failure> {
+        match how {
+            config::Sync::Argocd(name) => {
+                let settings = &self.ctx.config.kubernetes;
+                let cluster = self.cluster.get_or_try_init(|| Cluster::connect(settings)).await?;
+                let argocd = ArgoCd { cluster, name, event, deployment, patience: &self.patience };
+                argocd.sync(|| self.newer(event, deployment)).await
+            }
+            config::Sync::Command(argv) => command::run(&self.ctx, argv, deployment).await,
+        }
+    }
+}
+
+impl Worker for Syncer {
+    const NAME: WorkerName = WorkerName::Syncer;
+
+    async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
+        let Data::ManifestBumped(bumped) = &event.data else {
+            return Ok(Outcomes::ignored(format!("the syncer knows nothing of {}", event.kind())));
+        };
+        let deployment = &bumped.deployment;
+        let (app, name) = (&deployment.app, &deployment.environment);
+        let Some(environment) = self.environment(deployment) else {
+            return Ok(Outcomes::ignored(format!(
+                "`apps.{app}.environments.{name}` is not in the configuration any more"
+            )));
+        };
+        let _turn = self.turn(deployment).await;
+        if let Some(newer) = self.newer(event, deployment).await? {
+            return Ok(superseded(deployment, &newer));
+        }
+        let began = Instant::now();
+        let (succeeded, message) = match self.sync(event, deployment, &environment.sync).await? {
+            Ended::Succeeded(message) => (true, message),
+            Ended::Failed(message) => (false, message),
+            Ended::Superseded(newer) => return Ok(superseded(deployment, &newer)),
+        };
+        let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let finished = SyncFinished { deployment: deployment.clone(), succeeded, message, duration_ms };
+        Ok(Outcomes::one(name.as_str(), finished))
+    }
+}
+
+fn superseded(deployment: &Deployment, newer: &str) -> Outcomes {
+    let Deployment { app, environment, revision, .. } = deployment;
+    Outcomes::ignored(format!("{app}/{environment}: revision {revision} is superseded by revision {newer}"))
+}

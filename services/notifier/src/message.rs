@@ -1,0 +1,232 @@
+//! What is worth telling of an event, and how it reads. Pure: an event goes in, a message comes out.
+
+use proto::{
+    AppName, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment, EnvironmentName, Event, HealthReported,
+    ImageFailed, ManifestBumped, ScanFinished, SyncFinished, TestsFinished, Verdict, WorkerName,
+};
+use runtime::config::Topic;
+use serde_json::{Value, json};
+
+use crate::text::{block, code, escape, start};
+
+/// The most characters of a section's text.
+const SECTION: usize = 3000;
+/// The most characters of one line taken over from elsewhere.
+const LINE: usize = 300;
+/// How many things of a kind are listed; the rest are counted.
+const LISTED: usize = 15;
+
+/// Something to tell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Message {
+    pub(crate) topic: Topic,
+    pub(crate) app: Option<AppName>,
+    pub(crate) environment: Option<EnvironmentName>,
+    headline: String,
+    lines: Vec<String>,
+    evidence: String,
+    footer: String,
+}
+
+impl Message {
+    /// What the event is worth telling, if anything.
+    pub(crate) fn of(event: &Event) -> Option<Self> {
+        let told = match &event.data {
+            Data::TestsFinished(data) if !data.passed => Some(of_tests(data)),
+            Data::ScanFinished(data) if !data.passed => Some(of_scans(data)),
+            Data::ImageFailed(data) => Some(of_image(data)),
+            Data::ManifestBumped(data) => Some(of_bump(data)),
+            Data::SyncFinished(data) if !data.succeeded => Some(of_sync(data)),
+            Data::HealthReported(data) => of_health(data),
+            Data::DeliveryParked(data) => of_parked(data),
+            _ => None,
+        };
+        told.map(|message| Self { footer: format!("event {}", code(&event.id.to_string())), ..message })
+    }
+
+    /// As Slack's incoming webhooks take it.
+    pub(crate) fn payload(&self) -> Value {
+        let section = |text: &str| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
+        let mut text = format!("*{}*", self.headline);
+        for line in &self.lines {
+            // Lines are whole or left out: half a line could be half a link or half an escape.
+            if text.chars().count() + line.chars().count() + 3 > SECTION {
+                text.push_str("\n…");
+                break;
+            }
+            text = format!("{text}\n{line}");
+        }
+        let mut blocks = vec![section(&text)];
+        if !self.evidence.trim().is_empty() {
+            blocks.push(section(&block(&self.evidence, SECTION)));
+        }
+        blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": self.footer }] }));
+        json!({ "text": self.headline, "blocks": blocks, "unfurl_links": false, "unfurl_media": false })
+    }
+
+    fn about_change(emoji: &str, what: &str, change: &Change) -> Self {
+        let Change { app, branch, commit, .. } = change;
+        let (branch, commit) = (code(branch.as_str()), code(commit.short()));
+        let mut lines = Vec::new();
+        if let Some(title) = &change.title {
+            let author = change.author.as_ref().map(|author| format!(", by {}", start(author, LINE)));
+            lines.push(format!("_{}_{}", start(title, LINE), author.unwrap_or_default()));
+        }
+        Self {
+            topic: Topic::Failed,
+            app: Some(app.clone()),
+            environment: None,
+            headline: format!("{emoji} {app}: {what} for {commit} on {branch}"),
+            lines,
+            evidence: String::new(),
+            footer: String::new(),
+        }
+    }
+
+    fn about_deployment(topic: Topic, headline: String, deployment: &Deployment) -> Self {
+        Self {
+            topic,
+            app: Some(deployment.app.clone()),
+            environment: Some(deployment.environment.clone()),
+            headline,
+            lines: release(deployment),
+            evidence: String::new(),
+            footer: String::new(),
+        }
+    }
+}
+
+fn of_tests(data: &TestsFinished) -> Message {
+    let mut message = Message::about_change(":x:", "tests failed", &data.change);
+    let red = data.steps.iter().filter(|step| !step.verdict.passed() && step.verdict != Verdict::Skipped);
+    for step in red {
+        let how = match (step.verdict, step.exit_code) {
+            (Verdict::TimedOut, _) => "did not end in time".to_owned(),
+            (_, Some(code)) => format!("exited with status {code}"),
+            _ => "failed".to_owned(),
+        };
+        message.lines.push(format!("step {} {how}", code(&clipped(&step.name))));
+        message.evidence.clone_from(&step.output_tail);
+    }
+    message
+}
+
+fn of_scans(data: &ScanFinished) -> Message {
+    let mut message = Message::about_change(":x:", "scan failed", &data.change);
+    for scan in data.scans.iter().filter(|scan| !scan.passed) {
+        let counts: Vec<_> =
+            scan.counts.iter().filter(|(_, n)| **n > 0).map(|(s, n)| format!("{n} {}", escape(s))).collect();
+        message.lines.push(format!("{}: {}", code(&clipped(&scan.tool)), counts.join(", ")));
+        let grave: Vec<_> =
+            scan.findings.iter().filter(|f| f.ignored.is_none() && f.severity >= scan.fail_on).collect();
+        for finding in grave.iter().take(LISTED) {
+            let (id, location) = (code(&clipped(&finding.id)), start(&finding.location, LINE));
+            message.lines.push(format!("• {id} {location}: {}", start(&finding.title, LINE)));
+        }
+        if grave.len() > LISTED {
+            message.lines.push(format!("… and {} more", grave.len() - LISTED));
+        }
+    }
+    message
+}
+
+fn of_image(data: &ImageFailed) -> Message {
+    let what = format!("the image of {} could not be built", code(data.component.as_str()));
+    let mut message = Message::about_change(":x:", &what, &data.change);
+    message.lines.push(start(&data.reason, LINE));
+    message.evidence.clone_from(&data.output_tail);
+    message
+}
+
+fn of_bump(data: &ManifestBumped) -> Message {
+    let Deployment { app, environment, .. } = &data.deployment;
+    let (topic, headline) = match data.deployment.reason {
+        BumpReason::Deploy => (Topic::Deploying, format!(":rocket: {app}: deploying to {environment}")),
+        BumpReason::Promotion => (Topic::Deploying, format!(":rocket: {app}: promoting to {environment}")),
+        BumpReason::Rollback => (Topic::RolledBack, format!(":rewind: {app}: rolling {environment} back")),
+    };
+    Message::about_deployment(topic, headline, &data.deployment)
+}
+
+fn of_sync(data: &SyncFinished) -> Message {
+    let Deployment { app, environment, .. } = &data.deployment;
+    let headline = format!(":x: {app}: {environment} could not be synced");
+    let mut message = Message::about_deployment(Topic::Failed, headline, &data.deployment);
+    message.evidence.clone_from(&data.message);
+    message
+}
+
+fn of_health(data: &HealthReported) -> Option<Message> {
+    let Deployment { app, environment, reason, .. } = &data.deployment;
+    if data.healthy {
+        let back = if *reason == BumpReason::Rollback { " again, after the rollback" } else { "" };
+        let headline = format!(":white_check_mark: {app}: {environment} is healthy{back}");
+        let mut message = Message::about_deployment(Topic::Deployed, headline, &data.deployment);
+        message.lines.push(start(&data.summary, LINE));
+        return Some(message);
+    }
+    if data.checks.iter().all(|check| check.name == "sync") {
+        // The failed sync was told when it failed; this verdict says nothing more.
+        return None;
+    }
+    let headline = format!(":x: {app}: {environment} is unhealthy");
+    let mut message = Message::about_deployment(Topic::Failed, headline, &data.deployment);
+    let bad: Vec<_> = data.checks.iter().filter(|c| !c.verdict.passed() && c.verdict != Verdict::Skipped).collect();
+    message.lines.extend(bad.iter().take(LISTED).map(|check| failed_check(check)));
+    message.evidence = bad.first().map(|check| check.evidence.clone()).unwrap_or_default();
+    Some(message)
+}
+
+fn failed_check(check: &CheckReport) -> String {
+    let how = if check.verdict == Verdict::TimedOut { "not in time" } else { "failed" };
+    let first = check.evidence.lines().next().unwrap_or_default();
+    format!("{} {how}: {}", code(&clipped(&check.name)), start(first, LINE))
+}
+
+/// A dead letter of the notifier itself is not told: telling it would most likely make another.
+fn of_parked(data: &DeliveryParked) -> Option<Message> {
+    if data.worker == WorkerName::Notifier {
+        return None;
+    }
+    let what = data.event_type.map_or("a message nobody can read".to_owned(), |kind| code(kind.as_str()));
+    let app = data.app.as_ref().map(|app| format!("{app}: ")).unwrap_or_default();
+    let (worker, letter) = (data.worker, &data.dead_letter);
+    let tried = if data.attempts == 1 { "once".to_owned() } else { format!("{} times", data.attempts) };
+    Some(Message {
+        topic: Topic::Failed,
+        app: data.app.clone(),
+        environment: None,
+        headline: format!(":skull: {app}the {worker} gave up on {what}"),
+        lines: vec![
+            format!("tried {tried}"),
+            format!("look: {}", code(&format!("windlass dead show {letter}"))),
+            format!("again, once it is mended: {}", code(&format!("windlass dead replay {letter}"))),
+        ],
+        evidence: data.reason.clone(),
+        footer: String::new(),
+    })
+}
+
+/// The changed components with what they now run and ran before, and why.
+fn release(deployment: &Deployment) -> Vec<String> {
+    let changed = |component| deployment.changed.is_empty() || deployment.changed.contains(component);
+    let mut lines = Vec::new();
+    for (component, released) in deployment.release.iter().filter(|(c, _)| changed(c)).take(LISTED) {
+        let digest = code(released.digest.short());
+        let what =
+            released.commit.as_ref().map_or(digest.clone(), |commit| format!("{} ({digest})", code(commit.short())));
+        lines.push(format!("• {component} {what}"));
+    }
+    if let Some(note) = &deployment.note {
+        lines.push(format!("_{}_", start(note, LINE)));
+    }
+    lines.push(format!("revision {}", code(deployment.revision.short())));
+    lines
+}
+
+fn clipped(text: &str) -> String {
+    text.chars().take(LINE).collect()
+}
+
+#[cfg(test)]
+mod tests;

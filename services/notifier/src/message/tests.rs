@@ -1,0 +1,164 @@
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use proto::EventId;
+
+use super::*;
+
+fn change() -> Value {
+    json!({ "app": "shop", "branch": "main", "commit": "c".repeat(40), "lane": "deploy", "author": "ada", "title": "Fix <login> & more" })
+}
+
+fn deployment(reason: &str) -> Value {
+    let image = |name: &str| json!({ "image": format!("ghcr.io/acme/{name}"), "digest": format!("sha256:{}", "d".repeat(64)), "commit": "c".repeat(40) });
+    json!({
+        "app": "shop", "environment": "production", "repository": "https://git.example/gitops.git", "branch": "main",
+        "path": "production", "revision": "a".repeat(40), "changed": ["web"], "reason": reason, "note": "Fix login",
+        "release": { "web": image("web"), "api": image("api") },
+    })
+}
+
+fn told<T: serde::de::DeserializeOwned + Into<Data>>(data: Value) -> Option<Message> {
+    let data: T = serde_json::from_value(data).unwrap();
+    Message::of(&Event::first(EventId::fresh(), "/workers/test".into(), "x".into(), proto::Timestamp::UNIX_EPOCH, data))
+}
+
+/// Everything people read, and a check of Slack's limits on the way.
+fn read(message: &Message) -> String {
+    let payload = message.payload();
+    let blocks = payload["blocks"].as_array().unwrap();
+    assert!(blocks.len() <= 50);
+    let mut text = payload["text"].as_str().unwrap().to_owned();
+    for block in blocks {
+        let part = block["text"]["text"].as_str().or(block["elements"][0]["text"].as_str()).unwrap();
+        assert!((1..=3000).contains(&part.chars().count()), "{}", part.chars().count());
+        text = format!("{text}\n{part}");
+    }
+    text
+}
+
+fn holds(text: &str, all: &[&str]) {
+    for part in all {
+        assert!(text.contains(part), "no `{part}` in:\n{text}");
+    }
+}
+
+#[test]
+fn red_tests_say_which_step_and_what_it_said() {
+    let step = |name: &str, verdict: &str, tail: &str| json!({ "name": name, "verdict": verdict, "exit_code": 1, "duration_ms": 5, "output_tail": tail });
+    let steps = [step("lint", "passed", ""), step("unit", "failed", "1 of 9 failed"), step("e2e", "skipped", "")];
+    let message = told::<TestsFinished>(json!({ "change": change(), "passed": false, "steps": steps })).unwrap();
+    assert_eq!((message.topic, message.environment.as_ref()), (Topic::Failed, None));
+    let text = read(&message);
+    holds(
+        &text,
+        &[
+            "shop",
+            "`cccccccccccc`",
+            "`main`",
+            "`unit` exited with status 1",
+            "1 of 9 failed",
+            "Fix &lt;login&gt; &amp; more",
+            "ada",
+        ],
+    );
+    assert!(!text.contains("e2e") && !text.contains("lint"), "{text}");
+    assert_eq!(told::<TestsFinished>(json!({ "change": change(), "passed": true, "steps": [] })), None);
+}
+
+#[test]
+fn failed_scans_list_what_counts() {
+    let finding = |id: &str, severity: &str, ignored: Value| json!({ "id": id, "severity": severity, "location": "lodash@4.0.0", "title": "Prototype pollution", "ignored": ignored });
+    let findings = [
+        finding("CVE-1", "critical", Value::Null),
+        finding("CVE-2", "low", Value::Null),
+        finding("CVE-3", "high", json!("known")),
+    ];
+    let scan = json!({ "tool": "trivy", "passed": false, "fail_on": "high", "counts": { "critical": 1, "low": 1 }, "findings": findings, "duration_ms": 1 });
+    let message = told::<ScanFinished>(json!({ "change": change(), "passed": false, "scans": [scan] })).unwrap();
+    let text = read(&message);
+    holds(&text, &["`trivy`: 1 critical, 1 low", "`CVE-1` lodash@4.0.0: Prototype pollution"]);
+    assert!(!text.contains("CVE-2") && !text.contains("CVE-3"), "{text}");
+}
+
+#[test]
+fn an_image_that_cannot_be_built_says_why() {
+    let message = told::<ImageFailed>(json!({ "change": change(), "component": "web", "reason": "exited with status 1", "output_tail": "COPY failed" })).unwrap();
+    assert_eq!(message.topic, Topic::Failed);
+    holds(&read(&message), &["`web`", "exited with status 1", "COPY failed"]);
+}
+
+#[test]
+fn bumps_say_what_goes_where_and_which_way() {
+    for (reason, topic, words) in [
+        ("deploy", Topic::Deploying, "deploying to production"),
+        ("promotion", Topic::Deploying, "promoting to production"),
+        ("rollback", Topic::RolledBack, "rolling production back"),
+    ] {
+        let message = told::<ManifestBumped>(json!({ "deployment": deployment(reason) })).unwrap();
+        assert_eq!(message.topic, topic);
+        let text = read(&message);
+        holds(&text, &[words, "• web `cccccccccccc` (`sha256:dddddddddddd`)", "Fix login", "`aaaaaaaaaaaa`"]);
+        assert!(!text.contains("• api"), "only what changed: {text}");
+    }
+}
+
+#[test]
+fn a_failed_sync_is_told_once() {
+    let sync = |succeeded| json!({ "deployment": deployment("deploy"), "succeeded": succeeded, "message": "one or more objects failed", "duration_ms": 9 });
+    holds(&read(&told::<SyncFinished>(sync(false)).unwrap()), &["could not be synced", "one or more objects failed"]);
+    assert_eq!(told::<SyncFinished>(sync(true)), None);
+    let check = json!({ "name": "sync", "verdict": "failed", "evidence": "one or more objects failed", "attempts": 1, "duration_ms": 9 });
+    let verdict = json!({ "deployment": deployment("deploy"), "healthy": false, "summary": "x", "checks": [check] });
+    assert_eq!(told::<HealthReported>(verdict), None);
+}
+
+#[test]
+fn a_verdict_comes_with_its_evidence() {
+    let check = |name: &str, verdict: &str, evidence: &str| json!({ "name": name, "verdict": verdict, "evidence": evidence, "attempts": 4, "duration_ms": 9 });
+    let checks =
+        [check("http://x/health", "failed", "last of 4 tries: 503, wanted 200"), check("e2e", "skipped", "not run")];
+    let verdict = |healthy, checks: &[Value]| json!({ "deployment": deployment("deploy"), "healthy": healthy, "summary": "all 2 checks passed", "checks": checks });
+    let message = told::<HealthReported>(verdict(false, &checks)).unwrap();
+    assert_eq!(message.topic, Topic::Failed);
+    let text = read(&message);
+    holds(&text, &["production is unhealthy", "`http://x/health` failed: last of 4 tries: 503, wanted 200"]);
+    assert!(!text.contains("e2e"), "{text}");
+    let message = told::<HealthReported>(verdict(true, &[])).unwrap();
+    assert_eq!((message.topic, message.environment.unwrap().as_str()), (Topic::Deployed, "production"));
+}
+
+#[test]
+fn a_dead_letter_says_how_to_bring_it_back_unless_it_is_our_own() {
+    let parked = |worker: &str| json!({ "app": "shop", "worker": worker, "event_type": "image.pushed", "reason": "the registry <refuses> us", "attempts": 8, "dead_letter": "0190-x" });
+    let text = read(&told::<DeliveryParked>(parked("bumper")).unwrap());
+    holds(
+        &text,
+        &[
+            "the bumper gave up on `image.pushed`",
+            "`windlass dead show 0190-x`",
+            "`windlass dead replay 0190-x`",
+            "&lt;refuses&gt;",
+        ],
+    );
+    assert_eq!(told::<DeliveryParked>(parked("notifier")), None);
+}
+
+#[test]
+fn however_much_there_is_to_say_slack_takes_it() {
+    let huge = "<&>\n".repeat(20_000);
+    let steps: Vec<_> = (0..500)
+        .map(|n| json!({ "name": format!("{n}{huge}"), "verdict": "failed", "duration_ms": 1, "output_tail": huge }))
+        .collect();
+    read(&told::<TestsFinished>(json!({ "change": change(), "passed": false, "steps": steps })).unwrap());
+    let checks: Vec<_> = (0..500).map(|n| json!({ "name": format!("{n}{huge}"), "verdict": "failed", "evidence": huge, "attempts": 1, "duration_ms": 1 })).collect();
+    read(
+        &told::<HealthReported>(
+            json!({ "deployment": deployment("deploy"), "healthy": false, "summary": huge, "checks": checks }),
+        )
+        .unwrap(),
+    );
+    read(
+        &told::<DeliveryParked>(json!({ "worker": "builder", "reason": huge, "attempts": 1, "dead_letter": huge }))
+            .unwrap(),
+    );
+}

@@ -1,0 +1,300 @@
+//! The Argo CD driver: it asks an Application for one exact revision, and follows it until the answer can be trusted.
+//!
+//! An operation is begun by writing `.operation`, which Argo CD's controller takes up; there is no other door, and no
+//! Argo CD account is needed. Natural key: Application and revision. A second run finds the first one's operation
+//! and follows that.
+
+use std::time::Duration;
+
+use kube::api::DynamicObject;
+use proto::{Deployment, Event, Timestamp};
+use runtime::Failure;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use crate::{
+    application::{Application, LastOperation, MARK, REFRESH, Standing, Target},
+    cluster::{Change, Cluster},
+};
+
+/// How long to leave an Application alone that is in somebody else's operation.
+const BUSY_AGAIN: Duration = Duration::from_secs(5);
+/// When another operation is taken for stuck.
+const BUSY_DEADLINE: Duration = Duration::from_secs(3600);
+/// Lost races for one write before the run is given back; the controller writes status several times a sync.
+const WRITES: u32 = 10;
+
+/// How long the driver waits for what.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// For the operation to end; hooks can take long.
+    pub operation: Duration,
+    /// For a final health after that.
+    pub health: Duration,
+    /// How long an Application may be Degraded before that is final: it passes through it, too.
+    pub degraded: Duration,
+    /// Between two looks at the ledger and the clock while nothing happens.
+    pub tick: Duration,
+}
+
+impl Default for Patience {
+    /// Together below the queue's deadline of an hour.
+    fn default() -> Self {
+        Self {
+            operation: Duration::from_secs(40 * 60),
+            health: Duration::from_secs(15 * 60),
+            degraded: Duration::from_secs(30),
+            tick: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How a sync ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// As asked.
+    Succeeded(String),
+    /// Not as asked, in the deployer's words.
+    Failed(String),
+    /// Something newer took its place.
+    Superseded(String),
+}
+
+/// One sync of one Application.
+pub(crate) struct ArgoCd<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) name: &'a str,
+    pub(crate) event: &'a Event,
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) patience: &'a Patience,
+}
+
+/// What is known while an operation is followed.
+struct Progress {
+    rechecked: bool,
+    applied: Option<Instant>,
+    degraded: Option<Instant>,
+}
+
+impl ArgoCd<'_> {
+    /// Brings the Application to the revision. `newer` says whether the environment has been asked for something
+    /// newer meanwhile.
+    pub(crate) async fn sync<F>(&self, newer: impl Fn() -> F) -> Result<Ended, Failure>
+    where
+        F: Future<Output = Result<Option<String>, Failure>>,
+    {
+        let Some(object) = self.cluster.read(self.name).await? else {
+            return Ok(Ended::Failed(self.missing()));
+        };
+        let before = read(&object)?.last_operation();
+        self.warn_of_other_sources(&read(&object)?);
+        match self.ask(object).await? {
+            Ok(asked) => self.follow(asked, before.as_ref(), newer).await,
+            Err(ended) => Ok(ended),
+        }
+    }
+
+    fn target(&self) -> Target {
+        let mark = format!("{}/{}", self.event.id, self.event.replay);
+        Target { revision: self.deployment.revision.to_string(), mark }
+    }
+
+    fn missing(&self) -> String {
+        let (name, namespace) = (self.name, self.cluster.namespace());
+        format!(
+            "there is no Argo CD Application `{name}` in namespace `{namespace}`; create it, or mend `sync.argocd` or `kubernetes.argocd_namespace`"
+        )
+    }
+
+    /// An Application of another repository would never see the revision; Argo CD says so itself, only later.
+    fn warn_of_other_sources(&self, application: &Application) {
+        let wanted = plain(&self.deployment.repository);
+        if application.sources().next().is_some() && !application.sources().any(|s| plain(&s.repo_url) == wanted) {
+            warn!(application = self.name, "none of the Application's sources is the repository Windlass writes to");
+        }
+    }
+
+    /// Begins the operation, unless one for the revision is there: the Application after that, or why there is none.
+    async fn ask(&self, mut object: DynamicObject) -> Result<Result<DynamicObject, Ended>, Failure> {
+        let target = self.target();
+        for _ in 0..WRITES {
+            let application = read(&object)?;
+            match application.standing(&target, false) {
+                Standing::Busy { revision, since } => return self.busy(&revision, since).map(Err),
+                Standing::Idle => {}
+                _ => return Ok(Ok(object)),
+            }
+            let patch = self.operation(&application, &object, &target);
+            if let Some(asked) = self.cluster.patch(self.name, &patch).await? {
+                debug!(application = self.name, revision = target.revision, "the sync has been asked for");
+                return Ok(Ok(asked));
+            }
+            let Some(newer) = self.cluster.read(self.name).await? else {
+                return Ok(Err(Ended::Failed(self.missing())));
+            };
+            object = newer;
+        }
+        Err(Failure::transient(format!("Application `{}`: {WRITES} writes in a row met a newer version", self.name)))
+    }
+
+    fn busy(&self, revision: &str, since: Option<Timestamp>) -> Result<Ended, Failure> {
+        let stuck = since.filter(|since| Timestamp::now().duration_since(*since).unsigned_abs() > BUSY_DEADLINE);
+        let name = self.name;
+        match stuck {
+            Some(since) => Ok(Ended::Failed(format!(
+                "another operation of Application `{name}`, of revision {revision}, runs since {since}; end it with `argocd app terminate-op {name}`"
+            ))),
+            None => Err(Failure::NotYet {
+                after: BUSY_AGAIN,
+                reason: format!("Application `{name}` is in another operation, of revision {revision}"),
+            }),
+        }
+    }
+
+    /// A hard refresh and the operation in one write, which fails when anybody wrote before it.
+    fn operation(&self, application: &Application, object: &DynamicObject, target: &Target) -> Value {
+        let policy = application.spec.sync_policy.as_ref();
+        let mut sync = json!({ "revision": target.revision });
+        if !application.spec.sources.is_empty() {
+            sync = json!({ "revisions": self.revisions(application, target) });
+        }
+        if policy.and_then(|p| p.automated.as_ref()).is_some_and(|a| a.prune) {
+            sync["prune"] = json!(true);
+        }
+        if let Some(policy) = policy.filter(|p| !p.sync_options.is_empty()) {
+            sync["syncOptions"] = json!(policy.sync_options);
+        }
+        let mut operation = json!({
+            "initiatedBy": { "username": "windlass" },
+            "info": [{ "name": MARK, "value": target.mark }],
+            "sync": sync,
+        });
+        if let Some(retry) = policy.and_then(|p| p.retry.as_ref()) {
+            operation["retry"] = retry.clone();
+        }
+        json!({
+            "metadata": { "resourceVersion": object.metadata.resource_version, "annotations": { REFRESH: "hard" } },
+            "operation": operation,
+        })
+    }
+
+    /// One revision a source, in their order: ours for our repository, its own for any other.
+    fn revisions(&self, application: &Application, target: &Target) -> Vec<String> {
+        let wanted = plain(&self.deployment.repository);
+        let of = |url: &str, own: &str| if plain(url) == wanted { target.revision.clone() } else { own.to_owned() };
+        application.spec.sources.iter().map(|s| of(&s.repo_url, &s.target_revision)).collect()
+    }
+
+    async fn follow<F>(
+        &self,
+        mut object: DynamicObject,
+        before: Option<&LastOperation>,
+        newer: impl Fn() -> F,
+    ) -> Result<Ended, Failure>
+    where
+        F: Future<Output = Result<Option<String>, Failure>>,
+    {
+        let began = Instant::now();
+        let mut changes = self.cluster.follow(self.name, &object);
+        let mut progress = Progress { rechecked: false, applied: None, degraded: None };
+        loop {
+            let application = read(&object)?;
+            let standing = application.standing(&self.target(), progress.rechecked);
+            if standing == Standing::Elsewhere {
+                (object, progress.rechecked) = (self.recheck(object).await?, true);
+                continue;
+            }
+            if let Some(ended) = self.ended(&application, standing, before, began, &mut progress)? {
+                return match ended {
+                    Ended::Failed(words) => Ok(newer().await?.map_or(Ended::Failed(words), Ended::Superseded)),
+                    other => Ok(other),
+                };
+            }
+            if progress.applied.is_some()
+                && let Some(newer) = newer().await?
+            {
+                return Ok(Ended::Superseded(newer));
+            }
+            match changes.next(self.patience.tick).await? {
+                Change::Now(now) => object = *now,
+                Change::Gone => {
+                    return Ok(Ended::Failed(format!("Application `{}` was deleted amid the sync", self.name)));
+                }
+                Change::Quiet => {}
+            }
+        }
+    }
+
+    /// Tells Argo CD to look at the repository again.
+    async fn recheck(&self, object: DynamicObject) -> Result<DynamicObject, Failure> {
+        let patch = json!({ "metadata": { "annotations": { REFRESH: "hard" } } });
+        Ok(self.cluster.patch(self.name, &patch).await?.unwrap_or(object))
+    }
+
+    fn ended(
+        &self,
+        application: &Application,
+        standing: Standing,
+        before: Option<&LastOperation>,
+        began: Instant,
+        progress: &mut Progress,
+    ) -> Result<Option<Ended>, Failure> {
+        let patience = self.patience;
+        if !matches!(standing, Standing::Degraded(_)) {
+            progress.degraded = None;
+        }
+        if matches!(standing, Standing::Settling(_) | Standing::Degraded(_)) {
+            progress.applied.get_or_insert_with(Instant::now);
+        }
+        let too_late =
+            progress.applied.map_or(began.elapsed() > patience.operation, |at| at.elapsed() > patience.health);
+        let ended = match standing {
+            Standing::Healthy(words) => Some(Ended::Succeeded(words)),
+            Standing::Failed(words) => Some(Ended::Failed(words)),
+            Standing::Degraded(words) => {
+                let since = *progress.degraded.get_or_insert_with(Instant::now);
+                (since.elapsed() >= patience.degraded).then(|| Ended::Failed(format!("synced but Degraded: {words}")))
+            }
+            Standing::Settling(words) if too_late => {
+                let seconds = patience.health.as_secs();
+                Some(Ended::Failed(format!("synced but not healthy within {seconds} s: {words}")))
+            }
+            Standing::Syncing if too_late => {
+                let seconds = patience.operation.as_secs();
+                Some(Ended::Failed(format!(
+                    "the operation of Application `{}` still runs after {seconds} s",
+                    self.name
+                )))
+            }
+            Standing::Idle | Standing::Busy { .. } => Some(self.displaced(application, before)?),
+            Standing::Settling(_) | Standing::Syncing | Standing::Elsewhere => None,
+        };
+        Ok(ended)
+    }
+
+    /// Our operation is neither waiting nor the last one any more: another came over it, or it was withdrawn.
+    fn displaced(&self, application: &Application, before: Option<&LastOperation>) -> Result<Ended, Failure> {
+        if application.last_operation().as_ref() == before && application.operation.is_none() {
+            return Err(Failure::transient(format!(
+                "the operation written to Application `{}` was withdrawn",
+                self.name
+            )));
+        }
+        Ok(Ended::Superseded(application.operated_revision()))
+    }
+}
+
+fn read(object: &DynamicObject) -> Result<Application, Failure> {
+    let value = serde_json::to_value(object).map_err(|e| Failure::permanent(format!("an Application: {e}")))?;
+    let name = object.metadata.name.clone().unwrap_or_default();
+    serde_json::from_value(value)
+        .map_err(|e| Failure::permanent(format!("Application `{name}` has a form unknown here: {e}")))
+}
+
+/// A repository's URL without what does not tell repositories apart.
+fn plain(url: &str) -> String {
+    let url = url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
+    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+    rest.rsplit_once('@').map_or(rest, |(_, rest)| rest).replace(':', "/")
+}

@@ -97,7 +97,7 @@ impl Notification {
             return Err("a push that names no registry or no repository".to_owned());
         };
         let name = format!("{host}/{repository}");
-        let image = ImageName::new(&name).map_err(|error| error.to_string())?;
+        let image = ImageName::new(&name).map_err(|error| shown(&error.to_string()))?;
         let Some((app, component)) = config.component_of(&image) else {
             return Err(format!("no component has the image `{image}`; see `apps.<app>.components`"));
         };

@@ -66,5 +66,5 @@ fn subject(pushed: &ImagePushed) -> String {
 
 /// A sender's word in a message of ours: bounded, and on one line.
 fn shown(text: &str) -> String {
-    text.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect()
+    text.chars().take(240).map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -61,7 +61,9 @@ pub(super) fn read(config: &Config, webhook: &WebhookReceived) -> Result<Outcome
     let (head, base) = (&pull_request.head, &pull_request.base);
     let (branch, base) = match (Branch::new(&head.reference), Branch::new(&base.reference)) {
         (Ok(branch), Ok(base)) => (branch, base),
-        (Err(error), _) | (_, Err(error)) => return Ok(Outcomes::ignored(format!("pull request {number}: {error}"))),
+        (Err(error), _) | (_, Err(error)) => {
+            return Ok(Outcomes::ignored(format!("pull request {number}: {}", shown(&error.to_string()))));
+        }
     };
     let apps = repository.apps(config);
     if apps.is_empty() {

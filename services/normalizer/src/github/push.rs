@@ -50,7 +50,10 @@ pub(super) fn read(config: &Config, webhook: &WebhookReceived) -> Result<Outcome
     }
     let branch = match Branch::new(branch) {
         Ok(branch) => branch,
-        Err(error) => return Ok(Outcomes::ignored(format!("`{reference}` is no branch to build: {error}"))),
+        Err(error) => {
+            let why = shown(&error.to_string());
+            return Ok(Outcomes::ignored(format!("`{reference}` is no branch to build: {why}")));
+        }
     };
     let apps = push.repository.apps(config);
     if apps.is_empty() {

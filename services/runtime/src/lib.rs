@@ -17,4 +17,4 @@ pub mod workspace;
 
 pub use config::{Config, Secret, SecretRef};
 pub use harness::{Failure, Outcome, Outcomes, Worker};
-pub use service::Context;
+pub use service::{Base, Context, run_worker};

@@ -1,8 +1,8 @@
 //! Registries: what a tag stands for, and which commit it was made of (OCI distribution and image specifications 1.1).
 //!
-//! Nothing a registry says is believed that can be counted: a digest is what the received bytes hash to. Only reads;
-//! pushing is the builder's driver's. No general registry client: those at hand follow redirects anywhere, read bodies
-//! without bound and have no deadline.
+//! Nothing a registry says is believed that can be counted: a digest is what the received bytes hash to. It reads,
+//! and gives tags to what is there; pushing is the builder's driver's. No general registry client: those at hand
+//! follow redirects anywhere, read bodies without bound and have no deadline.
 
 mod challenge;
 mod error;
@@ -88,6 +88,19 @@ impl Registries {
         let (media_type, labels) = self.describe(&mut session, top).await?;
         let revision = labels.get(REVISION).and_then(|text| CommitSha::new(text.as_str()).ok());
         Ok(Some(Resolved { digest, revision, labels, media_type }))
+    }
+
+    /// Points a tag to a manifest that is in the same repository already.
+    pub async fn tag(&self, image: &ImageName, digest: &Digest, tag: &str) -> Result<(), OciError> {
+        let mut session = Session::new(self, image, tag)?;
+        let Some(answer) = session.manifest(digest.as_str()).await? else {
+            return Err(session.lies(format!("it does not have {digest}, which it had a moment ago")));
+        };
+        let is = digest_of(&answer.bytes);
+        if is != *digest {
+            return Err(session.lies(format!("the manifest {digest} hashes to {is}")));
+        }
+        session.put(tag, &answer.media_type, answer.bytes).await
     }
 
     async fn describe(

@@ -1,0 +1,22 @@
+//! What `deploy/` and the README tell users to write is what the program reads.
+#![allow(clippy::unwrap_used)]
+
+use runtime::Config;
+
+fn in_repository(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_reference_configuration_is_read() {
+    let config = Config::parse(&in_repository("deploy/windlass.yaml"), "deploy/windlass.yaml".as_ref()).unwrap();
+    assert_eq!(config.apps.len(), 1);
+    assert_eq!(config.secrets().len(), 9);
+}
+
+#[test]
+fn the_readme_s_configuration_is_read() {
+    let readme = in_repository("README.md");
+    let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    Config::parse(yaml, "README.md".as_ref()).unwrap();
+}

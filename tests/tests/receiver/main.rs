@@ -1,6 +1,7 @@
 //! The receiver over a real bus, asked by senders honest, mistaken and hostile.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod broker;
 mod durable;
 mod limits;
 mod proof;

@@ -2,12 +2,18 @@
 //!
 //! Everything here has ports, folders and secrets of its own, on loopback, and is gone when its value is dropped or
 //! the process that made it ends, however it ends. Nothing is started as the system's service, nothing waits for a
-//! time where it can wait for a fact, and none of the services under test is known here.
+//! time where it can wait for a fact, and of Windlass only the vocabulary and the names of its programs are known here.
 
+pub mod engine;
 pub mod folder;
+pub mod githttp;
+pub mod github;
 pub mod http;
 pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
+pub mod registry;
+pub mod shop;
+pub mod slack;
 pub mod wait;

@@ -211,6 +211,15 @@ fn parents() -> Vec<(u32, u32)> {
         .collect()
 }
 
+/// Kills a process, its group and its descendants; for processes that somebody else started for us.
+pub fn kill_with_descendants(id: u32) {
+    let descendants = descendants(id);
+    let _ = kill_process_group(pid(id), Signal::KILL);
+    for id in descendants {
+        let _ = kill_process(pid(id), Signal::KILL);
+    }
+}
+
 /// Whether a process with this id is there and not merely waiting to be reaped.
 pub fn is_alive(id: u32) -> bool {
     match std::fs::read_to_string(format!("/proc/{id}/stat")) {

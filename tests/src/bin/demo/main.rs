@@ -1,0 +1,135 @@
+//! `./scripts/demo`: the main job on real parts. Act one: a signed push becomes a healthy deployment. Act two: a
+//! version that is unhealthy in production is taken back.
+
+mod story;
+mod timeline;
+
+use std::{process::ExitCode, time::Instant};
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use serde_json::{Value, json};
+use testkit::{
+    engine::{Engine, Layout},
+    postgres::Postgres,
+    rabbitmq::RabbitMq,
+    shop::{Options, Shop},
+};
+
+/// Shows a signed push become a healthy deployment, and a bad one taken back.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/demo")]
+struct Arguments {
+    /// What carries the events: one file, or RabbitMQ with PostgreSQL and every service a process of its own.
+    #[arg(long, value_enum, default_value = "sqlite")]
+    bus: BusKind,
+    /// Prints only a summary for machines, on standard output; the story goes to standard error.
+    #[arg(long)]
+    json: bool,
+    /// Leaves everything running at the end, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BusKind {
+    Sqlite,
+    Amqp,
+}
+
+/// The servers of `--bus amqp`; dropping them stops them.
+struct Servers {
+    _rabbit: RabbitMq,
+    _postgres: Postgres,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let told = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(tell(&arguments)));
+    match told {
+        Ok(summary) => {
+            if arguments.json {
+                println!("{summary:#}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("\nThe demo did not end as it should: {error:#}");
+            if arguments.json {
+                println!("{:#}", json!({ "ok": false, "error": format!("{error:#}") }));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn tell(arguments: &Arguments) -> Result<Value> {
+    let began = Instant::now();
+    let (options, servers) = set_up(arguments.bus).await?;
+    eprintln!("starting a registry, a Git server, two environments and Windlass");
+    let shop = Shop::open(&options).await?;
+    let layout = if arguments.bus == BusKind::Amqp { Layout::Apart } else { Layout::Together };
+    let mut engine = shop.start(layout).await?;
+    let told = story::tell(&shop, &engine).await;
+    show_slack(&shop);
+    if told.is_err() || arguments.keep {
+        show_places(&shop, &engine);
+    }
+    if arguments.keep {
+        tokio::signal::ctrl_c().await?;
+    }
+    let acts = told.with_context(|| logs_of(&engine))?;
+    engine.stop().await?;
+    shop.stop_environments();
+    drop(servers);
+    let seconds = began.elapsed().as_secs_f64();
+    eprintln!("\nBoth ended as they should, in {seconds:.0} s.");
+    let slack = slack_texts(&shop);
+    let bus = if arguments.bus == BusKind::Amqp { "amqp" } else { "sqlite" };
+    Ok(json!({ "ok": true, "bus": bus, "seconds": seconds, "acts": acts, "slack": slack }))
+}
+
+async fn set_up(bus: BusKind) -> Result<(Options, Option<Servers>)> {
+    if bus == BusKind::Sqlite {
+        return Ok((Options::default(), None));
+    }
+    eprintln!("starting RabbitMQ and PostgreSQL");
+    let (rabbit, postgres) = tokio::try_join!(RabbitMq::start(), Postgres::start())?;
+    let options = Options { bus: rabbit.url(), ledger: postgres.database().await?, ..Options::default() };
+    Ok((options, Some(Servers { _rabbit: rabbit, _postgres: postgres })))
+}
+
+fn show_slack(shop: &Shop) {
+    eprintln!("\nWhat Slack was told:");
+    for text in slack_texts(shop) {
+        eprintln!("  {}", text.replace('\n', "\n    "));
+    }
+}
+
+/// What a notification's preview shows.
+fn slack_texts(shop: &Shop) -> Vec<String> {
+    shop.slack.messages().iter().filter_map(|message| message["text"].as_str().map(str::to_owned)).collect()
+}
+
+fn show_places(shop: &Shop, engine: &Engine) {
+    eprintln!("\nEverything still runs. Look at it with");
+    eprintln!("  target/debug/windlass --config {} events", shop.config_path().display());
+    eprintln!("  logs: {}", shop.folder.join("logs").display());
+    eprintln!("  production: {}/  {}/api/health/", shop.frontend("production"), shop.backend("production"));
+    eprintln!("  repositories: {}  {}", shop.git.url("acme/shop"), shop.git.url("acme/shop-gitops"));
+    for (name, pid) in engine.pids() {
+        eprintln!("  {name}: pid {pid}");
+    }
+    eprintln!("Ctrl-C stops it all.");
+}
+
+/// The end of every service's log, for an error: the folder goes with the demo.
+fn logs_of(engine: &Engine) -> String {
+    let end = |(name, _): (String, u32)| {
+        let text = std::fs::read_to_string(engine.log(&name)).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        format!("{name} logged last:\n{}", lines[lines.len().saturating_sub(25)..].join("\n"))
+    };
+    engine.pids().into_iter().map(end).collect::<Vec<_>>().join("\n")
+}

@@ -12,7 +12,7 @@ use crate::{
     samples::{key, message},
 };
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 const EVENTS_EACH: usize = 100;
 
 async fn record_one_by_one(ledger: &Ledger) {

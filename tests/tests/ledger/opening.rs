@@ -1,13 +1,19 @@
 //! Opening: by many at once, again, and never over tables this build does not know.
 
+use std::sync::Arc;
+
 use ledger::{EventFilter, Ledger, LedgerError};
+
+use tokio::sync::Barrier;
 
 use crate::{place::Place, samples::message};
 
 pub async fn eight_at_once_open_a_new_database(place: Place) {
+    let barrier = Arc::new(Barrier::new(8));
     let open = || {
-        let location = place.location().clone();
+        let (location, barrier) = (place.location().clone(), barrier.clone());
         tokio::spawn(async move {
+            barrier.wait().await;
             let ledger = Ledger::open(&location).await.unwrap();
             ledger.record(&[message("push.received")]).await.unwrap()
         })

@@ -8,7 +8,7 @@ use std::{
 
 use ledger::{Claim, EventFilter, Ledger, LedgerError, Location};
 use proto::WorkerName;
-use testkit::postgres::Postgres;
+use testkit::{postgres::Postgres, wait};
 use uuid::Uuid;
 
 use crate::{
@@ -16,7 +16,9 @@ use crate::{
     samples::{key, message},
 };
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
+/// For facts that come within a second on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn is_away<T>(outcome: &Result<T, LedgerError>) -> bool {
     matches!(outcome, Err(LedgerError::Unavailable(_)))
@@ -92,6 +94,33 @@ async fn connections_that_were_cut_are_made_anew() {
             .await;
         fill_the_pool(&ledger).await;
     }
+}
+
+/// The server's process of a ledger's statement that waits for a lock.
+async fn waiting(server: &tokio_postgres::Client) -> anyhow::Result<i32> {
+    let waits = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    // Within a transaction the answer would stay as it was the first time.
+    server.batch_execute("SELECT pg_stat_clear_snapshot()").await?;
+    Ok(server.query_one(waits, &[]).await?.get(0))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_connection_is_cut_under_it_is_run_again() {
+    let place = Place::postgres().await;
+    let ledger = place.open().await;
+    let (other, connection) = tokio_postgres::connect(&place.url(), tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    other.batch_execute("BEGIN; LOCK TABLE claims IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let claim = tokio::spawn(async move { ledger.claim(&key(WorkerName::Builder), Uuid::new_v4(), LONG).await });
+
+    let first = wait::until(PATIENCE, "the claim to wait", async || waiting(&other).await).await.unwrap();
+    other.execute("SELECT pg_terminate_backend($1)", &[&first]).await.unwrap();
+    let is_another = async || waiting(&other).await.is_ok_and(|pid| pid != first);
+    wait::until_true(PATIENCE, "the claim to wait again", is_another).await.unwrap();
+    other.batch_execute("ROLLBACK").await.unwrap();
+    assert_eq!(claim.await.unwrap().unwrap(), Claim::Granted { takeover: false });
+    drop(other);
+    connection.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,6 +27,15 @@ pub(crate) enum Settle {
     Sqlite(sqlite::Settle),
 }
 
+impl Settle {
+    fn usable(&self) -> bool {
+        match self {
+            Self::Amqp(settle) => settle.usable(),
+            Self::Sqlite(_) => true,
+        }
+    }
+}
+
 impl Delivery {
     /// Done: it does not come again. Fails when the bus may not have heard it; then it may come again.
     pub async fn ack(self) -> Result<(), BusError> {
@@ -102,8 +111,13 @@ impl Deliveries {
 
     /// The next delivery; `None` once the bus is closed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Delivery> {
-        // What is still under way when the bus closes could not be settled any more.
-        self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()
+        // What is still under way when the bus closes, or its channel went, could not be settled any more.
+        loop {
+            let next = self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()?;
+            if next.settle.usable() {
+                return Some(next);
+            }
+        }
     }
 }
 
@@ -120,7 +134,12 @@ impl Letters {
 
     /// The next dead letter; `None` once the bus is closed. Safe to cancel.
     pub async fn next(&mut self) -> Option<Parcel> {
-        // What is still under way when the bus closes could not be settled any more.
-        self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()
+        // What is still under way when the bus closes, or its channel went, could not be settled any more.
+        loop {
+            let next = self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()?;
+            if next.settle.usable() {
+                return Some(next);
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
@@ -43,7 +43,8 @@ pub(super) struct Publisher {
     link: Arc<Link>,
     deadline: Duration,
     lane: tokio::sync::Mutex<Option<Arc<Lane>>>,
-    alone: tokio::sync::Mutex<Option<Channel>>,
+    /// A channel that sent one message and may send the next.
+    alone: Mutex<Option<Channel>>,
 }
 
 /// A channel in confirm mode that callers share.
@@ -58,7 +59,7 @@ struct Lane {
 
 impl Publisher {
     pub(super) fn new(link: Arc<Link>, deadline: Duration) -> Self {
-        Self { link, deadline, lane: tokio::sync::Mutex::default(), alone: tokio::sync::Mutex::default() }
+        Self { link, deadline, lane: tokio::sync::Mutex::default(), alone: Mutex::default() }
     }
 
     pub(super) fn link(&self) -> &Arc<Link> {
@@ -171,7 +172,7 @@ impl Publisher {
             })
         };
         let first = poll_fn(|context| {
-            let _in_order = lane.order.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let _in_order = lock(&lane.order);
             Poll::Ready(sending.as_mut().poll(context))
         });
         let done = match first.await {
@@ -208,9 +209,9 @@ impl Publisher {
         envelope: &Envelope,
     ) -> Result<Sent, BusError> {
         let connection = self.link.flowing().await?;
-        let mut slot = self.alone.lock().await;
-        // Taken out while in use: dropped halfway, its late confirm must not be taken for the next message's.
-        let channel = match slot.take() {
+        // Taken out while in use, so no other message is in flight on it; dropped halfway, it is not put back.
+        let spare = lock(&self.alone).take();
+        let channel = match spare {
             Some(channel) if channel.status().connected() => channel,
             _ => confirming(&connection).await.map_err(|error| unavailable(&error))?,
         };
@@ -224,7 +225,7 @@ impl Publisher {
             Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => return Err(not_taken()),
             Err(error) => return Err(too_large(message, envelope, &error).unwrap_or_else(|| unavailable(&error))),
         };
-        *slot = Some(channel);
+        *lock(&self.alone) = Some(channel);
         Ok(sent)
     }
 
@@ -267,6 +268,11 @@ impl Drop for Sending {
             self.lane.abandoned.fetch_add(1, Ordering::Relaxed);
         }
     }
+}
+
+/// What these locks guard is valid after every statement, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn confirmed(mut sending: Sending) -> Result<(), BusError> {

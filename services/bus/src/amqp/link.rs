@@ -6,11 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use lapin::{
-    Connection, ConnectionProperties, ErrorKind, Event,
-    protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError},
-    uri::AMQPUri,
-};
+use lapin::{Connection, ConnectionProperties, ErrorKind, Event, uri::AMQPUri};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -173,12 +169,13 @@ impl Link {
 
     async fn connect(&self) -> Result<Arc<Connection>, BusError> {
         let attempt = async {
-            let connection = Connection::connect_uri(self.uri.clone(), self.properties.clone()).await?;
-            self.topology.declare(&connection).await?;
-            Ok(Arc::new(connection))
+            let connection = Connection::connect_uri(self.uri.clone(), self.properties.clone()).await;
+            let connection = connection.map_err(|error| self.not_let_in(&error))?;
+            let declared = self.topology.declare(&connection).await;
+            declared.map(|()| Arc::new(connection)).map_err(|error| self.not_declared(&error))
         };
         match tokio::time::timeout(ATTEMPT, attempt).await {
-            Ok(outcome) => outcome.map_err(|error| self.explain(&error)),
+            Ok(outcome) => outcome,
             Err(_) => Err(BusError::Unavailable(format!("{} did not answer in {ATTEMPT:?}", self.location))),
         }
     }
@@ -210,29 +207,43 @@ impl Link {
         }
     }
 
-    /// The error in words, and whether trying again could help.
-    fn explain(&self, error: &lapin::Error) -> BusError {
+    /// Why the broker did not take the connection, and whether trying again could help.
+    fn not_let_in(&self, error: &lapin::Error) -> BusError {
         let location = &self.location;
-        let ErrorKind::ProtocolError(refusal) = error.kind() else {
-            return BusError::Unavailable(format!("{location}: {error}"));
-        };
-        let said = refusal.get_message();
-        match refusal.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => BusError::Unusable(format!(
-                "{location} has a queue or exchange of ours declared otherwise ({said}): let its messages be \
-                 consumed, delete it (`rabbitmqctl delete_queue NAME`), and start again; it is then declared anew"
-            )),
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => {
-                BusError::Unusable(format!(
-                    "{location} refuses this user ({said}): the virtual host must exist, and the user needs to \
-                     configure, write and read `windlass.*` in it (`rabbitmqctl set_permissions`)"
-                ))
-            }
-            kind if kind.get_id() == AMQPSoftError::ACCESSREFUSED.get_id() => BusError::Unusable(format!(
+        match refusal(error) {
+            Some((403, said)) => BusError::Unusable(format!(
                 "{location} refuses the credentials ({said}): check user and password in the bus address"
+            )),
+            Some((530, said)) => BusError::Unusable(format!(
+                "{location} does not let this user in ({said}): the virtual host must exist (`rabbitmqctl \
+                 add_vhost`), and the user needs permissions in it (`rabbitmqctl set_permissions`)"
             )),
             _ => BusError::Unavailable(format!("{location}: {error}")),
         }
+    }
+
+    /// Why the broker did not declare a queue, and whether trying again could help.
+    fn not_declared(&self, error: &lapin::Error) -> BusError {
+        let location = &self.location;
+        match refusal(error) {
+            Some((403, said)) => BusError::Unusable(format!(
+                "{location} does not let this user declare its queues ({said}): it needs to configure, write and \
+                 read `windlass.*` (`rabbitmqctl set_permissions`)"
+            )),
+            Some((406, said)) => BusError::Unusable(format!(
+                "{location} has a queue or exchange of ours declared otherwise ({said}): let its messages be \
+                 consumed, delete it (`rabbitmqctl delete_queue NAME`), and start again; it is then declared anew"
+            )),
+            _ => BusError::Unavailable(format!("{location}: {error}")),
+        }
+    }
+}
+
+/// The broker's reply code and text, where it was the broker that refused.
+fn refusal(error: &lapin::Error) -> Option<(u16, &str)> {
+    match error.kind() {
+        ErrorKind::ProtocolError(refusal) => Some((refusal.get_id(), refusal.get_message().as_str())),
+        _ => None,
     }
 }
 

@@ -151,6 +151,11 @@ pub(crate) struct Settle {
 }
 
 impl Settle {
+    /// Whether its channel still stands; otherwise the broker has given the delivery out again.
+    pub(crate) fn usable(&self) -> bool {
+        self.acker.usable()
+    }
+
     pub(crate) async fn ack(mut self) -> Result<(), BusError> {
         self.open = false;
         match self.acker.ack(BasicAckOptions::default()).await {

@@ -18,6 +18,10 @@ use crate::{BusError, DeadLetter, Delivery, Parcel, delivery};
 /// How long to wait after the file could not be read.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// The right to take from a queue that lets only one take; what was taken with it holds it too, so the next one's
+/// turn comes when all of it is settled or back.
+type Turn = Arc<tokio::sync::OwnedMutexGuard<()>>;
+
 /// A subscription to one queue.
 pub(super) struct Feed {
     pub(super) queue: Arc<Queue>,
@@ -34,8 +38,8 @@ impl Feed {
     /// Hands deliveries out until the consumer goes or the bus is closed.
     pub(super) async fn deliver(self, into: mpsc::Sender<Delivery>, single: bool) {
         let turn = async {
-            let _turn = if single { Some(Arc::clone(&self.queue.single).lock_owned().await) } else { None };
-            self.run(&into, |taken, permit| self.delivery(taken, permit)).await;
+            let turn = if single { Some(Arc::new(Arc::clone(&self.queue.single).lock_owned().await)) } else { None };
+            self.run(&into, |taken, permit| self.delivery(taken, permit, turn.clone())).await;
         };
         tokio::select! {
             () = turn => {}
@@ -90,9 +94,9 @@ impl Feed {
         }
     }
 
-    fn delivery(&self, taken: Taken, permit: OwnedSemaphorePermit) -> Delivery {
+    fn delivery(&self, taken: Taken, permit: OwnedSemaphorePermit, turn: Option<Turn>) -> Delivery {
         let Taken { claim, message, failures, redelivered, .. } = taken;
-        Delivery { message, failures, redelivered, settle: delivery::Settle::Sqlite(self.settle(claim, permit)) }
+        Delivery { message, failures, redelivered, settle: delivery::Settle::Sqlite(self.settle(claim, permit, turn)) }
     }
 
     fn parcel(&self, taken: Taken, permit: OwnedSemaphorePermit) -> Parcel {
@@ -104,12 +108,12 @@ impl Feed {
             attempts: failures,
             parked_at: parked_at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default(),
         };
-        Parcel { letter, settle: delivery::Settle::Sqlite(self.settle(claim, permit)) }
+        Parcel { letter, settle: delivery::Settle::Sqlite(self.settle(claim, permit, None)) }
     }
 
-    fn settle(&self, claim: Claim, permit: OwnedSemaphorePermit) -> Settle {
+    fn settle(&self, claim: Claim, permit: OwnedSemaphorePermit, turn: Option<Turn>) -> Settle {
         let (writer, dead) = (self.writer.clone(), Arc::clone(&self.dead));
-        Settle { claim, writer, dead, deadline: self.deadline, _permit: permit }
+        Settle { claim, writer, dead, deadline: self.deadline, _permit: permit, _turn: turn }
     }
 }
 
@@ -128,6 +132,7 @@ pub(crate) struct Settle {
     dead: Arc<Queue>,
     deadline: Duration,
     _permit: OwnedSemaphorePermit,
+    _turn: Option<Turn>,
 }
 
 impl Settle {

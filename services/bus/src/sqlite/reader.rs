@@ -4,7 +4,7 @@
 //! Who asks for a page gives up nothing: rows that nobody receives go back by being dropped.
 
 use std::{
-    fs::File,
+    cell::Cell,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::{
     closed, lock, now,
     queue::{Claim, Queue, Queues},
-    store::{self, ENTRY_BITS},
+    store::{self, Consuming, ENTRY_BITS},
 };
 use crate::BusError;
 
@@ -78,19 +78,18 @@ impl Handle {
 }
 
 pub(super) fn start(path: &Path, queues: Queues) -> Result<(Handle, JoinHandle<()>), BusError> {
-    let consuming = store::lock_consuming(path)?;
-    let failed = |error| store::on_open(path, &error);
-    let connection = store::connect(path).map_err(failed)?;
-    let found = connection.query_row("SELECT coalesce(max(id), 0) FROM entries", [], |row| row.get(0));
+    let consuming = Consuming::begin(path)?;
+    let connection = store::connect(path).map_err(|error| store::on_open(path, &error))?;
     let (asks, inbox) = mpsc::channel();
     let reader = Reader {
         connection,
         path: path.to_owned(),
         inbox,
         queues,
-        found: found.map_err(failed)?,
+        found: consuming.given_out(),
+        given_out: Cell::new(consuming.given_out()),
         seen: 0,
-        _consuming: consuming,
+        consuming,
     };
     Ok((Handle(asks), std::thread::spawn(move || reader.run())))
 }
@@ -100,11 +99,13 @@ struct Reader {
     path: PathBuf,
     inbox: mpsc::Receiver<Option<Ask>>,
     queues: Queues,
-    /// The last entry that was there at the start: up to it, an earlier process may have given them out.
+    /// The last entry that an earlier process gave out: up to it, it may have given out others too.
     found: i64,
+    /// The last entry that any process gave out.
+    given_out: Cell<i64>,
     /// `PRAGMA data_version` at the last look.
     seen: i64,
-    _consuming: File,
+    consuming: Consuming,
 }
 
 impl Reader {
@@ -145,6 +146,12 @@ impl Reader {
         self.take_returned(&mut page)?;
         self.take_due(&mut page)?;
         self.take_fresh(&mut page)?;
+        if let Some(last) = page.rows.iter().map(|row| row.claim.entry).max()
+            && last > self.given_out.get()
+        {
+            self.given_out.set(last);
+            self.consuming.note_given_out(last);
+        }
         let next_due = if page.rows.is_empty() { self.next_due(queue)? } else { None };
         Ok(Page { rows: page.rows, next_due })
     }

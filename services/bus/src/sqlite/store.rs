@@ -7,6 +7,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -61,9 +62,7 @@ fn create(path: &Path) -> io::Result<()> {
         std::fs::create_dir_all(folder)?;
     }
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map(drop)
 }
 
@@ -143,19 +142,37 @@ pub(super) fn depths(path: &Path) -> Result<Vec<(String, u64)>, BusError> {
     count().map_err(|error| in_use(path, &error))
 }
 
-/// Makes this process the file's consumer for as long as the returned file is open; a crash lets go of it too.
-pub(super) fn lock_consuming(path: &Path) -> Result<File, BusError> {
-    let beside = beside(path);
-    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&beside);
-    let file = open.map_err(|error| unusable(&beside, &error.to_string()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(BusError::Unusable(format!(
-            "another process consumes from {}: stop it, or give this one a file of its own; several consumers at \
-             once need RabbitMQ",
-            path.display()
-        ))),
-        Err(TryLockError::Error(error)) => Err(unusable(&beside, &error.to_string())),
+/// What makes this process the file's consumer for as long as it is there; a crash lets go of it too.
+pub(super) struct Consuming(File);
+
+impl Consuming {
+    /// Takes the lock, or says who must stop.
+    pub(super) fn begin(path: &Path) -> Result<Self, BusError> {
+        let beside = beside(path);
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&beside);
+        let file = open.map_err(|error| unusable(&beside, &error.to_string()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(BusError::Unusable(format!(
+                "another process consumes from {}: stop it, or give this one a file of its own; several consumers \
+                 at once need RabbitMQ",
+                path.display()
+            ))),
+            Err(TryLockError::Error(error)) => Err(unusable(&beside, &error.to_string())),
+        }
+    }
+
+    /// The last entry that any process has given out, as far as is known.
+    pub(super) fn given_out(&self) -> i64 {
+        let mut bytes = [0; 8];
+        self.0.read_exact_at(&mut bytes, 0).map_or(0, |()| i64::from_le_bytes(bytes))
+    }
+
+    /// Notes it, so that the next process can tell what comes again. Not worth an fsync.
+    pub(super) fn note_given_out(&self, entry: i64) {
+        if let Err(error) = self.0.write_all_at(&entry.to_le_bytes(), 0) {
+            tracing::debug!(%error, "cannot note what was given out");
+        }
     }
 }
 

@@ -95,26 +95,33 @@ impl Check {
     pub(crate) async fn run(&self, http: &Client) -> CheckReport {
         let began = Instant::now();
         let (mut attempts, mut passes) = (0, 0);
-        let last = loop {
+        let mut last = None;
+        loop {
             attempts += 1;
             let left = self.deadline.map_or(self.max_latency, |deadline| deadline.saturating_sub(began.elapsed()));
-            let seen = self.ask(http, left.min(self.max_latency)).await;
-            passes = if seen.is_ok() { passes + 1 } else { 0 };
+            let within = left.min(self.max_latency);
+            match self.ask(http, within).await {
+                Some(seen) => last = Some(seen),
+                // A try that the deadline cut short says less than the one before.
+                None if within < self.max_latency && last.is_some() => break,
+                None => last = Some(Err(format!("no answer within {} ms", within.as_millis()))),
+            }
+            passes = if matches!(last, Some(Ok(_))) { passes + 1 } else { 0 };
             let over = self.deadline.is_some_and(|deadline| began.elapsed() + self.interval >= deadline);
             if passes >= self.passes || over || attempts >= self.tries {
-                break seen;
+                break;
             }
             sleep(self.interval).await;
-        };
-        let (verdict, evidence) = self.judge(&last, passes, attempts);
+        }
+        let (verdict, evidence) = self.judge(last, passes, attempts);
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         CheckReport { name: self.name(), verdict, evidence, attempts, duration_ms }
     }
 
     /// A check that was still passing at its deadline was not refuted; it was too late, or flapped.
-    fn judge(&self, last: &Seen, passes: u32, attempts: u32) -> (Verdict, String) {
+    fn judge(&self, last: Option<Seen>, passes: u32, attempts: u32) -> (Verdict, String) {
         let wanted = self.passes;
-        match last {
+        match last.unwrap_or(Err("it was never asked".to_owned())) {
             Ok(seen) if passes >= wanted => (Verdict::Passed, format!("{passes}/{wanted} passes: {seen}")),
             Ok(seen) => {
                 (Verdict::TimedOut, format!("{passes}/{wanted} passes in a row after {attempts} tries; last: {seen}"))
@@ -123,7 +130,8 @@ impl Check {
         }
     }
 
-    async fn ask(&self, http: &Client, within: Duration) -> Seen {
+    /// One try; nothing when there was no answer in this time.
+    async fn ask(&self, http: &Client, within: Duration) -> Option<Seen> {
         let began = Instant::now();
         // A connection kept from before could lead to an instance that is on its way out.
         let request = http.get(self.url.clone()).header(header::CONNECTION, "close").timeout(within);
@@ -134,9 +142,9 @@ impl Check {
             Ok((status, read_start(response, BODY).await?))
         };
         match answered.await {
-            Ok((status, (body, whole))) => self.compare(status, &body, whole, began.elapsed()),
-            Err(HttpError::TimedOut { .. }) => Err(format!("no answer within {} ms", within.as_millis())),
-            Err(error) => Err(error.to_string()),
+            Ok((status, (body, whole))) => Some(self.compare(status, &body, whole, began.elapsed())),
+            Err(HttpError::TimedOut { .. }) => None,
+            Err(error) => Some(Err(error.to_string())),
         }
     }
 

@@ -5,6 +5,7 @@
 //! time where it can wait for a fact, and of Windlass only the vocabulary and the names of its programs are known here.
 
 pub mod engine;
+pub mod argocd;
 pub mod folder;
 pub mod githttp;
 pub mod github;
@@ -14,6 +15,7 @@ pub mod postgres;
 pub mod process;
 pub mod rabbitmq;
 pub mod registry;
+pub mod registry_proxy;
 pub mod shop;
 pub mod slack;
 pub mod wait;

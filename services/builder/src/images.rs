@@ -5,6 +5,7 @@ use runtime::{
     Failure, Outcomes,
     config::{App, BuildDriver, Component},
     git::{GitError, without_userinfo},
+    logs,
     oci::REVISION,
     workspace::Workspace,
 };
@@ -13,7 +14,7 @@ use tracing::info;
 use crate::{
     Builder, auth, command,
     driver::{self, Job, NotBuilt},
-    inside, logs, reuse,
+    inside, reuse,
 };
 
 /// Builds what is missing.

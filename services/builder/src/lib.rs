@@ -10,7 +10,6 @@ mod containers;
 mod driver;
 mod images;
 mod inside;
-mod logs;
 mod reuse;
 mod steps;
 

@@ -9,11 +9,12 @@ use runtime::{
     config::{App, Step},
     exec::{Ended, ExecError, Finished, Program},
     git::GitError,
+    logs,
     workspace::Workspace,
 };
 use tracing::info;
 
-use crate::{Builder, branch, inside, logs};
+use crate::{Builder, branch, inside};
 
 /// Tests what was pushed, unless something newer was.
 pub(crate) async fn test(builder: &Builder, event: &Event, change: &Change) -> Result<Outcomes, Failure> {
@@ -123,13 +124,13 @@ fn report(step: &Step, finished: Finished, log: String) -> StepReport {
     let output_tail = match finished.ended {
         Ended::Exited(0) => String::new(),
         Ended::Exited(_) => finished.tail,
-        Ended::TimedOut => with_note(finished.tail, &format!("it did not end within {:?}", step.timeout)),
-        Ended::Signalled(_) => with_note(finished.tail, &format!("it {}", finished.ended)),
+        Ended::TimedOut => with_note(&finished.tail, &format!("it did not end within {:?}", step.timeout)),
+        Ended::Signalled(_) => with_note(&finished.tail, &format!("it {}", finished.ended)),
     };
     StepReport { name: step.name.clone(), verdict, exit_code, duration_ms, output_tail, log: Some(log) }
 }
 
-fn with_note(tail: String, note: &str) -> String {
+fn with_note(tail: &str, note: &str) -> String {
     if tail.is_empty() { format!("[{note}]") } else { format!("{tail}\n[{note}]") }
 }
 

@@ -9,6 +9,7 @@ pub mod exec;
 pub mod git;
 pub mod harness;
 pub mod http;
+pub mod logs;
 pub mod oci;
 pub mod ops;
 pub mod service;

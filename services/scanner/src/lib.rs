@@ -1,1 +1,84 @@
-//! TODO
+//! The scanner: runs the configured scanners over a tested commit, and says whether what they found may pass.
+//!
+//! A scanner that crashes, writes nothing or writes what cannot be read has said nothing about the commit: that is a
+//! failure, never a pass. Findings are an outcome. Nothing here mends or builds anything.
+
+mod judge;
+mod preset;
+mod report;
+mod scan;
+
+use anyhow::{Context as _, bail};
+use proto::{Change, Data, Event, ScanFinished, WorkerName};
+use runtime::{Config, Context, Failure, Outcomes, Worker, workspace, workspace::Workspace};
+use tracing::info;
+
+use scan::Place;
+
+/// The scanner.
+pub struct Scanner {
+    context: Context,
+    workspaces: std::path::PathBuf,
+    logs: std::path::PathBuf,
+    homes: std::path::PathBuf,
+}
+
+impl Scanner {
+    /// A scanner; it removes what earlier ones left when they were killed.
+    pub fn new(context: &Context) -> anyhow::Result<Self> {
+        check(&context.config)?;
+        let workspaces = context.folder("workspaces")?;
+        workspace::clean(&workspaces).context("removing old workspaces")?;
+        let (logs, homes) = (context.folder("logs")?, context.folder("homes")?);
+        Ok(Self { context: context.clone(), workspaces, logs, homes })
+    }
+
+    async fn scan(&self, change: &Change) -> Result<Outcomes, Failure> {
+        let Some(app) = self.context.config.apps.get(&change.app) else {
+            return Ok(Outcomes::ignored(format!("there is no app `{}` in the configuration", change.app)));
+        };
+        let mut scans = Vec::new();
+        if !app.scan.is_empty() {
+            let checkout = Workspace::new(&self.workspaces)?;
+            self.context.git.checkout(&app.clone_url(), &change.commit, checkout.path()).await?;
+            let home = self.homes.join(change.app.as_str());
+            std::fs::create_dir_all(&home).with_context(|| format!("making the folder {}", home.display()))?;
+            for scan in &app.scan {
+                let scratch = Workspace::new(&self.workspaces)?;
+                let (checkout, scratch) = (checkout.path(), scratch.path());
+                let place = Place { checkout, scratch, home: &home, logs: &self.logs, change };
+                scans.push(scan::run(scan, &place).await?);
+            }
+        }
+        let passed = scans.iter().all(|scan| scan.passed);
+        let verdict = if passed { "passed" } else { "failed" };
+        info!(commit = %change.commit, passed, "scans of {} {verdict}", change.commit.short());
+        Ok(Outcomes::one(change.commit.as_str(), ScanFinished { change: change.clone(), passed, scans }))
+    }
+}
+
+impl Worker for Scanner {
+    const NAME: WorkerName = WorkerName::Scanner;
+
+    async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
+        match &event.data {
+            Data::TestsFinished(tests) if tests.passed => self.scan(&tests.change).await,
+            Data::TestsFinished(tests) => {
+                Ok(Outcomes::ignored(format!("no scan of {}: its tests failed", tests.change.commit.short())))
+            }
+            other => Ok(Outcomes::ignored(format!("the scanner does not act on {}", other.kind()))),
+        }
+    }
+}
+
+/// What the configuration's own check does not know: whether each scan's report can be read.
+fn check(config: &Config) -> anyhow::Result<()> {
+    for (name, app) in &config.apps {
+        for scan in &app.scan {
+            if preset::format(scan).is_none() {
+                bail!("`apps.{name}.scan`: `{}` is no preset; say in `format` what its report is in", scan.tool);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,19 +1,19 @@
-//! Where outputs are written down: `<app>/<commit>/<what>.log` below the log folder.
+//! Where the outputs of programs are written down: `<app>/<commit>/<what>.log` below the log folder.
 
 use std::path::{Path, PathBuf};
 
 use proto::Change;
 
-/// One log.
-pub(crate) struct Log {
+/// The log of one program.
+pub struct Log {
     /// Below the log folder, as reports name it.
-    pub(crate) relative: String,
+    pub relative: String,
     /// In the file system.
-    pub(crate) path: PathBuf,
+    pub path: PathBuf,
 }
 
 /// The log of this step of this commit; empty, when it was run before.
-pub(crate) fn of(logs: &Path, change: &Change, what: &str) -> Log {
+pub fn of(logs: &Path, change: &Change, what: &str) -> Log {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
     let name: String = what.chars().map(safe).take(100).collect();
     let relative = format!("{}/{}/{name}.log", change.app, change.commit.short());

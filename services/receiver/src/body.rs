@@ -113,3 +113,37 @@ impl Pace {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+
+    use super::*;
+    use crate::secrets::Key;
+
+    fn body() -> Unverified {
+        let keys: Arc<[Key]> = Arc::new([Key::new(b"token").unwrap()]);
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_static("token"));
+        Unverified::borne(&headers, &keys).unwrap()
+    }
+
+    #[test]
+    fn bodies_share_their_memory_and_give_it_back() {
+        let limits = Limits { max_bytes: 1_000_000, deadline: Duration::from_secs(1), memory: Semaphore::new(100_000) };
+        let (mut first, mut second) = (body(), body());
+        let (mut first_share, mut second_share) = (limits.nothing().unwrap(), limits.nothing().unwrap());
+        limits.make_room(&mut first, 60_000, &mut first_share).unwrap();
+        // Room there is already costs nothing.
+        limits.make_room(&mut first, 60_000, &mut first_share).unwrap();
+        let refused = limits.make_room(&mut second, 60_000, &mut second_share).unwrap_err();
+        assert!(matches!(refused, Refusal::TooMuchUnderWay), "{refused}");
+        drop((first, first_share));
+        limits.make_room(&mut second, 60_000, &mut second_share).unwrap();
+        drop(second_share);
+        assert_eq!(limits.memory.available_permits(), 100_000);
+    }
+}

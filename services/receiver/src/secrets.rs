@@ -95,7 +95,7 @@ impl Slot {
 }
 
 impl Key {
-    fn new(secret: &[u8]) -> Option<Self> {
+    pub(crate) fn new(secret: &[u8]) -> Option<Self> {
         // HMAC takes keys of any length; the trait's error is for other MACs.
         let mac = Hmac::new_from_slice(secret).ok()?;
         Some(Self { mac, digest: Sha256::digest(secret).into() })

@@ -1,13 +1,13 @@
 //! The bus's contract: one list, run over RabbitMQ and over the embedded bus; then what only one of them can meet.
-#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bus {
-    pub mod broker;
-    pub mod faults;
-    pub mod file;
-    pub mod flow;
-    pub mod place;
-    pub mod settling;
+    pub(crate) mod broker;
+    pub(crate) mod faults;
+    pub(crate) mod file;
+    pub(crate) mod flow;
+    pub(crate) mod place;
+    pub(crate) mod settling;
 }
 
 /// Runs each story over both.

@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_does_not_shrink_travels_as_it_is() {
-        assert_eq!(compress(&[7; PLAIN]), None);
+        assert_eq!(compress(&vec![7; PLAIN]), None);
         // A linear congruential generator's high bytes: no pattern zstd could use.
         let noise = std::iter::successors(Some(1_u64), |x| Some(x.wrapping_mul(6_364_136_223_846_793_005) + 1));
         let noise: Vec<u8> = noise.map(|x| x.to_be_bytes()[0]).take(2 * PLAIN).collect();

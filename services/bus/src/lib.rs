@@ -91,7 +91,7 @@ impl Bus {
     pub async fn consume(&self, worker: WorkerName, prefetch: u16) -> Result<Deliveries, BusError> {
         match self {
             Self::Amqp(bus) => bus.consume(worker, prefetch).await,
-            Self::Sqlite(bus) => bus.consume(worker, prefetch).await,
+            Self::Sqlite(bus) => bus.consume(worker, prefetch),
         }
     }
 
@@ -99,7 +99,7 @@ impl Bus {
     pub async fn dead_letters(&self, prefetch: u16) -> Result<Letters, BusError> {
         match self {
             Self::Amqp(bus) => bus.dead_letters(prefetch).await,
-            Self::Sqlite(bus) => bus.dead_letters(prefetch).await,
+            Self::Sqlite(bus) => bus.dead_letters(prefetch),
         }
     }
 

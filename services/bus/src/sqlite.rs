@@ -86,7 +86,7 @@ impl SqliteBus {
         within(self.0.deadline, stored).await
     }
 
-    pub(crate) async fn consume(&self, worker: WorkerName, prefetch: u16) -> Result<Deliveries, BusError> {
+    pub(crate) fn consume(&self, worker: WorkerName, prefetch: u16) -> Result<Deliveries, BusError> {
         let source = self.feed(self.0.queues.of(worker), &permits(prefetch))?;
         // One place: what is read ahead stays with the reader's page, which is bounded in bytes.
         let (into, receiver) = mpsc::channel(1);
@@ -94,7 +94,7 @@ impl SqliteBus {
         Ok(Deliveries::new(receiver, self.0.closed.clone()))
     }
 
-    pub(crate) async fn dead_letters(&self, prefetch: u16) -> Result<Letters, BusError> {
+    pub(crate) fn dead_letters(&self, prefetch: u16) -> Result<Letters, BusError> {
         let permits = permits(prefetch);
         let (into, receiver) = mpsc::channel(1);
         for queue in [&self.0.queues.dead, &self.0.queues.unrouted] {

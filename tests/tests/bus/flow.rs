@@ -7,7 +7,7 @@ use proto::{Message, WorkerName};
 
 use super::place::{Place, assert_silent, drain, message, next, next_letter, noise, number, pushes, until, with_body};
 
-pub async fn an_event_goes_to_those_who_hear_its_type(place: &Place) {
+pub(crate) async fn an_event_goes_to_those_who_hear_its_type(place: &Place) {
     let bus = place.open().await;
     bus.publish(&[message("push.received", 1), message("sync.finished", 2)]).await.unwrap();
     for (worker, numbers) in [
@@ -25,7 +25,7 @@ pub async fn an_event_goes_to_those_who_hear_its_type(place: &Place) {
     bus.close().await;
 }
 
-pub async fn what_no_queue_takes_is_told(place: &Place) {
+pub(crate) async fn what_no_queue_takes_is_told(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let mut letters = bus.dead_letters(4).await.unwrap();
     let sent = message("health.reported", 7);
@@ -39,7 +39,7 @@ pub async fn what_no_queue_takes_is_told(place: &Place) {
     bus.close().await;
 }
 
-pub async fn what_is_published_to_a_worker_reaches_only_it(place: &Place) {
+pub(crate) async fn what_is_published_to_a_worker_reaches_only_it(place: &Place) {
     let bus = place.open().await;
     bus.publish_to(WorkerName::Syncer, &pushes(0..3)).await.unwrap();
     let depths = bus.depths().await.unwrap();
@@ -50,7 +50,7 @@ pub async fn what_is_published_to_a_worker_reaches_only_it(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_worker_that_never_ran_cannot_be_published_to(place: &Place) {
+pub(crate) async fn a_worker_that_never_ran_cannot_be_published_to(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let error = bus.publish_to(WorkerName::Scanner, &pushes(0..1)).await.unwrap_err();
     assert!(matches!(&error, BusError::Unusable(why) if why.contains("windlass.scanner")), "{error}");
@@ -61,7 +61,7 @@ pub async fn a_worker_that_never_ran_cannot_be_published_to(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_message_comes_as_it_was_published(place: &Place) {
+pub(crate) async fn a_message_comes_as_it_was_published(place: &Place) {
     let bus = place.open().await;
     let every_byte: Vec<u8> = (0..=u8::MAX).cycle().take(1000).collect();
     let plain = message("push.received", 1);
@@ -84,10 +84,9 @@ pub async fn a_message_comes_as_it_was_published(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_body_of_twenty_megabytes_comes_as_it_was_published(place: &Place) {
+pub(crate) async fn a_body_of_twenty_megabytes_comes_as_it_was_published(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
-    let json: Vec<u8> =
-        br#"{"commits":["#.iter().copied().chain((0..20 << 20).map(|i| b'a' + (i % 23) as u8)).collect();
+    let json: Vec<u8> = br#"{"commits":["#.iter().copied().chain((b'a'..=b'w').cycle().take(20 << 20)).collect();
     let sent =
         [with_body(message("push.received", 1), json), with_body(message("push.received", 2), noise(2, 12 << 20))];
     bus.publish(&sent).await.unwrap();
@@ -100,7 +99,7 @@ pub async fn a_body_of_twenty_megabytes_comes_as_it_was_published(place: &Place)
     bus.close().await;
 }
 
-pub async fn a_body_over_the_limit_is_refused(place: &Place) {
+pub(crate) async fn a_body_over_the_limit_is_refused(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let huge = with_body(message("push.received", 1), vec![0; (64 << 20) + 1]);
     let error = bus.publish(&[huge]).await.unwrap_err();
@@ -111,7 +110,7 @@ pub async fn a_body_over_the_limit_is_refused(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_queue_keeps_the_order_of_publishing(place: &Place) {
+pub(crate) async fn a_queue_keeps_the_order_of_publishing(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let mut deliveries = bus.consume(WorkerName::Builder, 16).await.unwrap();
     for begin in (0..1000).step_by(250) {
@@ -121,7 +120,7 @@ pub async fn a_queue_keeps_the_order_of_publishing(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_large_message_keeps_its_place(place: &Place) {
+pub(crate) async fn a_large_message_keeps_its_place(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let mut sent = pushes(0..5);
     sent[2].body = noise(3, 6 << 20).into();
@@ -135,7 +134,7 @@ pub async fn a_large_message_keeps_its_place(place: &Place) {
     bus.close().await;
 }
 
-pub async fn many_publish_at_once(place: &Place) {
+pub(crate) async fn many_publish_at_once(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let publishers: Vec<_> = (0..64)
         .map(|publisher| {
@@ -157,14 +156,14 @@ pub async fn many_publish_at_once(place: &Place) {
     bus.close().await;
 }
 
-pub async fn publishing_nothing_is_done_at_once(place: &Place) {
+pub(crate) async fn publishing_nothing_is_done_at_once(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     let none: [Message; 0] = [];
     tokio::time::timeout(Duration::from_secs(5), bus.publish(&none)).await.unwrap().unwrap();
     bus.close().await;
 }
 
-pub async fn depths_count_what_waits(place: &Place) {
+pub(crate) async fn depths_count_what_waits(place: &Place) {
     let bus = place.open_for(&[WorkerName::Builder]).await;
     bus.publish(&pushes(0..5)).await.unwrap();
     bus.publish(&[message("sync.finished", 1)]).await.unwrap();

@@ -13,44 +13,44 @@ use tokio::{
 };
 
 /// How long a fact may take before the story fails: generous, since machines are slow when much runs at once.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long nothing must happen where nothing may.
-pub const SILENCE: Duration = Duration::from_millis(400);
+pub(crate) const SILENCE: Duration = Duration::from_millis(400);
 
-pub struct Place {
-    pub location: Location,
+pub(crate) struct Place {
+    pub(crate) location: Location,
     _folder: Option<TempDir>,
 }
 
 impl Place {
-    pub async fn amqp() -> Self {
+    pub(crate) async fn amqp() -> Self {
         Self::at(RabbitMq::shared().await.unwrap().vhost().await.unwrap())
     }
 
-    pub fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(folder.path().join("bus.db"));
         Self { location, _folder: Some(folder) }
     }
 
-    pub fn at(url: String) -> Self {
+    pub(crate) fn at(url: String) -> Self {
         Self { location: Location::Amqp(url), _folder: None }
     }
 
-    pub fn is_amqp(&self) -> bool {
+    pub(crate) fn is_amqp(&self) -> bool {
         matches!(self.location, Location::Amqp(_))
     }
 
     /// The bus with every worker.
-    pub async fn open(&self) -> Bus {
+    pub(crate) async fn open(&self) -> Bus {
         self.open_for(&WorkerName::ALL).await
     }
 
-    pub async fn open_for(&self, workers: &[WorkerName]) -> Bus {
+    pub(crate) async fn open_for(&self, workers: &[WorkerName]) -> Bus {
         Bus::open(self.settings(workers)).await.unwrap()
     }
 
-    pub fn settings(&self, workers: &[WorkerName]) -> Settings {
+    pub(crate) fn settings(&self, workers: &[WorkerName]) -> Settings {
         Settings {
             location: self.location.clone(),
             workers: workers.to_vec(),
@@ -61,13 +61,13 @@ impl Place {
 }
 
 /// The broker that stories may stop and alarm, one at a time.
-pub async fn rough_broker() -> MutexGuard<'static, RabbitMq> {
+pub(crate) async fn rough_broker() -> MutexGuard<'static, RabbitMq> {
     static BROKER: OnceCell<Mutex<RabbitMq>> = OnceCell::const_new();
     BROKER.get_or_init(async || Mutex::new(RabbitMq::start().await.unwrap())).await.lock().await
 }
 
 /// A message of this type, told from others by its number.
-pub fn message(kind: &str, number: usize) -> Message {
+pub(crate) fn message(kind: &str, number: usize) -> Message {
     let attributes = [
         ("specversion", "1.0"),
         ("id", &uuid::Uuid::from_u128(number as u128).to_string()),
@@ -84,37 +84,37 @@ pub fn message(kind: &str, number: usize) -> Message {
 }
 
 /// Messages that the builder hears.
-pub fn pushes(numbers: std::ops::Range<usize>) -> Vec<Message> {
+pub(crate) fn pushes(numbers: std::ops::Range<usize>) -> Vec<Message> {
     numbers.map(|number| message("push.received", number)).collect()
 }
 
-pub fn with_body(mut message: Message, body: impl Into<Bytes>) -> Message {
+pub(crate) fn with_body(mut message: Message, body: impl Into<Bytes>) -> Message {
     message.body = body.into();
     message
 }
 
 /// Bytes that do not compress, the same for the same seed.
-pub fn noise(seed: u64, length: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
     use rand::{RngExt, SeedableRng};
     let mut bytes = vec![0; length];
     rand::rngs::SmallRng::seed_from_u64(seed).fill(&mut bytes[..]);
     bytes
 }
 
-pub fn number(message: &Message) -> usize {
+pub(crate) fn number(message: &Message) -> usize {
     std::str::from_utf8(&message.body).unwrap().parse().unwrap()
 }
 
-pub async fn next(deliveries: &mut Deliveries) -> Delivery {
+pub(crate) async fn next(deliveries: &mut Deliveries) -> Delivery {
     timeout(PATIENCE, deliveries.next()).await.expect("no delivery came").expect("the bus is closed")
 }
 
-pub async fn next_letter(letters: &mut Letters) -> Parcel {
+pub(crate) async fn next_letter(letters: &mut Letters) -> Parcel {
     timeout(PATIENCE, letters.next()).await.expect("no dead letter came").expect("the bus is closed")
 }
 
 /// Takes and acknowledges so many; gives their numbers.
-pub async fn drain(deliveries: &mut Deliveries, count: usize) -> Vec<usize> {
+pub(crate) async fn drain(deliveries: &mut Deliveries, count: usize) -> Vec<usize> {
     let mut numbers = Vec::new();
     for _ in 0..count {
         let delivery = next(deliveries).await;
@@ -125,14 +125,14 @@ pub async fn drain(deliveries: &mut Deliveries, count: usize) -> Vec<usize> {
 }
 
 /// Nothing comes, as far as a moment can tell.
-pub async fn assert_silent(deliveries: &mut Deliveries) {
+pub(crate) async fn assert_silent(deliveries: &mut Deliveries) {
     if let Ok(delivery) = timeout(SILENCE, deliveries.next()).await {
         panic!("there came {:?}", delivery.map(|delivery| delivery.message));
     }
 }
 
 /// Waits until it holds.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let patience = timeout(PATIENCE, async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -11,7 +11,7 @@ use super::place::{Place, assert_silent, drain, message, next, next_letter, numb
 
 const BUILDER: WorkerName = WorkerName::Builder;
 
-pub async fn what_is_acknowledged_does_not_come_again(place: &Place) {
+pub(crate) async fn what_is_acknowledged_does_not_come_again(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     bus.publish(&pushes(0..20)).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 8).await.unwrap();
@@ -26,7 +26,7 @@ pub async fn what_is_acknowledged_does_not_come_again(place: &Place) {
     bus.close().await;
 }
 
-pub async fn what_was_not_settled_comes_again_in_order(place: &Place) {
+pub(crate) async fn what_was_not_settled_comes_again_in_order(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     bus.publish(&pushes(0..6)).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 4).await.unwrap();
@@ -48,7 +48,7 @@ pub async fn what_was_not_settled_comes_again_in_order(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_dropped_delivery_comes_again(place: &Place) {
+pub(crate) async fn a_dropped_delivery_comes_again(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     bus.publish(&pushes(0..1)).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
@@ -62,7 +62,7 @@ pub async fn a_dropped_delivery_comes_again(place: &Place) {
     bus.close().await;
 }
 
-pub async fn deliveries_of_a_consumer_that_went_go_to_the_next(place: &Place) {
+pub(crate) async fn deliveries_of_a_consumer_that_went_go_to_the_next(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     bus.publish(&pushes(0..5)).await.unwrap();
     let mut first = bus.consume(BUILDER, 5).await.unwrap();
@@ -77,7 +77,7 @@ pub async fn deliveries_of_a_consumer_that_went_go_to_the_next(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_retry_waits_its_time_and_counts_failures(place: &Place) {
+pub(crate) async fn a_retry_waits_its_time_and_counts_failures(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     let sent = pushes(0..1);
     bus.publish(&sent).await.unwrap();
@@ -95,7 +95,7 @@ pub async fn a_retry_waits_its_time_and_counts_failures(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_message_survives_many_trips_over_one_step(place: &Place) {
+pub(crate) async fn a_message_survives_many_trips_over_one_step(place: &Place) {
     let bus = place.open_for(&[BUILDER, WorkerName::Recorder]).await;
     let sent = pushes(0..1);
     bus.publish(&sent).await.unwrap();
@@ -113,7 +113,7 @@ pub async fn a_message_survives_many_trips_over_one_step(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_parked_delivery_becomes_a_dead_letter(place: &Place) {
+pub(crate) async fn a_parked_delivery_becomes_a_dead_letter(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     let mut sent = pushes(0..2);
     sent[1].body = super::place::noise(4, 300_000).into();
@@ -141,7 +141,7 @@ pub async fn a_parked_delivery_becomes_a_dead_letter(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_dead_letter_comes_again_until_it_is_acknowledged(place: &Place) {
+pub(crate) async fn a_dead_letter_comes_again_until_it_is_acknowledged(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     bus.publish(&pushes(0..1)).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
@@ -158,7 +158,7 @@ pub async fn a_dead_letter_comes_again_until_it_is_acknowledged(place: &Place) {
     bus.close().await;
 }
 
-pub async fn two_consumers_share_a_queue(place: &Place) {
+pub(crate) async fn two_consumers_share_a_queue(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     let mut one = bus.consume(BUILDER, 1).await.unwrap();
     let mut other = bus.consume(BUILDER, 1).await.unwrap();
@@ -181,7 +181,7 @@ pub async fn two_consumers_share_a_queue(place: &Place) {
     bus.close().await;
 }
 
-pub async fn no_more_is_out_than_the_prefetch(place: &Place) {
+pub(crate) async fn no_more_is_out_than_the_prefetch(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     bus.publish(&pushes(0..5)).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 2).await.unwrap();
@@ -197,7 +197,7 @@ pub async fn no_more_is_out_than_the_prefetch(place: &Place) {
     bus.close().await;
 }
 
-pub async fn a_single_writer_has_one_active_consumer(place: &Place) {
+pub(crate) async fn a_single_writer_has_one_active_consumer(place: &Place) {
     let bus = place.open_for(&[WorkerName::Bumper]).await;
     let bumps: Vec<_> = (0..6).map(|n| message("image.built", n)).collect();
     let mut active = bus.consume(WorkerName::Bumper, 2).await.unwrap();
@@ -213,7 +213,7 @@ pub async fn a_single_writer_has_one_active_consumer(place: &Place) {
     bus.close().await;
 }
 
-pub async fn closing_ends_every_consumer(place: &Place) {
+pub(crate) async fn closing_ends_every_consumer(place: &Place) {
     let bus = place.open_for(&[BUILDER]).await;
     let mut deliveries = bus.consume(BUILDER, 2).await.unwrap();
     let mut letters = bus.dead_letters(2).await.unwrap();

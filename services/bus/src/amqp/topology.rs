@@ -20,7 +20,7 @@ use proto::{
 /// Redeliveries after which the broker gives a message up, to [`DEAD`]. From 4.0 on it would do so after 20.
 const DELIVERY_LIMIT: i32 = 1_000_000;
 /// What a worker may take beyond its deadline before the broker takes the delivery away (RabbitMQ 3.12 or later).
-const TIMEOUT_MARGIN: Duration = Duration::from_secs(600);
+const TIMEOUT_MARGIN: Duration = Duration::from_mins(10);
 
 pub(super) struct Exchange {
     pub(super) name: String,

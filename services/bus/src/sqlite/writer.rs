@@ -128,7 +128,9 @@ impl Writer {
             let outcome = commit(&mut self.connection, &group);
             let outcome = outcome.map_err(|error| store::in_use(&self.path, &error));
             self.note(outcome.as_ref().err());
-            group.into_iter().for_each(|job| finish(job, &outcome));
+            for job in group {
+                finish(job, &outcome);
+            }
             if last {
                 return;
             }

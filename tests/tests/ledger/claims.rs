@@ -45,7 +45,7 @@ async fn claims_at_once(ledger: &Ledger, key: ClaimKey, count: usize) -> Vec<Cla
     claims
 }
 
-pub async fn of_many_claimers_one_is_granted(place: Place) {
+pub(crate) async fn of_many_claimers_one_is_granted(place: Place) {
     let ledger = place.open().await;
     for _ in 0..4 {
         let claims = claims_at_once(&ledger, key(WorkerName::Builder), 64).await;
@@ -54,7 +54,7 @@ pub async fn of_many_claimers_one_is_granted(place: Place) {
     }
 }
 
-pub async fn an_owner_cannot_claim_twice_what_it_runs(place: Place) {
+pub(crate) async fn an_owner_cannot_claim_twice_what_it_runs(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Scanner), Uuid::new_v4());
     assert_eq!(ledger.claim(&key, owner, LONG).await.unwrap(), GRANTED);
@@ -64,7 +64,7 @@ pub async fn an_owner_cannot_claim_twice_what_it_runs(place: Place) {
     assert!((590..=600).contains(&left), "{left} s of 600 are left");
 }
 
-pub async fn a_lease_that_ran_out_is_taken_over_and_its_owner_shut_out(place: Place) {
+pub(crate) async fn a_lease_that_ran_out_is_taken_over_and_its_owner_shut_out(place: Place) {
     let ledger = place.open().await;
     let (key, vanished, heir) = (key(WorkerName::Bumper), Uuid::new_v4(), Uuid::new_v4());
     assert_eq!(ledger.claim(&key, vanished, SHORT).await.unwrap(), GRANTED);
@@ -80,7 +80,7 @@ pub async fn a_lease_that_ran_out_is_taken_over_and_its_owner_shut_out(place: Pl
     assert_eq!(ledger.claim(&key, vanished, LONG).await.unwrap(), Claim::Done { outcomes: vec![] });
 }
 
-pub async fn of_many_who_take_over_one_is_granted(place: Place) {
+pub(crate) async fn of_many_who_take_over_one_is_granted(place: Place) {
     let ledger = place.open().await;
     let key = key(WorkerName::Bumper);
     ledger.claim(&key, Uuid::new_v4(), Duration::ZERO).await.unwrap();
@@ -89,7 +89,7 @@ pub async fn of_many_who_take_over_one_is_granted(place: Place) {
     assert_eq!(claims.iter().filter(|claim| matches!(claim, Claim::Held { .. })).count(), 63);
 }
 
-pub async fn an_owner_past_its_lease_may_finish_while_nobody_took_over(place: Place) {
+pub(crate) async fn an_owner_past_its_lease_may_finish_while_nobody_took_over(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Syncer), Uuid::new_v4());
     ledger.claim(&key, owner, Duration::ZERO).await.unwrap();
@@ -97,7 +97,7 @@ pub async fn an_owner_past_its_lease_may_finish_while_nobody_took_over(place: Pl
     assert!(ledger.complete(&key, owner, &[message("sync.finished")]).await.unwrap());
 }
 
-pub async fn a_heartbeat_holds_the_claim(place: Place) {
+pub(crate) async fn a_heartbeat_holds_the_claim(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Prober), Uuid::new_v4());
     ledger.claim(&key, owner, SHORT).await.unwrap();
@@ -110,7 +110,7 @@ pub async fn a_heartbeat_holds_the_claim(place: Place) {
     assert!(matches!(ledger.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), Claim::Held { .. }));
 }
 
-pub async fn a_claim_that_was_let_go_is_granted_at_once(place: Place) {
+pub(crate) async fn a_claim_that_was_let_go_is_granted_at_once(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Notifier), Uuid::new_v4());
     for (attempt, parked, state) in [(1, false, RunState::Failed), (2, true, RunState::Parked)] {
@@ -126,7 +126,7 @@ pub async fn a_claim_that_was_let_go_is_granted_at_once(place: Place) {
     assert_eq!(ledger.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), GRANTED);
 }
 
-pub async fn outcomes_come_back_byte_for_byte(place: Place) {
+pub(crate) async fn outcomes_come_back_byte_for_byte(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Normalizer), Uuid::new_v4());
     let mut binary = with(message("webhook.received"), "odd", "ü\0\"\\\n");
@@ -142,7 +142,7 @@ pub async fn outcomes_come_back_byte_for_byte(place: Place) {
     assert_eq!(ledger.runs(key.event).await.unwrap()[0].outcomes, 3);
 }
 
-pub async fn done_stays_done(place: Place) {
+pub(crate) async fn done_stays_done(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Builder), Uuid::new_v4());
     let outcomes = vec![message("tests.finished")];
@@ -156,7 +156,7 @@ pub async fn done_stays_done(place: Place) {
     assert_eq!(ledger.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), Claim::Done { outcomes });
 }
 
-pub async fn completing_again_with_the_same_outcomes_is_no_loss(place: Place) {
+pub(crate) async fn completing_again_with_the_same_outcomes_is_no_loss(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Builder), Uuid::new_v4());
     let outcomes = [message("tests.finished"), message("image.built")];
@@ -165,7 +165,7 @@ pub async fn completing_again_with_the_same_outcomes_is_no_loss(place: Place) {
     assert!(ledger.complete(&key, owner, &outcomes).await.unwrap());
 }
 
-pub async fn a_long_error_is_cut_between_characters(place: Place) {
+pub(crate) async fn a_long_error_is_cut_between_characters(place: Place) {
     let ledger = place.open().await;
     let (key, owner) = (key(WorkerName::Builder), Uuid::new_v4());
     ledger.claim(&key, owner, LONG).await.unwrap();
@@ -175,7 +175,7 @@ pub async fn a_long_error_is_cut_between_characters(place: Place) {
     assert!(error.starts_with("xü") && error.ends_with('ü'));
 }
 
-pub async fn claims_of_other_workers_events_and_replays_are_others(place: Place) {
+pub(crate) async fn claims_of_other_workers_events_and_replays_are_others(place: Place) {
     let ledger = place.open().await;
     let first = key(WorkerName::Builder);
     let others = [
@@ -189,7 +189,7 @@ pub async fn claims_of_other_workers_events_and_replays_are_others(place: Place)
     }
 }
 
-pub async fn runs_are_listed_by_worker_and_replay(place: Place) {
+pub(crate) async fn runs_are_listed_by_worker_and_replay(place: Place) {
     let ledger = place.open().await;
     let event = key(WorkerName::Builder).event;
     for (worker, replay) in [(WorkerName::Notifier, 0), (WorkerName::Bumper, 1), (WorkerName::Bumper, 0)] {

@@ -50,7 +50,7 @@ fn state(app: &str, environment: &str, healthy: bool) -> EnvironmentState {
     }
 }
 
-pub async fn what_is_known_is_replaced_whole(place: Place) {
+pub(crate) async fn what_is_known_is_replaced_whole(place: Place) {
     let ledger = place.open().await;
     let (shop, staging) = (app("shop"), environment("staging"));
     assert_eq!(ledger.environment(&shop, &staging).await.unwrap(), None);
@@ -62,7 +62,7 @@ pub async fn what_is_known_is_replaced_whole(place: Place) {
     assert_eq!(ledger.environment(&shop, &environment("production")).await.unwrap(), None);
 }
 
-pub async fn environments_are_listed_by_app_and_name(place: Place) {
+pub(crate) async fn environments_are_listed_by_app_and_name(place: Place) {
     let ledger = place.open().await;
     for (app, environment) in [("shop", "staging"), ("a-b", "x"), ("shop", "production"), ("ab", "x")] {
         ledger.put_environment(&state(app, environment, true)).await.unwrap();
@@ -72,7 +72,7 @@ pub async fn environments_are_listed_by_app_and_name(place: Place) {
     assert_eq!(listed, [("a-b", "x"), ("ab", "x"), ("shop", "production"), ("shop", "staging")]);
 }
 
-pub async fn a_digest_is_barred_once_and_for_its_app_only(place: Place) {
+pub(crate) async fn a_digest_is_barred_once_and_for_its_app_only(place: Place) {
     let ledger = place.open().await;
     let digest = |c: &str| Digest::new(format!("sha256:{}", c.repeat(64))).unwrap();
     let first = Quarantined {

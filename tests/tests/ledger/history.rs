@@ -12,7 +12,7 @@ async fn list(ledger: &Ledger, filter: EventFilter) -> Vec<Message> {
     ledger.events(&filter).await.unwrap().into_iter().map(|recorded| recorded.message).collect()
 }
 
-pub async fn an_event_comes_back_as_it_travelled(place: Place) {
+pub(crate) async fn an_event_comes_back_as_it_travelled(place: Place) {
     let ledger = place.open().await;
     let mut sent = with(message("webhook.received"), "httpuseragent", "GitHub-Hookshot/\"é\"");
     sent.body = vec![0, 159, 146, 150, 255, 10].into();
@@ -25,7 +25,7 @@ pub async fn an_event_comes_back_as_it_travelled(place: Place) {
     assert_eq!(ledger.event(EventId::fresh()).await.unwrap(), None);
 }
 
-pub async fn what_is_there_already_is_left_as_it_is(place: Place) {
+pub(crate) async fn what_is_there_already_is_left_as_it_is(place: Place) {
     let ledger = place.open().await;
     let (first, second) = (message("push.received"), message("push.received"));
     assert_eq!(ledger.record(&[]).await.unwrap(), 0);
@@ -35,7 +35,7 @@ pub async fn what_is_there_already_is_left_as_it_is(place: Place) {
     assert_eq!(list(&ledger, EventFilter::default()).await, [second, first]);
 }
 
-pub async fn five_thousand_events_are_recorded_and_listed(place: Place) {
+pub(crate) async fn five_thousand_events_are_recorded_and_listed(place: Place) {
     let ledger = place.open().await;
     let sent: Vec<_> = (0..5000).map(|n| with(message("image.pushed"), "subject", &n.to_string())).collect();
     assert_eq!(ledger.record(&sent).await.unwrap(), 5000);
@@ -46,7 +46,7 @@ pub async fn five_thousand_events_are_recorded_and_listed(place: Place) {
     assert_eq!(list(&ledger, EventFilter::default()).await, sent.iter().rev().take(100).cloned().collect::<Vec<_>>());
 }
 
-pub async fn filters_choose_and_the_newest_comes_first(place: Place) {
+pub(crate) async fn filters_choose_and_the_newest_comes_first(place: Place) {
     let ledger = place.open().await;
     let push = message("push.received");
     let built = with(message("image.built"), "correlationid", push.attribute("id"));
@@ -66,7 +66,7 @@ pub async fn filters_choose_and_the_newest_comes_first(place: Place) {
     assert_eq!(list(&ledger, all).await, [push]);
 }
 
-pub async fn ids_are_found_by_their_beginning(place: Place) {
+pub(crate) async fn ids_are_found_by_their_beginning(place: Place) {
     let ledger = place.open().await;
     let one = with(message("push.received"), "id", "0a1b2c3d-4e5f-4a6b-8c7d-000000000001");
     let two = with(message("push.received"), "id", "0a1b2c3d-4e5f-4a6b-8c7d-ffffffffffff");
@@ -85,7 +85,7 @@ pub async fn ids_are_found_by_their_beginning(place: Place) {
     }
 }
 
-pub async fn times_are_bounds_to_the_millisecond(place: Place) {
+pub(crate) async fn times_are_bounds_to_the_millisecond(place: Place) {
     let ledger = place.open().await;
     let at = |moment: &str| with(message("push.received"), "time", moment);
     let (early, late) = (at("2026-03-01T10:00:00.001Z"), at("2026-03-01T12:00:00.002+02:00"));
@@ -100,7 +100,7 @@ pub async fn times_are_bounds_to_the_millisecond(place: Place) {
     assert_eq!(between(Some("-009999-01-02T01:59:59Z"), Some("9999-12-30T22:00:00Z")).await, [late, early]);
 }
 
-pub async fn the_highest_replay_is_the_event(place: Place) {
+pub(crate) async fn the_highest_replay_is_the_event(place: Place) {
     let ledger = place.open().await;
     let first = message("push.received");
     let again = with(first.clone(), "replay", "11");
@@ -110,7 +110,7 @@ pub async fn the_highest_replay_is_the_event(place: Place) {
     assert_eq!(list(&ledger, EventFilter::default()).await, [between, again, first]);
 }
 
-pub async fn the_newest_of_a_subject_is_found(place: Place) {
+pub(crate) async fn the_newest_of_a_subject_is_found(place: Place) {
     let ledger = place.open().await;
     let long = "s".repeat(5000);
     let of = |subject: &str| with(message("scan.finished"), "subject", subject);
@@ -126,7 +126,7 @@ pub async fn the_newest_of_a_subject_is_found(place: Place) {
     assert_eq!(newest(EventType::TestsFinished, &app, "abc").await, None);
 }
 
-pub async fn unreadable_messages_are_kept_and_listed(place: Place) {
+pub(crate) async fn unreadable_messages_are_kept_and_listed(place: Place) {
     let ledger = place.open().await;
     let bare = Message { attributes: [].into(), content_type: String::new(), body: vec![0xff, 0].into() };
     let odd = with(with(message("no.such.type"), "id", "not a uuid"), "replay", "-3");
@@ -142,7 +142,7 @@ pub async fn unreadable_messages_are_kept_and_listed(place: Place) {
     assert_eq!(ledger.event(id(&sent[3])).await.unwrap().unwrap().message, sent[3]);
 }
 
-pub async fn large_and_odd_messages_are_kept(place: Place) {
+pub(crate) async fn large_and_odd_messages_are_kept(place: Place) {
     let ledger = place.open().await;
     let mut large = message("webhook.received");
     large.body = (0..=250).cycle().take(25 * 1024 * 1024).collect::<Vec<u8>>().into();
@@ -154,7 +154,7 @@ pub async fn large_and_odd_messages_are_kept(place: Place) {
     assert!(listed == sent, "not byte for byte");
 }
 
-pub async fn many_recorders_at_once_lose_and_double_nothing(place: Place) {
+pub(crate) async fn many_recorders_at_once_lose_and_double_nothing(place: Place) {
     let ledger = place.open().await;
     let sent: Vec<_> = (0..200).map(|_| message("image.pushed")).collect();
     let tasks: Vec<_> = (0..16)

@@ -19,7 +19,7 @@ async fn open_letters(ledger: &Ledger, filter: DeadFilter) -> Vec<Uuid> {
     ledger.dead_letters(&filter).await.unwrap().into_iter().map(|stored| stored.id).collect()
 }
 
-pub async fn a_letter_comes_back_as_it_was_buried(place: Place) {
+pub(crate) async fn a_letter_comes_back_as_it_was_buried(place: Place) {
     let ledger = place.open().await;
     for worker in [Some(WorkerName::Bumper), None] {
         let buried = letter(worker, "git push: permission denied\ncaused by: 403", "2026-03-01T10:00:00.123456Z");
@@ -32,7 +32,7 @@ pub async fn a_letter_comes_back_as_it_was_buried(place: Place) {
     assert_eq!(ledger.dead_letter(Uuid::new_v4()).await.unwrap(), None);
 }
 
-pub async fn the_same_letter_twice_is_one(place: Place) {
+pub(crate) async fn the_same_letter_twice_is_one(place: Place) {
     let ledger = place.open().await;
     let first = letter(Some(WorkerName::Builder), "the disk is full", "2026-03-01T10:00:00Z");
     let (id, _) = ledger.bury(&first).await.unwrap();
@@ -42,7 +42,7 @@ pub async fn the_same_letter_twice_is_one(place: Place) {
     assert_eq!(ledger.dead_letter(id).await.unwrap().unwrap().letter, first);
 }
 
-pub async fn letters_of_other_workers_and_replays_are_others(place: Place) {
+pub(crate) async fn letters_of_other_workers_and_replays_are_others(place: Place) {
     let ledger = place.open().await;
     let first = letter(Some(WorkerName::Builder), "no", "2026-03-01T10:00:00Z");
     let others = [
@@ -59,7 +59,7 @@ pub async fn letters_of_other_workers_and_replays_are_others(place: Place) {
     assert_eq!(open_letters(&ledger, DeadFilter::default()).await.len(), others.len());
 }
 
-pub async fn a_letter_that_died_again_after_its_replay_is_open_again(place: Place) {
+pub(crate) async fn a_letter_that_died_again_after_its_replay_is_open_again(place: Place) {
     let ledger = place.open().await;
     let first = letter(Some(WorkerName::Syncer), "timeout", "2026-03-01T10:00:00Z");
     let (id, _) = ledger.bury(&first).await.unwrap();
@@ -83,7 +83,7 @@ pub async fn a_letter_that_died_again_after_its_replay_is_open_again(place: Plac
     assert_eq!(open_letters(&ledger, DeadFilter::default()).await, [id]);
 }
 
-pub async fn filters_choose_and_the_newest_comes_first(place: Place) {
+pub(crate) async fn filters_choose_and_the_newest_comes_first(place: Place) {
     let ledger = place.open().await;
     let mut ids = Vec::new();
     for (worker, hour) in [(Some(WorkerName::Builder), 12), (Some(WorkerName::Bumper), 10), (None, 11)] {
@@ -107,7 +107,7 @@ pub async fn filters_choose_and_the_newest_comes_first(place: Place) {
     assert_eq!(open_letters(&ledger, DeadFilter { with_replayed: true, ..any }).await, [noon, eleven, ten]);
 }
 
-pub async fn text_is_found_whatever_its_case_and_never_as_a_pattern(place: Place) {
+pub(crate) async fn text_is_found_whatever_its_case_and_never_as_a_pattern(place: Place) {
     let ledger = place.open().await;
     let reasons = ["100% CPU on node_1\nÄrger mit \\dev\\null", "1000 CPUs on nodeA1"];
     let mut ids = Vec::new();

@@ -8,7 +8,7 @@ use tokio::sync::Barrier;
 
 use crate::{place::Place, samples::message};
 
-pub async fn eight_at_once_open_a_new_database(place: Place) {
+pub(crate) async fn eight_at_once_open_a_new_database(place: Place) {
     let barrier = Arc::new(Barrier::new(8));
     let open = || {
         let (location, barrier) = (place.location().clone(), barrier.clone());
@@ -25,7 +25,7 @@ pub async fn eight_at_once_open_a_new_database(place: Place) {
     assert_eq!(place.open().await.events(&EventFilter::default()).await.unwrap().len(), 8);
 }
 
-pub async fn what_was_written_is_there_when_opened_again(place: Place) {
+pub(crate) async fn what_was_written_is_there_when_opened_again(place: Place) {
     let sent = message("push.received");
     place.open().await.record(&[sent.clone()]).await.unwrap();
     let listed = place.open().await.events(&EventFilter::default()).await.unwrap();
@@ -40,21 +40,21 @@ async fn refusal(place: &Place) -> String {
     }
 }
 
-pub async fn a_newer_database_is_refused(place: Place) {
+pub(crate) async fn a_newer_database_is_refused(place: Place) {
     drop(place.open().await);
     place.execute("INSERT INTO windlass_migrations VALUES (9999, '9999_future', 'x', 'later')").await;
     let why = refusal(&place).await;
     assert!(why.contains("version 9999") && why.contains("upgrade"), "{why}");
 }
 
-pub async fn an_edited_migration_is_refused(place: Place) {
+pub(crate) async fn an_edited_migration_is_refused(place: Place) {
     drop(place.open().await);
     place.execute("UPDATE windlass_migrations SET checksum = 'another' WHERE version = 1").await;
     let why = refusal(&place).await;
     assert!(why.contains("0001_tables"), "{why}");
 }
 
-pub async fn it_answers_and_tells_the_time(place: Place) {
+pub(crate) async fn it_answers_and_tells_the_time(place: Place) {
     let ledger = place.open().await;
     ledger.ping().await.unwrap();
     let (before, now) = (proto::Timestamp::now(), ledger.now().await.unwrap());

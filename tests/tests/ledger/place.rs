@@ -6,31 +6,31 @@ use ledger::{Ledger, Location};
 use testkit::postgres::Postgres;
 
 /// Where a test's ledger is; an SQLite file goes when this does.
-pub struct Place {
+pub(crate) struct Place {
     location: Location,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Place {
     /// A file that is not there yet.
-    pub fn sqlite() -> Self {
+    pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let location = Location::Sqlite(folder.path().join("data").join("ledger.db"));
         Self { location, _folder: Some(folder) }
     }
 
     /// A database without tables.
-    pub async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         let url = Postgres::shared().await.unwrap().database().await.unwrap();
         Self { location: Location::Postgres(url), _folder: None }
     }
 
-    pub fn location(&self) -> &Location {
+    pub(crate) fn location(&self) -> &Location {
         &self.location
     }
 
     /// The file, where it is one.
-    pub fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         match &self.location {
             Location::Sqlite(path) => path.clone(),
             Location::Postgres(_) => panic!("a PostgreSQL database is no file"),
@@ -38,7 +38,7 @@ impl Place {
     }
 
     /// The server's address of the database.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         match &self.location {
             Location::Postgres(url) => url.clone(),
             Location::Sqlite(path) => panic!("{} is no server", path.display()),
@@ -46,19 +46,19 @@ impl Place {
     }
 
     /// The same for another user.
-    pub fn url_as(&self, user: &str) -> String {
+    pub(crate) fn url_as(&self, user: &str) -> String {
         let url = self.url();
         let (scheme, rest) = url.split_once("//").unwrap();
         let (_, host) = rest.split_once('@').unwrap();
         format!("{scheme}//{user}@{host}")
     }
 
-    pub async fn open(&self) -> Ledger {
+    pub(crate) async fn open(&self) -> Ledger {
         Ledger::open(&self.location).await.unwrap()
     }
 
     /// Runs SQL past the ledger, as somebody else's build would have.
-    pub async fn execute(&self, sql: &str) {
+    pub(crate) async fn execute(&self, sql: &str) {
         match &self.location {
             Location::Sqlite(path) => rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap(),
             Location::Postgres(url) => {

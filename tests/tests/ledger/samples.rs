@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proto::{EventId, Message, Timestamp, WorkerName};
 
 /// A readable message of this type, with a new id.
-pub fn message(kind: &str) -> Message {
+pub(crate) fn message(kind: &str) -> Message {
     let id = EventId::fresh().to_string();
     let attributes = [
         ("specversion", "1.0"),
@@ -27,20 +27,20 @@ pub fn message(kind: &str) -> Message {
 }
 
 /// The message with one attribute set otherwise.
-pub fn with(mut message: Message, name: &str, value: &str) -> Message {
+pub(crate) fn with(mut message: Message, name: &str, value: &str) -> Message {
     message.attributes.insert(name.to_owned(), value.to_owned());
     message
 }
 
-pub fn id(message: &Message) -> EventId {
+pub(crate) fn id(message: &Message) -> EventId {
     message.attribute("id").parse().unwrap()
 }
 
-pub fn time(text: &str) -> Timestamp {
+pub(crate) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// A claim's key on a new event.
-pub fn key(worker: WorkerName) -> ledger::ClaimKey {
+pub(crate) fn key(worker: WorkerName) -> ledger::ClaimKey {
     ledger::ClaimKey { worker, event: EventId::fresh(), replay: 0 }
 }

@@ -26,7 +26,7 @@ pub use behaviour::{Behaviour, Health, SyncEnd};
 /// A fake cluster with Argo CD in it. Dropping it ends it.
 #[derive(Debug)]
 pub struct FakeArgo {
-    _server: Server,
+    server: Server,
     _controller: controller::Controller,
     folder: Folder,
     cluster: Arc<Cluster>,
@@ -50,7 +50,7 @@ impl FakeArgo {
         });
         folder.write("kubeconfig", &config.to_string())?;
         let controller = controller::Controller::start(Arc::clone(&cluster))?;
-        Ok(Self { _server: server, _controller: controller, folder, cluster })
+        Ok(Self { server, _controller: controller, folder, cluster })
     }
 
     /// The path of a kubeconfig that leads here. Its default namespace is `argocd`.
@@ -60,7 +60,7 @@ impl FakeArgo {
 
     /// The API server's URL, without a slash at the end.
     pub fn url(&self) -> String {
-        self._server.url()
+        self.server.url()
     }
 
     /// Makes an Application that is synced to a revision and healthy.

@@ -15,7 +15,7 @@ use crate::process::{self, Process, Signal};
 use crate::{ports, wait};
 
 /// Far more than a start or a recovery takes, for machines that compile at the same time.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Where Debian, and packages that follow it, put the server's programs: one folder a major version.
 const INSTALLED: &str = "/usr/lib/postgresql";

@@ -102,12 +102,16 @@ async fn serve(cluster: Arc<Cluster>, place: (Key, Work), busy: Arc<Mutex<BTreeS
 
 /// Compares what is with what Git says.
 fn refresh(cluster: &Cluster, key: &Key) {
-    let head = cluster.behind(key).head;
+    let behind = cluster.behind(key);
     cluster.change(key, |app| {
         if let Some(annotations) = app["metadata"]["annotations"].as_object_mut() {
             annotations.remove(REFRESH);
         }
-        compare(app, head.as_deref());
+        compare(app, behind.head.as_deref());
+        // Whoever compares sees the live state, which a sync has just changed.
+        if behind.settling {
+            set_health(app, Health::Progressing);
+        }
     });
 }
 
@@ -141,6 +145,7 @@ async fn operate(cluster: &Cluster, key: &Key) {
     tokio::time::sleep(behind.behaviour.step).await;
     let end = if held { SyncEnd::Succeeded } else { behind.behaviour.sync };
     let mut revision = String::new();
+    cluster.settling(key, end == SyncEnd::Succeeded);
     cluster.change(key, |app| {
         revision = wanted(app, behind.head.as_deref());
         finish(app, &end, &revision);
@@ -151,6 +156,7 @@ async fn operate(cluster: &Cluster, key: &Key) {
     cluster.note_synced(key, &revision);
     tokio::time::sleep(behind.behaviour.stale).await;
     settle(cluster, key, behind.behaviour.health).await;
+    cluster.settling(key, false);
 }
 
 /// What the operation was asked to sync to; without a revision, what Git says.

@@ -36,6 +36,8 @@ pub(super) struct Behind {
     pub(super) behaviour: Behaviour,
     pub(super) head: Option<String>,
     pub(super) held: bool,
+    /// Whether an operation has ended and the health that comes of it is not final.
+    pub(super) settling: bool,
 }
 
 #[derive(Debug, Default)]
@@ -186,6 +188,10 @@ impl Cluster {
 
     pub(super) fn hold(&self, key: &Key, held: bool) {
         self.set_behind(key, |behind| behind.held = held);
+    }
+
+    pub(super) fn settling(&self, key: &Key, settling: bool) {
+        self.set_behind(key, |behind| behind.settling = settling);
     }
 
     pub(super) fn note_synced(&self, key: &Key, revision: &str) {

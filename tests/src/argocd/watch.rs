@@ -14,7 +14,7 @@ use super::api::{Query, failure};
 use super::objects::{Cluster, Signal};
 
 /// How long a watch lasts that does not say; the real server takes a random time of at least half an hour.
-const DEFAULT: Duration = Duration::from_secs(1800);
+const DEFAULT: Duration = Duration::from_mins(30);
 
 struct Watch {
     cluster: Arc<Cluster>,
@@ -30,9 +30,8 @@ struct Watch {
 
 pub(super) fn open(namespace: Option<String>, query: Query, cluster: Arc<Cluster>) -> HttpResponse {
     let asked = query.resource_version.as_deref().filter(|version| !matches!(*version, "" | "0"));
-    let version = match asked.map(str::parse).transpose() {
-        Ok(version) => version,
-        Err(_) => return HttpResponse::BadRequest().json(failure(400, "BadRequest", "invalid resource version")),
+    let Ok(version) = asked.map(str::parse).transpose() else {
+        return HttpResponse::BadRequest().json(failure(400, "BadRequest", "invalid resource version"));
     };
     let signal = cluster.subscribe();
     let cuts = signal.borrow().cuts;
@@ -48,7 +47,7 @@ async fn next(mut watch: Watch) -> Option<(Chunk, Watch)> {
     while !watch.over {
         let signal = *watch.signal.borrow_and_update();
         if signal.cuts != watch.cuts {
-            return watch.cut();
+            return Some(watch.cut());
         }
         let lines = watch.lines();
         if !lines.is_empty() {
@@ -104,13 +103,13 @@ impl Watch {
     }
 
     /// Half an event, then an error that makes the server cut the connection.
-    fn cut(mut self) -> Option<(Chunk, Self)> {
+    fn cut(mut self) -> (Chunk, Self) {
         if self.cuts == u64::MAX {
             self.over = true;
-            return Some((Err(std::io::Error::other("told to cut the watch")), self));
+            return (Err(std::io::Error::other("told to cut the watch")), self);
         }
         self.cuts = u64::MAX;
-        Some((Ok(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":{\"kind\":\"Appl")), self))
+        (Ok(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"object\":{\"kind\":\"Appl")), self)
     }
 }
 

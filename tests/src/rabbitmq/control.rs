@@ -43,7 +43,7 @@ pub(super) fn expression(socket: &Path) -> Result<String> {
 
 /// Evaluates an expression, which ends in a full stop, and returns its value as Erlang would print it on one line.
 pub(super) async fn eval(socket: &Path, expression: &str) -> Result<String> {
-    let answer = tokio::time::timeout(Duration::from_secs(60), exchange(socket, expression.as_bytes())).await;
+    let answer = tokio::time::timeout(Duration::from_mins(1), exchange(socket, expression.as_bytes())).await;
     let answer = answer.with_context(|| format!("RabbitMQ did not evaluate within 60 s: {expression}"))??;
     match answer.split_at_checked(1) {
         Some(("+", value)) => Ok(value.to_owned()),

@@ -16,7 +16,7 @@ use crate::process::{self, Process, Signal};
 use crate::{ports, wait};
 
 /// Far more than a start takes (4 s on an idle machine of two cores), for machines that compile at the same time.
-const START: Duration = Duration::from_secs(120);
+const START: Duration = Duration::from_mins(2);
 
 /// The broker's own configuration. Tests must not depend on how full the disk is.
 const CONFIG: &str = "disk_free_limit.absolute = 1MB\n";
@@ -105,7 +105,7 @@ impl RabbitMq {
     pub async fn stop(&mut self) -> Result<()> {
         let Some(mut node) = self.node.take() else { return Ok(()) };
         node.signal(Signal::TERM)?;
-        node.wait(Duration::from_secs(60)).await.map(|_| ())
+        node.wait(Duration::from_mins(1)).await.map(|_| ())
     }
 
     /// Kills it as a power cut would; its data and ports stay.
@@ -207,9 +207,8 @@ impl RabbitMq {
         folder.write("rabbit.conf", CONFIG)?;
         folder.write("advanced.config", "[].\n")?;
         folder.write("plugins", "[].\n")?;
-        let cookie = PathBuf::from("home/.erlang.cookie");
         folder.make("home")?;
-        let cookie = folder.write(&cookie.to_string_lossy(), &hex::encode(rand::random::<[u8; 16]>()))?;
+        let cookie = folder.write("home/.erlang.cookie", &hex::encode(rand::random::<[u8; 16]>()))?;
         std::fs::set_permissions(cookie, std::os::unix::fs::PermissionsExt::from_mode(0o400))?;
         Ok(Self { folder, ports: Ports::free()?, node: None, names: None, vhosts: AtomicU32::new(0) })
     }
@@ -228,7 +227,8 @@ impl RabbitMq {
             if let Some(status) = names.ended() {
                 return Ok(Err(status));
             }
-            Ok(Ok(drop(tokio::net::TcpStream::connect(address).await?)))
+            tokio::net::TcpStream::connect(address).await?;
+            Ok(Ok(()))
         })
         .await?
         .map_err(|status| anyhow::anyhow!("epmd ended with {status}; {}", names.log_end()))?;

@@ -173,6 +173,8 @@ pub(crate) enum Standing {
     Syncing,
     /// Our operation for it ended, and not well.
     Failed(String),
+    /// It is applied, and Argo CD has not looked at the live state since, or not provably so.
+    Unseen,
     /// It is applied, but Argo CD compares the live state with another revision: an old one, until told to look again.
     Elsewhere,
     /// It is applied; what is said of its health is not yet about it, or not yet final.
@@ -233,9 +235,12 @@ impl Application {
 
     fn settled(&self, target: &Target, state: &OperationState, rechecked: bool) -> Standing {
         let status = &self.status;
-        let looked = status.reconciled_at.is_some() && status.reconciled_at >= state.finished_at;
-        if !looked || self.is_refreshing() {
-            return Standing::Settling("Argo CD has not looked at the result yet".to_owned());
+        if self.is_refreshing() {
+            return Standing::Settling("Argo CD has been told to look at the result and has not yet".to_owned());
+        }
+        // Times are whole seconds: a look in the very second of the end may have come before it.
+        if status.reconciled_at.is_none() || status.reconciled_at <= state.finished_at {
+            return Standing::Unseen;
         }
         let is_ours = status.sync.revision == target.revision || status.sync.revisions.contains(&target.revision);
         if !is_ours && !rechecked {

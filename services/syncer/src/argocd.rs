@@ -22,6 +22,9 @@ use crate::{
 const BUSY_AGAIN: Duration = Duration::from_secs(5);
 /// When another operation is taken for stuck.
 const BUSY_DEADLINE: Duration = Duration::from_secs(3600);
+/// How long to wait before Argo CD is told to look at the result: it looks by itself, but times are whole seconds, and
+/// a look in the same second proves nothing.
+const LOOK_AGAIN: Duration = Duration::from_millis(1100);
 /// Lost races for one write before the run is given back; the controller writes status several times a sync.
 const WRITES: u32 = 10;
 
@@ -70,10 +73,25 @@ pub(crate) struct ArgoCd<'a> {
     pub(crate) patience: &'a Patience,
 }
 
+#[derive(Debug, Default, PartialEq)]
+enum Recheck {
+    #[default]
+    NotAsked,
+    Asked,
+    /// The annotation was seen; it goes away when the refresh is done.
+    Seen,
+    Done,
+}
+
 /// What is known while an operation is followed.
+#[derive(Default)]
 struct Progress {
-    rechecked: bool,
+    /// How far a hard refresh has come that was asked for after the revision was applied.
+    recheck: Recheck,
+    /// Since when the revision is applied.
     applied: Option<Instant>,
+    /// When Argo CD was last told to look at the result.
+    told: Option<Instant>,
     degraded: Option<Instant>,
 }
 
@@ -197,14 +215,19 @@ impl ArgoCd<'_> {
     {
         let began = Instant::now();
         let mut changes = self.cluster.follow(self.name, &object);
-        let mut progress = Progress { rechecked: false, applied: None, degraded: None };
+        let mut progress = Progress::default();
         loop {
             let application = read(&object)?;
-            let standing = application.standing(&self.target(), progress.rechecked);
-            if standing == Standing::Elsewhere {
-                (object, progress.rechecked) = (self.recheck(object).await?, true);
-                continue;
+            progress.observe(&application);
+            let standing = application.standing(&self.target(), progress.recheck == Recheck::Done);
+            if let Some(kind) = progress.look_again(&standing) {
+                self.refresh(kind).await?;
             }
+            let tick = if matches!(standing, Standing::Unseen | Standing::Elsewhere) {
+                LOOK_AGAIN.min(self.patience.tick)
+            } else {
+                self.patience.tick
+            };
             if let Some(ended) = self.ended(&application, standing, before, began, &mut progress)? {
                 return match ended {
                     Ended::Failed(words) => Ok(newer().await?.map_or(Ended::Failed(words), Ended::Superseded)),
@@ -216,7 +239,7 @@ impl ArgoCd<'_> {
             {
                 return Ok(Ended::Superseded(newer));
             }
-            match changes.next(self.patience.tick).await? {
+            match changes.next(tick).await? {
                 Change::Now(now) => object = *now,
                 Change::Gone => {
                     return Ok(Ended::Failed(format!("Application `{}` was deleted amid the sync", self.name)));
@@ -226,10 +249,10 @@ impl ArgoCd<'_> {
         }
     }
 
-    /// Tells Argo CD to look at the repository again.
-    async fn recheck(&self, object: DynamicObject) -> Result<DynamicObject, Failure> {
-        let patch = json!({ "metadata": { "annotations": { REFRESH: "hard" } } });
-        Ok(self.cluster.patch(self.name, &patch).await?.unwrap_or(object))
+    /// Tells Argo CD to look again; the watch shows when it has.
+    async fn refresh(&self, kind: &str) -> Result<(), Failure> {
+        let patch = json!({ "metadata": { "annotations": { REFRESH: kind } } });
+        self.cluster.patch(self.name, &patch).await.map(drop)
     }
 
     fn ended(
@@ -244,9 +267,6 @@ impl ArgoCd<'_> {
         if !matches!(standing, Standing::Degraded(_)) {
             progress.degraded = None;
         }
-        if matches!(standing, Standing::Settling(_) | Standing::Degraded(_)) {
-            progress.applied.get_or_insert_with(Instant::now);
-        }
         let too_late =
             progress.applied.map_or(began.elapsed() > patience.operation, |at| at.elapsed() > patience.health);
         let ended = match standing {
@@ -255,6 +275,10 @@ impl ArgoCd<'_> {
             Standing::Degraded(words) => {
                 let since = *progress.degraded.get_or_insert_with(Instant::now);
                 (since.elapsed() >= patience.degraded).then(|| Ended::Failed(format!("synced but Degraded: {words}")))
+            }
+            Standing::Unseen | Standing::Elsewhere if too_late => {
+                let seconds = patience.health.as_secs();
+                Some(Ended::Failed(format!("synced, but Argo CD did not look at the result within {seconds} s")))
             }
             Standing::Settling(words) if too_late => {
                 let seconds = patience.health.as_secs();
@@ -268,7 +292,7 @@ impl ArgoCd<'_> {
                 )))
             }
             Standing::Idle | Standing::Busy { .. } => Some(self.displaced(application, before)?),
-            Standing::Settling(_) | Standing::Syncing | Standing::Elsewhere => None,
+            Standing::Settling(_) | Standing::Syncing | Standing::Unseen | Standing::Elsewhere => None,
         };
         Ok(ended)
     }
@@ -282,6 +306,39 @@ impl ArgoCd<'_> {
             )));
         }
         Ok(Ended::Superseded(application.operated_revision()))
+    }
+}
+
+impl Progress {
+    /// Follows the annotation through the watch, whose order is the order of what happened.
+    fn observe(&mut self, application: &Application) {
+        match (&self.recheck, application.is_refreshing()) {
+            (Recheck::Asked, true) => self.recheck = Recheck::Seen,
+            (Recheck::Seen, false) => self.recheck = Recheck::Done,
+            _ => {}
+        }
+    }
+
+    /// Which refresh to ask for now, if any: a hard one when Argo CD compares with another revision, for the one it
+    /// keeps may be old; a plain one when it has not looked since.
+    fn look_again(&mut self, standing: &Standing) -> Option<&'static str> {
+        let applied = match standing {
+            Standing::Unseen | Standing::Elsewhere | Standing::Settling(_) | Standing::Degraded(_) => {
+                *self.applied.get_or_insert_with(Instant::now)
+            }
+            _ => return None,
+        };
+        let long_ago = |told: Option<Instant>| told.is_none_or(|told| told.elapsed() >= LOOK_AGAIN);
+        let kind = match standing {
+            Standing::Elsewhere if long_ago(self.told) => "hard",
+            Standing::Unseen if long_ago(self.told.or(Some(applied))) => "normal",
+            _ => return None,
+        };
+        if kind == "hard" {
+            self.recheck = Recheck::Asked;
+        }
+        self.told = Some(Instant::now());
+        Some(kind)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream::BoxStream};
 use kube::{
     Api, Client, Config, Error,
-    api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, WatchEvent, WatchParams},
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, WatchEvent, WatchParams},
     config::{KubeConfigOptions, Kubeconfig},
 };
 use runtime::{Failure, config::Kubernetes};
@@ -17,6 +17,8 @@ use tracing::debug;
 
 /// How long one call may take.
 const CALL: Duration = Duration::from_secs(30);
+/// How long to stay away from a server that has too many requests, in seconds; it usually asks for one.
+const TOO_MANY: u64 = 2;
 /// How long the server holds one watch; what lies between hides a longer silence (the API server itself cuts at 5 min).
 const WATCH_SECONDS: u32 = 200;
 /// How often in a row a watch may fail to open before the run is given back.
@@ -54,6 +56,15 @@ impl Cluster {
     /// The Application, if there is one of this name.
     pub(crate) async fn read(&self, name: &str) -> Result<Option<DynamicObject>, Failure> {
         self.call("get", self.api.get_opt(name)).await
+    }
+
+    /// The Application, and the version of the whole collection, from which a watch can begin: an Application's own may
+    /// be long forgotten.
+    async fn list(&self, name: &str) -> Result<(Option<DynamicObject>, String), Failure> {
+        let params = ListParams::default().fields(&format!("metadata.name={name}"));
+        let found = self.call("list", self.api.list(&params)).await?;
+        let version = found.metadata.resource_version.unwrap_or_default();
+        Ok((found.items.into_iter().next(), version))
     }
 
     /// Merges the patch into the Application; `None` when it names a `resourceVersion` that is no longer the newest.
@@ -106,8 +117,9 @@ impl Cluster {
                 "{what}; grant the verb `{verb}` on `applications.argoproj.io` in namespace `{}` to Windlass's account",
                 self.namespace
             )),
-            429 if wait > 0 => Failure::NotYet { after: Duration::from_secs(wait.into()), reason: what },
-            429 | 408 | 409 | 410 | 500..=599 => Failure::transient(what),
+            // How long it asks for stands in a header that kube does not hand on, or here.
+            429 => Failure::NotYet { after: Duration::from_secs(u64::from(wait).max(TOO_MANY)), reason: what },
+            408 | 409 | 410 | 500..=599 => Failure::transient(what),
             _ => Failure::permanent(what),
         }
     }
@@ -201,10 +213,10 @@ impl Follow {
 
     /// Reads it anew, to watch from there.
     async fn again(&mut self) -> Result<Change, Failure> {
-        match self.cluster.read(&self.name).await {
-            Ok(None) => Ok(Change::Gone),
-            Ok(Some(object)) => {
-                self.at = object.metadata.resource_version.clone().unwrap_or_default();
+        match self.cluster.list(&self.name).await {
+            Ok((None, _)) => Ok(Change::Gone),
+            Ok((Some(object), version)) => {
+                self.at = version;
                 Ok(Change::Now(Box::new(object)))
             }
             Err(failure) => self.bear(failure).await.map(|()| Change::Quiet),

@@ -22,7 +22,7 @@ fn settled(change: &Value) -> Application {
                 "syncResult": { "revision": OURS, "resources": [] },
                 "startedAt": "2026-11-23T10:00:00Z", "finishedAt": "2026-11-23T10:00:05Z",
             },
-            "reconciledAt": "2026-11-23T10:00:05Z",
+            "reconciledAt": "2026-11-23T10:00:06Z",
             "sync": { "status": "Synced", "revision": OURS },
             "health": { "status": "Healthy" },
         },
@@ -58,9 +58,10 @@ fn a_fresh_application_is_idle() {
 #[test]
 fn health_counts_once_it_was_looked_at_after_the_sync() {
     assert!(matches!(standing(&json!({})), Standing::Healthy(words) if words == "successfully synced (all tasks run)"));
-    is_settling(&standing(&json!({ "status": { "reconciledAt": "2026-11-23T10:00:04Z" } })), "has not looked");
-    is_settling(&standing(&json!({ "status": { "reconciledAt": null } })), "has not looked");
-    is_settling(&standing(&json!({ "metadata": { "annotations": { REFRESH: "hard" } } })), "has not looked");
+    for unseen in [json!(null), json!("2026-11-23T10:00:04Z"), json!("2026-11-23T10:00:05Z")] {
+        assert_eq!(standing(&json!({ "status": { "reconciledAt": unseen } })), Standing::Unseen);
+    }
+    is_settling(&standing(&json!({ "metadata": { "annotations": { REFRESH: "hard" } } })), "told to look");
 }
 
 #[test]

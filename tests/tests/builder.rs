@@ -1,0 +1,9 @@
+//! The builder over real repositories, real programs, a real registry and buildah.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "builder/images.rs"]
+mod images;
+#[path = "builder/steps.rs"]
+mod steps;
+mod stage;
+mod yard;

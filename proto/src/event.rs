@@ -160,6 +160,7 @@ impl Event {
     }
 
     /// An outcome of this event: id derived from it, correlation, trace and replay inherited.
+    #[must_use]
     pub fn outcome(&self, source: String, subject: String, time: Timestamp, data: impl Into<Data>) -> Self {
         let data = data.into();
         Self {

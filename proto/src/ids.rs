@@ -100,6 +100,7 @@ fn is_lower_hex(s: &str) -> bool {
 }
 
 /// `git check-ref-format --branch`, less what Git allows and nobody should: see gitrevisions(7).
+#[expect(clippy::case_sensitive_file_extension_comparisons, reason = "Git's rule is about `.lock` as it stands")]
 fn is_branch(s: &str) -> bool {
     !s.is_empty()
         && s.len() <= 244
@@ -206,7 +207,7 @@ impl ImageName {
     }
 }
 
-/// The id of an event. Derived ids are UUIDv5, so what happens twice carries the same id twice.
+/// The id of an event. Derived ids are UUIDs of version 5, so what happens twice carries the same id twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct EventId(#[schemars(with = "String")] pub Uuid);
@@ -228,7 +229,7 @@ impl EventId {
         Self(Uuid::new_v5(&cause.0, format!("{kind}\n{app}\n{subject}").as_bytes()))
     }
 
-    /// A fresh, time-ordered id (UUIDv7), for what has no identity of its own.
+    /// A fresh, time-ordered id (a UUID of version 7), for what has no identity of its own.
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())
     }

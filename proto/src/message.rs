@@ -1,4 +1,4 @@
-//! The wire form of an event: a CloudEvent 1.0 in binary content mode, whatever carries it.
+//! The wire form of an event: a CloudEvents 1.0 event in binary content mode, whatever carries it.
 
 use std::collections::BTreeMap;
 
@@ -31,8 +31,8 @@ impl Message {
 
     /// `<type>.<app>`; `_` stands where an event belongs to no app.
     pub fn routing_key(&self) -> String {
-        let or_none = |s| if s == "" { "_" } else { s };
-        format!("{}.{}", or_none(self.attribute("type")), or_none(self.attribute("app")))
+        let or_none = |name| Some(self.attribute(name)).filter(|value| !value.is_empty()).unwrap_or("_");
+        format!("{}.{}", or_none("type"), or_none("app"))
     }
 }
 

@@ -17,7 +17,7 @@ pub const DEAD: &str = "windlass.dead";
 pub const UNROUTED: &str = "windlass.unrouted";
 /// Steps of the retry ladder: each is one shared queue whose messages expire back to the queue they came from.
 pub const RETRY_STEPS: [Duration; 4] =
-    [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(600)];
+    [Duration::from_secs(1), Duration::from_secs(10), Duration::from_mins(1), Duration::from_mins(10)];
 
 /// A worker, which is also a queue, a binary and a name in logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ pub struct Queue {
     pub claimed: bool,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Every queue. Two builds or scans at once are what a small machine bears; the others mostly wait for the network.
 pub const QUEUES: &[Queue] = &[
@@ -78,7 +78,7 @@ pub const QUEUES: &[Queue] = &[
         hears: &[EventType::PushReceived, EventType::ScanFinished],
         concurrency: 2,
         single_active: false,
-        deadline: Duration::from_secs(2 * 3600),
+        deadline: Duration::from_hours(2),
         attempts: 5,
         claimed: true,
     },
@@ -87,7 +87,7 @@ pub const QUEUES: &[Queue] = &[
         hears: &[EventType::TestsFinished],
         concurrency: 2,
         single_active: false,
-        deadline: Duration::from_secs(3600),
+        deadline: Duration::from_hours(1),
         attempts: 5,
         claimed: true,
     },
@@ -97,7 +97,7 @@ pub const QUEUES: &[Queue] = &[
         hears: &[EventType::ImagePushed, EventType::ImageBuilt, EventType::HealthReported],
         concurrency: 64,
         single_active: true,
-        deadline: Duration::from_secs(600),
+        deadline: Duration::from_mins(10),
         attempts: 8,
         claimed: true,
     },
@@ -106,7 +106,7 @@ pub const QUEUES: &[Queue] = &[
         hears: &[EventType::ManifestBumped],
         concurrency: 16,
         single_active: false,
-        deadline: Duration::from_secs(3600),
+        deadline: Duration::from_hours(1),
         attempts: 8,
         claimed: true,
     },
@@ -115,7 +115,7 @@ pub const QUEUES: &[Queue] = &[
         hears: &[EventType::SyncFinished],
         concurrency: 16,
         single_active: false,
-        deadline: Duration::from_secs(3600),
+        deadline: Duration::from_hours(1),
         attempts: 5,
         claimed: true,
     },
@@ -132,7 +132,7 @@ pub const QUEUES: &[Queue] = &[
         ],
         concurrency: 8,
         single_active: false,
-        deadline: Duration::from_secs(300),
+        deadline: Duration::from_mins(5),
         attempts: 8,
         claimed: true,
     },

@@ -38,9 +38,15 @@ fn collect(value: &serde_json::Value, into: &mut Vec<String>) {
     match value {
         serde_json::Value::Object(map) => {
             into.extend(map.get("$ref").and_then(|reference| reference.as_str()).map(str::to_owned));
-            map.values().for_each(|value| collect(value, into));
+            for value in map.values() {
+                collect(value, into);
+            }
         }
-        serde_json::Value::Array(list) => list.iter().for_each(|value| collect(value, into)),
+        serde_json::Value::Array(list) => {
+            for value in list {
+                collect(value, into);
+            }
+        }
         _ => {}
     }
 }

@@ -48,7 +48,7 @@ impl Golden {
     }
 }
 
-/// With keys in order: whether serde_json keeps them so depends on what else is built at the same time.
+/// With keys in order: whether `serde_json` keeps them so depends on what else is built at the same time.
 fn sorted(value: &Value) -> Value {
     match value {
         Value::Object(map) => {

@@ -15,7 +15,7 @@ fn push() -> Value {
     json!({
         "ref": "refs/heads/main", "before": "9c8d7e6f9c8d7e6f9c8d7e6f9c8d7e6f9c8d7e6f", "after": COMMIT,
         "created": false, "deleted": false, "forced": true, "base_ref": null, "compare": "https://github.com/…",
-        "repository": { "id": 186853002, "name": "Shop", "full_name": "Acme/Shop", "clone_url": "https://evil.example/x.git" },
+        "repository": { "name": "Shop", "full_name": "Acme/Shop", "clone_url": "https://evil.example/x.git" },
         "pusher": { "name": "Codertocat", "email": "codertocat@example.org" },
         "commits": [], "sender": { "login": "Codertocat" },
         "head_commit": {

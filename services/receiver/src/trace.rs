@@ -37,7 +37,7 @@ mod tests {
         let upper = GIVEN.to_uppercase();
         let zeros = GIVEN.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32));
         for bad in [None, Some(""), Some("00-1-2-3"), Some(&upper), Some(&zeros), Some(&format!("{GIVEN}-x"))] {
-            let begun = parent(bad.map(|text| text));
+            let begun = parent(bad);
             assert!(is_valid(&begun) && Some(begun.as_str()) != bad, "{bad:?}: {begun}");
         }
     }

@@ -19,12 +19,12 @@ struct Payload {
 #[derive(Debug, Deserialize)]
 struct Package {
     name: String,
-    #[serde(default)]
-    package_type: Option<String>,
+    #[serde(default, rename = "package_type")]
+    kind: Option<String>,
     #[serde(default)]
     owner: Option<Owner>,
-    #[serde(default)]
-    package_version: Option<Version>,
+    #[serde(default, rename = "package_version")]
+    version: Option<Version>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,8 +34,9 @@ struct Owner {
 
 #[derive(Debug, Default, Deserialize)]
 struct Version {
-    #[serde(default)]
-    version: Option<String>,
+    /// For images the digest.
+    #[serde(default, rename = "version")]
+    name: Option<String>,
     #[serde(default)]
     package_url: Option<String>,
     #[serde(default)]
@@ -71,7 +72,7 @@ pub(super) fn read(config: &Config, webhook: &WebhookReceived, event: &str) -> R
         return Ok(Outcomes::ignored(format!("package `{name}`: `{}` brings no image", shown(&action))));
     }
     let Some(version) = package.container() else {
-        let kind = shown(package.package_type.as_deref().unwrap_or("unknown"));
+        let kind = shown(package.kind.as_deref().unwrap_or("unknown"));
         return Ok(Outcomes::ignored(format!("package `{name}` is of type `{kind}`, and no image")));
     };
     let candidates = package.images(version);
@@ -91,8 +92,8 @@ pub(super) fn read(config: &Config, webhook: &WebhookReceived, event: &str) -> R
 impl Package {
     /// The version, if it is an image's.
     fn container(&self) -> Option<&Version> {
-        let kind = self.package_type.as_deref().unwrap_or_default();
-        let version = self.package_version.as_ref()?;
+        let kind = self.kind.as_deref().unwrap_or_default();
+        let version = self.version.as_ref()?;
         let named = kind.eq_ignore_ascii_case("container") || kind.eq_ignore_ascii_case("docker");
         (named || version.container_metadata.is_some()).then_some(version)
     }
@@ -119,7 +120,7 @@ impl Version {
         let from_url = || self.package_url.as_deref().map(|url| split_tag(url).1);
         let name = tag.and_then(|tag| tag.name.as_deref()).filter(|name| !name.is_empty()).or_else(from_url)?;
         let manifest = container.and_then(|container| container.manifest.as_ref()?.digest.as_deref());
-        let said = [Some(name), tag.and_then(|tag| tag.digest.as_deref()), manifest, self.version.as_deref()];
+        let said = [Some(name), tag.and_then(|tag| tag.digest.as_deref()), manifest, self.name.as_deref()];
         let digest = said.into_iter().flatten().find_map(|text| Digest::new(text).ok());
         let is_digest = name.starts_with("sha256:");
         (!name.is_empty()).then(|| ((!is_digest).then(|| name.to_owned()), digest))

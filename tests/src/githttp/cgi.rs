@@ -77,7 +77,7 @@ fn command(request: &HttpRequest, length: usize, backend: &Backend) -> Command {
     command.env("CONTENT_TYPE", header(request, "content-type")).env("CONTENT_LENGTH", length.to_string());
     command.env("HTTP_CONTENT_ENCODING", header(request, "content-encoding"));
     command.env("GIT_PROTOCOL", header(request, "git-protocol")).env("REMOTE_ADDR", "127.0.0.1");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     command
 }
 

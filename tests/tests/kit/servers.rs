@@ -110,6 +110,24 @@ async fn a_process_ends_with_the_one_that_started_it() {
     gone(&kept, &all).await;
 }
 
+#[tokio::test]
+async fn a_folder_goes_with_the_process_that_made_it() {
+    const PLACE: &str = "KIT_TEST_PLACE";
+    if let Some(place) = std::env::var_os(PLACE) {
+        let folder = Folder::new("kit").unwrap();
+        std::fs::write(place, folder.path().to_str().unwrap()).unwrap();
+        // Nothing is dropped.
+        std::process::abort();
+    }
+    let folder = Folder::new("kit").unwrap();
+    let place = folder.join("place");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.env(PLACE, &place).args(["--exact", "servers::a_folder_goes_with_the_process_that_made_it"]);
+    assert!(!command.output().unwrap().status.success());
+    let left = PathBuf::from(std::fs::read_to_string(place).unwrap());
+    gone(&left, &[]).await;
+}
+
 /// A process with two children, and the folder that goes with it.
 async fn sleepers(script: &str) -> (Folder, Process, PathBuf) {
     let folder = Folder::new("kit").unwrap();

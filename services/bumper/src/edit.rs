@@ -44,10 +44,7 @@ pub(crate) struct Tree(pub(crate) BTreeMap<String, Entry>);
 #[derive(Debug, Clone)]
 pub(crate) enum Entry {
     /// A file that was read.
-    File {
-        mode: String,
-        bytes: Arc<[u8]>,
-    },
+    File { mode: String, bytes: Arc<[u8]> },
     /// A file that is too large to be read.
     TooLarge(u64),
     /// A symbolic link or a submodule, which lead elsewhere.
@@ -82,7 +79,7 @@ pub(crate) struct Fault(pub(crate) String);
 
 /// Whether a file's name says YAML.
 pub(crate) fn is_yaml(path: &str) -> bool {
-    path.ends_with(".yaml") || path.ends_with(".yml")
+    matches!(path.rsplit_once('.'), Some((_, "yaml" | "yml")))
 }
 
 fn is_below(path: &str, folder: &str) -> bool {
@@ -190,7 +187,7 @@ fn mentions(bytes: &[u8], image: &ImageName) -> bool {
 pub(crate) fn plan(tree: &Tree, ask: &Ask) -> Result<Plan, Fault> {
     let images = ask.wanted.iter().map(|(name, released)| (name.clone(), released.image.clone())).collect();
     let uses = tree.uses(&ask.path, &images)?;
-    for (name, image) in images.iter().filter(|(name, _)| !uses.contains_key(*name)) {
+    if let Some((name, image)) = images.iter().find(|(name, _)| !uses.contains_key(*name)) {
         let (place, links) = (if ask.path.is_empty() { "." } else { &ask.path }, tree.elsewhere(&ask.path));
         let what = format!("no YAML file at or below `{place}` has an `image:` of {image} ({name}){links}");
         return Err(Fault(format!("{what}; add the component there, or mend the environment's `path`")));
@@ -227,11 +224,7 @@ fn moved_on(ask: &Ask, name: &ComponentName, value: &str) -> Option<String> {
 }
 
 impl Tree {
-    fn spliced(
-        &self,
-        path: &str,
-        edits: Vec<(std::ops::Range<usize>, String)>,
-    ) -> Option<(String, String, Arc<[u8]>)> {
+    fn spliced(&self, path: &str, edits: Vec<(std::ops::Range<usize>, String)>) -> Option<(String, String, Arc<[u8]>)> {
         let Some(Entry::File { mode, bytes }) = self.0.get(path) else { return None };
         let text = std::str::from_utf8(bytes).ok()?;
         Some((path.to_owned(), mode.clone(), yaml::splice(text, edits).into_bytes().into()))

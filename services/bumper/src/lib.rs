@@ -21,8 +21,11 @@ use std::{
 
 use ledger::Ledger;
 use proto::{AppName, Data, EnvironmentName, Event, WorkerName};
-use runtime::{Config, Context, Failure, Outcomes, Worker, oci::Registries};
 use repo::Repositories;
+use runtime::{Config, Context, Failure, Outcomes, Worker, oci::Registries};
+
+/// Who holds it, handles a verdict.
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// The worker.
 pub struct Bumper {
@@ -31,7 +34,7 @@ pub struct Bumper {
     registries: Registries,
     repositories: Repositories,
     /// Verdicts over one environment are taken one after the other: each builds on what the one before left.
-    environments: Mutex<HashMap<(AppName, EnvironmentName), Arc<tokio::sync::Mutex<()>>>>,
+    environments: Mutex<HashMap<(AppName, EnvironmentName), Turn>>,
 }
 
 impl Bumper {
@@ -47,7 +50,7 @@ impl Bumper {
         })
     }
 
-    fn turn(&self, app: &AppName, environment: &EnvironmentName) -> Arc<tokio::sync::Mutex<()>> {
+    fn turn(&self, app: &AppName, environment: &EnvironmentName) -> Turn {
         let mut turns = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(turns.entry((app.clone(), environment.clone())).or_default())
     }

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use proto::{BumpReason, ComponentName, Deployment, Digest, EventId, ImageName, ManifestBumped, Release, ReleasedImage};
+use futures_util::future::join_all;
+use proto::{
+    AppName, BumpReason, ComponentName, Deployment, Digest, EnvironmentName, EventId, ImageName, ManifestBumped,
+    Release, ReleasedImage,
+};
 use runtime::{
     Failure, Outcomes,
-    config::{App, Gitops},
+    config::{App, Environment, Gitops},
     oci::OciError,
 };
 
@@ -20,7 +24,7 @@ use crate::{
 /// An app and where it is deployed from.
 #[derive(Clone, Copy)]
 pub(crate) struct Target<'a> {
-    pub(crate) name: &'a proto::AppName,
+    pub(crate) name: &'a AppName,
     pub(crate) app: &'a App,
     pub(crate) gitops: &'a Gitops,
 }
@@ -58,15 +62,32 @@ impl Told {
 }
 
 impl Bumper {
-    /// Has one environment's files ask for a release.
+    /// Has these environments' files ask for what is wished, all at once, so that they share a push. One that fails
+    /// does not hold up the others; the event then fails, and is handled again.
     pub(crate) async fn bump(
         &self,
         target: Target<'_>,
-        environment: (&proto::EnvironmentName, &runtime::config::Environment),
-        wish: Wish,
+        environments: Vec<(&EnvironmentName, &Environment)>,
+        wish: &Wish,
         told: &mut Told,
     ) -> Result<(), Failure> {
-        let (name, config) = environment;
+        let all = environments.into_iter().map(|environment| self.bump_one(target, environment, wish));
+        for answer in join_all(all).await {
+            match answer? {
+                Ok(deployment) => told.bumped(deployment),
+                Err(reason) => told.ignored(reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// The deployment, or why there is rightly none.
+    async fn bump_one(
+        &self,
+        target: Target<'_>,
+        (name, config): (&EnvironmentName, &Environment),
+        wish: &Wish,
+    ) -> Result<Result<Deployment, String>, Failure> {
         let components = target.app.components.iter().map(|(name, c)| (name.clone(), c.image.clone())).collect();
         let ask = Ask {
             app: target.name.clone(),
@@ -75,25 +96,23 @@ impl Bumper {
             event: wish.event,
             reason: wish.reason,
             components,
-            wanted: wish.wanted,
-            instead_of: wish.instead_of,
-            note: wish.note,
+            wanted: wish.wanted.clone(),
+            instead_of: wish.instead_of.clone(),
+            note: wish.note.clone(),
         };
-        match self.repositories.bump(target.gitops, ask.clone()).await? {
-            Answer::Landed(landed) => told.bumped(self.deployment(target, ask, landed).await),
-            Answer::Same(head) => told.ignored(format!("{name} already asks for it, as of {}", head.short())),
-            Answer::MovedOn(now) => {
-                told.ignored(format!("the manifest of {name} has moved on to {now}; it is left as it is"));
-            }
-        }
-        Ok(())
+        Ok(match self.repositories.bump(target.gitops, ask.clone()).await? {
+            Answer::Landed(landed) => Ok(self.deployment(target, ask, landed).await),
+            Answer::Same(head) => Err(format!("{name} already asks for it, as of {}", head.short())),
+            Answer::MovedOn(now) => Err(format!("the manifest of {name} has moved on to {now}; it is left as it is")),
+        })
     }
 
     async fn deployment(&self, target: Target<'_>, ask: Ask, landed: Landed) -> Deployment {
         let mut release = Release::new();
         for (name, value) in landed.values {
             let Some(image) = ask.components.get(&name) else { continue };
-            let wanted = ask.wanted.get(&name).filter(|w| Reference::parse(&value).proper_digest().as_ref() == Some(&w.digest));
+            let wanted =
+                ask.wanted.get(&name).filter(|w| Reference::parse(&value).proper_digest().as_ref() == Some(&w.digest));
             let released = match wanted {
                 Some(wanted) => Some(wanted.clone()),
                 None => self.read_back(image, &value).await,
@@ -136,9 +155,10 @@ impl Bumper {
     }
 
     /// Why this release must not be deployed, if one of its digests is barred.
-    pub(crate) async fn barred(&self, app: &proto::AppName, release: &Release) -> Result<Option<String>, Failure> {
+    pub(crate) async fn barred(&self, app: &AppName, release: &Release) -> Result<Option<String>, Failure> {
         for (name, released) in release {
-            let entry = self.ledger.quarantined(app, &released.digest).await.context("asking for quarantined digests")?;
+            let entry =
+                self.ledger.quarantined(app, &released.digest).await.context("asking for quarantined digests")?;
             if let Some(entry) = entry {
                 let (digest, at, reason) = (released.digest.short(), entry.at, entry.reason);
                 return Ok(Some(format!("{name}@{digest} is quarantined since {at}: {reason}")));
@@ -152,7 +172,7 @@ impl Bumper {
 pub(crate) fn failure(error: OciError) -> Failure {
     match error {
         OciError::RateLimited { retry_after: Some(after), .. } => {
-            Failure::NotYet { after: after.min(std::time::Duration::from_secs(600)), reason: error.to_string() }
+            Failure::NotYet { after: after.min(std::time::Duration::from_mins(10)), reason: error.to_string() }
         }
         error if error.is_transient() => Failure::Transient(error.into()),
         error => Failure::Permanent(error.into()),

@@ -1,6 +1,8 @@
 //! New images: whether one is to be deployed, and with which others.
 
-use proto::{BumpReason, CommitSha, ComponentName, Digest, Event, ImageBuilt, ImageName, ImagePushed, Release, ReleasedImage};
+use proto::{
+    BumpReason, CommitSha, ComponentName, Digest, Event, ImageBuilt, ImageName, ImagePushed, Release, ReleasedImage,
+};
 use runtime::{Failure, Outcomes, config::ReleaseMode, oci::Resolved};
 
 use crate::{
@@ -29,7 +31,9 @@ enum Choice {
 impl Bumper {
     pub(crate) async fn image_pushed(&self, event: &Event, pushed: &ImagePushed) -> Result<Outcomes, Failure> {
         let Some(tag) = &pushed.tag else {
-            return Ok(Outcomes::ignored("it was pushed without a tag; the tags of deploy and hotfix branches are followed"));
+            return Ok(Outcomes::ignored(
+                "it was pushed without a tag; the tags of deploy and hotfix branches are followed",
+            ));
         };
         let (app, component, image) = (&pushed.app, &pushed.component, &pushed.image);
         let candidate = Candidate { app, component, image, tag, claimed: pushed.digest.as_ref(), title: None };
@@ -67,11 +71,8 @@ impl Bumper {
             Choice::Leave(reason) => return Ok(Outcomes::ignored(reason)),
         };
         let mut told = Told::default();
-        for environment in app.first_environments() {
-            let (event, wanted, note) = (event.id, wanted.clone(), note.clone());
-            let wish = Wish { event, reason: BumpReason::Deploy, wanted, instead_of: None, note };
-            self.bump(target, environment, wish, &mut told).await?;
-        }
+        let wish = Wish { event: event.id, reason: BumpReason::Deploy, wanted, instead_of: None, note };
+        self.bump(target, app.first_environments().collect(), &wish, &mut told).await?;
         Ok(told.outcomes())
     }
 
@@ -79,7 +80,11 @@ impl Bumper {
         let tag = candidate.tag;
         if !target.app.lane_of_tag(tag).is_deployed() {
             let commit = CommitSha::new(tag).is_ok();
-            let why = if commit { "is a commit's; its branch's tag is followed" } else { "belongs to no deploy or hotfix branch" };
+            let why = if commit {
+                "is a commit's; its branch's tag is followed"
+            } else {
+                "belongs to no deploy or hotfix branch"
+            };
             return Ok(Choice::Leave(format!("the tag `{tag}` {why}")));
         }
         let resolved = self.registries.resolve(candidate.image, tag).await.map_err(failure)?;
@@ -88,7 +93,10 @@ impl Bumper {
         };
         if let Some(claimed) = candidate.claimed.filter(|claimed| **claimed != resolved.digest) {
             let (is, said) = (resolved.digest.short(), claimed.short());
-            return Ok(Choice::Leave(format!("{}:{tag} is {is} at the registry; the notification said {said}", candidate.image)));
+            return Ok(Choice::Leave(format!(
+                "{}:{tag} is {is} at the registry; the notification said {said}",
+                candidate.image
+            )));
         }
         let title = candidate.title.map(ToOwned::to_owned);
         let alone = |note| {
@@ -100,7 +108,10 @@ impl Bumper {
             _ if apart => alone(title),
             Some(commit) => self.together(target, candidate, &resolved, commit, title).await?,
             None => alone(Some(title.unwrap_or_else(|| {
-                format!("{} names no source commit, so it is deployed without the other components", candidate.component)
+                format!(
+                    "{} names no source commit, so it is deployed without the other components",
+                    candidate.component
+                )
             }))),
         };
         let Choice::Deploy { wanted, note } = choice else { return Ok(choice) };

@@ -21,7 +21,9 @@ impl Bumper {
             Some((Target { name, app, gitops: app.gitops.as_ref()? }, app.environments.get(environment)?))
         });
         let Some((target, config)) = configured else {
-            return Ok(Outcomes::ignored(format!("the configuration has no environment {environment} of {name} any more")));
+            return Ok(Outcomes::ignored(format!(
+                "the configuration has no environment {environment} of {name} any more"
+            )));
         };
         let turn = self.turn(name, environment);
         let _turn = turn.lock().await;
@@ -73,28 +75,27 @@ impl Bumper {
     async fn promote(&self, event: &Event, target: Target<'_>, verified: &Deployment) -> Result<Outcomes, Failure> {
         let from = &verified.environment;
         if verified.reason == BumpReason::Rollback {
-            return Ok(Outcomes::ignored(format!("{from} is healthy again after a rollback; a rollback is not promoted")));
+            return Ok(Outcomes::ignored(format!(
+                "{from} is healthy again after a rollback; a rollback is not promoted"
+            )));
         }
         let mut told = Told::default();
         let mut release = verified.release.clone();
         release.retain(|name, _| target.app.components.contains_key(name));
         let barred = self.barred(target.name, &release).await?;
+        let mut next = Vec::new();
         for (name, environment) in target.app.environments_after(from) {
             if environment.promotion == Promotion::Manual {
                 told.ignored(format!("{name} waits for a person (`promotion: manual`)"));
             } else if let Some(why) = &barred {
                 told.ignored(format!("{name} does not get it: {why}"));
             } else {
-                let wish = Wish {
-                    event: event.id,
-                    reason: BumpReason::Promotion,
-                    wanted: release.clone(),
-                    instead_of: None,
-                    note: verified.note.clone(),
-                };
-                self.bump(target, (name, environment), wish, &mut told).await?;
+                next.push((name, environment));
             }
         }
+        let (reason, note) = (BumpReason::Promotion, verified.note.clone());
+        let wish = Wish { event: event.id, reason, wanted: release, instead_of: None, note };
+        self.bump(target, next, &wish, &mut told).await?;
         Ok(told.outcomes())
     }
 
@@ -121,7 +122,9 @@ impl Bumper {
         };
         let wanted = differing(&good.release, &bad.release);
         if wanted.is_empty() {
-            return left("it runs what was last healthy here, so the images are not to blame; a human is needed".to_owned());
+            return left(
+                "it runs what was last healthy here, so the images are not to blame; a human is needed".to_owned(),
+            );
         }
         if let Some(why) = self.barred(target.name, &wanted).await? {
             return left(format!("what was last healthy is no way back: {why}; a human is needed"));
@@ -135,7 +138,7 @@ impl Bumper {
             note: Some(summary.clone()),
         };
         let mut told = Told::default();
-        self.bump(target, (name, config), wish, &mut told).await?;
+        self.bump(target, vec![(name, config)], &wish, &mut told).await?;
         Ok(told.outcomes())
     }
 
@@ -147,7 +150,8 @@ impl Bumper {
         last_healthy: Option<&Deployment>,
     ) -> Result<(), Failure> {
         let bad = &report.deployment;
-        let was_healthy = |name: &ComponentName| last_healthy.and_then(|good| good.release.get(name)).map(|r| &r.digest);
+        let was_healthy =
+            |name: &ComponentName| last_healthy.and_then(|good| good.release.get(name)).map(|r| &r.digest);
         for (name, released) in bad.release.iter().filter(|(name, _)| bad.changed.contains(name)) {
             if was_healthy(name) == Some(&released.digest) {
                 continue;

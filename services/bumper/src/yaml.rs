@@ -28,8 +28,7 @@ pub(crate) struct Broken {
 pub(crate) fn images(text: &str) -> Result<Vec<Found>, Broken> {
     let mut finder = Finder { text, depth: Vec::new(), anchors: HashMap::new(), found: Vec::new(), cursor: (0, 0) };
     for event in Parser::new_from_str(text) {
-        let (event, span) =
-            event.map_err(|why| Broken { line: why.marker().line(), why: why.info().to_owned() })?;
+        let (event, span) = event.map_err(|why| Broken { line: why.marker().line(), why: why.info().to_owned() })?;
         finder.take(event, span);
     }
     Ok(finder.found)
@@ -127,14 +126,19 @@ impl Finder<'_> {
         };
         let start = self.byte_of(span.start.index());
         let end = self.byte_of(span.end.index());
-        let whole = self.text.get(start..end).and_then(|s| s.strip_suffix(quote)).and_then(|s| s.strip_suffix(value));
-        match whole {
-            Some(before) if before.ends_with(quote) => {
-                let at = start + before.len();
-                Ok(at..at + value.len())
-            }
-            _ => Err("its value is escaped or broken over lines; write it plainly on one line".to_owned()),
-        }
+        let Some(whole) = self.text.get(start..end) else { return Err("its place is not understood".to_owned()) };
+        // The parser's span may begin at an anchor or a tag, and of a quoted scalar end only before the next token.
+        let before = if quote.is_empty() {
+            whole.trim_end().strip_suffix(value)
+        } else {
+            let before = whole.split_once(&format!("{quote}{value}{quote}")).map(|(before, _)| before);
+            before.filter(|before| !before.contains(['"', '\'', '#', '\n', '\r']))
+        };
+        let Some(before) = before else {
+            return Err("its value is escaped or broken over lines; write it plainly on one line".to_owned());
+        };
+        let at = start + before.len() + quote.len();
+        Ok(at..at + value.len())
     }
 
     fn byte_of(&mut self, index: usize) -> usize {
@@ -171,7 +175,7 @@ mod tests {
     #[test]
     fn only_the_values_bytes_change() {
         let text = "\u{feff}# image: no\r\nü: 'image'\r\nspec:\r\n\r\n  - image:   a/b:1   # why\r\n  - {image: \"a/b:2\", x: image}\r\n  \
-                    - image: &img 'a/b:3'\r\n  - name: image\r\n    image: !!str a/b:4";
+                    - image: &img 'a/b:3'  \t # why\r\n\r\n  - name: image\r\n    image: !!str a/b:4";
         let wanted = text
             .replace("a/b:1", "longer.example/x:0")
             .replace("a/b:2", "longer.example/x:1")

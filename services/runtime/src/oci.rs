@@ -15,7 +15,7 @@ use proto::{CommitSha, Digest, ImageName};
 use reqwest::redirect::{Action, Attempt, Policy};
 use sha2::Digest as _;
 
-use crate::config;
+use crate::{config, http};
 
 pub use error::OciError;
 use session::{Answer, Session};
@@ -56,8 +56,7 @@ pub struct Resolved {
 impl Registries {
     /// Registries reached as `registries` in the config says; secrets are read when they are used.
     pub fn new(config: &BTreeMap<String, config::Registry>) -> anyhow::Result<Self> {
-        // Whoever comes first installs it; all install the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        http::install_tls();
         let client = |policy| {
             reqwest::Client::builder()
                 .connect_timeout(CONNECT)

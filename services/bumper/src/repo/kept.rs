@@ -135,14 +135,20 @@ impl Kept {
                 None => wanted.push(file),
             }
         }
-        let asked: String = wanted.iter().map(|file| format!("{}\n", file.object)).collect();
+        self.read(wanted, &mut tree).await?;
+        self.add_links_on_the_way(at, paths, &mut tree).await?;
+        Ok(tree)
+    }
+
+    async fn read(&self, wanted: Vec<Listed>, tree: &mut Tree) -> Result<(), Trouble> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let asked = wanted.iter().map(|file| file.object.as_str()).collect::<Vec<_>>().join("\n") + "\n";
         let most = wanted.iter().map(Listed::cost).fold(0, usize::saturating_add);
         let blobs = self.local().args(["cat-file", "--batch", "--buffer"]).stdin(asked.into_bytes());
         let blobs = self.printed(blobs, most).await?;
-        listing::read_blobs(wanted, &blobs, &mut tree)
-            .ok_or_else(|| Trouble::Damaged("an object is missing".to_owned()))?;
-        self.add_links_on_the_way(at, paths, &mut tree).await?;
-        Ok(tree)
+        listing::read_blobs(wanted, &blobs, tree).ok_or_else(|| Trouble::Damaged("an object is missing".to_owned()))
     }
 
     async fn listed(&self, list: Program) -> Result<Vec<Listed>, Trouble> {
@@ -153,7 +159,8 @@ impl Kept {
     /// A path that is not there may lead over a link; then that is what somebody must be told.
     async fn add_links_on_the_way(&self, at: &CommitSha, paths: &[&str], tree: &mut Tree) -> Result<(), Trouble> {
         let missing = paths.iter().filter(|path| !tree.has(path));
-        let above: BTreeSet<&str> = missing.flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at])).collect();
+        let above: BTreeSet<&str> =
+            missing.flat_map(|path| path.match_indices('/').map(|(at, _)| &path[..at])).collect();
         if above.is_empty() {
             return Ok(());
         }
@@ -198,7 +205,8 @@ impl Kept {
             };
         };
         let verdict = verdict.rsplit('\t').next().unwrap_or(verdict);
-        let server: Vec<_> = finished.tail.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim).collect();
+        let server: Vec<_> =
+            finished.tail.lines().filter_map(|line| line.strip_prefix("remote:")).map(str::trim).collect();
         let why = format!("the push was refused: {verdict}: {}", server.join(" "));
         match () {
             () if is_race(verdict) => Ok(Pushed::Overtaken),

@@ -17,7 +17,10 @@ use std::{
 };
 
 use proto::{Branch, CommitSha, ComponentName};
-use runtime::{config::{GitAuthor, Gitops}, git::Git};
+use runtime::{
+    config::{GitAuthor, Gitops},
+    git::Git,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::edit::Ask;

@@ -53,7 +53,8 @@ impl From<GitError> for Trouble {
         let why = error.to_string();
         match error {
             GitError::Other { .. } if why.contains("couldn't find remote ref") => Self::Refused(why),
-            GitError::Other { .. } => Self::Damaged(why),
+            // Whether a push conflicts is asked where it is pushed; elsewhere it is a ref of ours that somebody locked.
+            GitError::Other { .. } | GitError::Conflict { .. } => Self::Damaged(why),
             error if error.is_transient() => Self::Away(why),
             _ => Self::Refused(why),
         }
@@ -81,7 +82,9 @@ mod tests {
 
     #[test]
     fn an_overtaken_push_is_told_from_a_refused_one() {
-        assert!(is_race("[rejected] (fetch first)") && is_race("[remote rejected] (cannot lock ref 'refs/heads/main')"));
+        assert!(
+            is_race("[rejected] (fetch first)") && is_race("[remote rejected] (cannot lock ref 'refs/heads/main')")
+        );
         assert!(!is_race("[remote rejected] (pre-receive hook declined)"));
         assert!(!is_race("[remote rejected] (protected branch hook declined)"));
     }

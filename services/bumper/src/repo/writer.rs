@@ -128,7 +128,9 @@ impl Writer {
         for n in 1..=TRIES {
             match self.attempt(asks).await {
                 Ok(Attempt::Answers(answers)) => return Ok(answers),
-                Ok(Attempt::Overtaken) => info!(repository = self.kept.shown(), n, "somebody else pushed first; once more"),
+                Ok(Attempt::Overtaken) => {
+                    info!(repository = self.kept.shown(), n, "somebody else pushed first; once more");
+                }
                 Err(Trouble::Damaged(why)) if !healed => {
                     healed = true;
                     self.kept.forget(&why).await?;
@@ -187,7 +189,9 @@ impl Writer {
     async fn decide(&self, head: &CommitSha, tree: &mut Arc<Tree>, ask: &Ask) -> Result<Decided, Trouble> {
         let planned = match plan(tree, ask).await {
             Ok(planned) => planned,
-            Err(Fault(why)) => return Ok(Decided::Answer(Err(Trouble::Refused(format!("at {}: {why}", head.short()))))),
+            Err(Fault(why)) => {
+                return Ok(Decided::Answer(Err(Trouble::Refused(format!("at {}: {why}", head.short())))));
+            }
         };
         Ok(match planned {
             Plan::MovedOn(now) => Decided::Answer(Ok(Answer::MovedOn(now))),

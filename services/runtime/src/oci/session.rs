@@ -115,7 +115,8 @@ impl<'a> Session<'a> {
             source = inner.source();
         }
         if error.is_connect() && self.base.scheme() == "https" && why.contains("InvalidContentType") {
-            why += &format!(" (if it speaks plain HTTP, set `registries.{}.plain_http`)", self.image.registry());
+            let key = format!("registries.{}.plain_http", self.image.registry());
+            why = format!("{why} (if it speaks plain HTTP, set `{key}`)");
         }
         OciError::Unreachable { at: self.at.clone(), why }
     }
@@ -217,7 +218,10 @@ impl<'a> Session<'a> {
                 Some((name, password)) => Proof::Basic(name, password),
                 None => return Err(self.refused(format!("401; {}", self.hint()))),
             },
-            None => return Err(self.refused("401, and it does not say how to authenticate".to_owned())),
+            None => {
+                let hint = self.hint();
+                return Err(self.refused(format!("401, and it does not say how to authenticate; {hint}")));
+            }
         };
         Ok(())
     }

@@ -51,7 +51,7 @@ pub(super) struct Runtime {
     pub(super) labels: Option<BTreeMap<String, String>>,
 }
 
-/// A token server's answer; old ones say `token`, OAuth2 says `access_token`.
+/// A token server's answer; old ones say `token`, OAuth 2 says `access_token`.
 #[derive(Deserialize)]
 pub(super) struct Token {
     pub(super) token: Option<String>,

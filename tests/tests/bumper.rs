@@ -1,0 +1,19 @@
+//! The bumper over real parts: a real registry, a real Git server, a real ledger. Only the deliveries are handed to it
+//! by the tests themselves, so that they can come twice, late and out of order.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "bumper/gitops.rs"]
+mod gitops;
+#[path = "bumper/world.rs"]
+mod world;
+
+#[path = "bumper/conflicts.rs"]
+mod conflicts;
+#[path = "bumper/deploy.rs"]
+mod deploy;
+#[path = "bumper/manifests.rs"]
+mod manifests;
+#[path = "bumper/registries.rs"]
+mod registries;
+#[path = "bumper/verdicts.rs"]
+mod verdicts;

@@ -1,0 +1,168 @@
+//! Verdicts: promotion, taking back, and what comes late, twice or out of order.
+
+use proto::{BumpReason, Event, HealthReported};
+
+use crate::world::*;
+
+/// Puts a release through staging to a verdict in production; what production was brought to.
+async fn through(world: &World, digit: char, healthy: bool) -> (proto::Deployment, Event) {
+    let staging = world.deploy(&commit(digit)).await;
+    let production = world.bump(&verdict(&staging, true)).await;
+    let report = verdict(&production, healthy);
+    (production, report)
+}
+
+async fn state(world: &World, environment: &str) -> ledger::EnvironmentState {
+    let (app, environment) = ("shop".parse().unwrap(), environment.parse().unwrap());
+    world.context.ledger.environment(&app, &environment).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_healthy_goes_on_exactly_as_it_was_verified() {
+    let world = World::new().await;
+    let staging = world.deploy(&commit('a')).await;
+    // The tag moves on meanwhile: only what was verified is promoted.
+    world.push_both(&commit('b')).await;
+    let report = verdict(&staging, true);
+    let production = world.bump(&report).await;
+    assert_eq!(production.environment.as_str(), "production");
+    assert_eq!(production.reason, BumpReason::Promotion);
+    assert_eq!(production.release, staging.release);
+    assert_eq!(world.repo.text("production/app.yaml"), world.repo.text("staging/app.yaml"));
+    assert_eq!(state(&world, "staging").await.last_healthy, Some(staging));
+    // Delivered again, by a run that died before it could tell: the same again, and no second commit.
+    let count = world.repo.count();
+    assert_eq!(world.bump(&report).await, production);
+    assert_eq!(world.repo.count(), count);
+    // The last environment's health is the end of the chain.
+    assert_eq!(world.handle(&verdict(&production, true)).await.unwrap().iter().count(), 0);
+}
+
+#[tokio::test]
+async fn a_person_promotes_where_the_configuration_says_so() {
+    let world = World::with(&CONFIG.replace("after: staging,", "after: staging, promotion: manual,")).await;
+    let staging = world.deploy(&commit('a')).await;
+    assert!(world.ignored(&verdict(&staging, true)).await.contains("`promotion: manual`"));
+    assert_eq!(world.repo.text("production/app.yaml"), world.manifest("v0"));
+}
+
+#[tokio::test]
+async fn what_is_bad_is_taken_back_and_never_deployed_again() {
+    let world = World::new().await;
+    let (good, healthy) = through(&world, 'a', true).await;
+    world.handle(&healthy).await.unwrap();
+    let before = world.repo.text("production/app.yaml");
+    let (bad, unhealthy) = through(&world, 'b', false).await;
+    let back = world.bump(&unhealthy).await;
+    assert_eq!((back.reason, &back.release), (BumpReason::Rollback, &good.release));
+    assert_eq!(world.repo.text("production/app.yaml"), before);
+    assert_eq!(back.note.as_deref(), Some("GET /health answered 500"));
+    let message = world.repo.message("main");
+    assert!(
+        message.contains("Windlass-Reason: rollback") && message.contains("> GET /health answered 500"),
+        "{message}"
+    );
+
+    // The same verdict again: nothing new. The digest again, by any way: refused.
+    assert_eq!(world.bump(&unhealthy).await, back);
+    for (name, released) in &bad.release {
+        let entry = world.context.ledger.quarantined(&bad.app, &released.digest).await.unwrap().unwrap();
+        assert!(entry.reason.contains("unhealthy in production: GET /health answered 500"), "{entry:?}");
+        let why = world.ignored(&world.pushed(name.as_str(), "main", Some(&released.digest))).await;
+        assert!(why.contains("is quarantined since"), "{why}");
+    }
+    // Healthy after the rollback: known as healthy, and not promoted anywhere.
+    assert!(world.handle(&verdict(&back, true)).await.unwrap().iter().count() == 1);
+    assert_eq!(state(&world, "production").await.last_healthy, Some(back));
+}
+
+#[tokio::test]
+async fn a_quarantined_digest_is_not_promoted() {
+    let world = World::new().await;
+    let (good, healthy) = through(&world, 'a', true).await;
+    world.handle(&healthy).await.unwrap();
+    let staging = world.deploy(&commit('b')).await;
+    world.bump(&verdict(&staging, false)).await;
+    // A second opinion comes too late to promote it.
+    let mut late = verdict(&staging, true);
+    let why = world.ignored(&late).await;
+    assert!(why.contains("production does not get it") && why.contains("quarantined"), "{why}");
+    assert_eq!(state(&world, "production").await.current, good);
+    if let proto::Data::HealthReported(HealthReported { deployment, .. }) = &mut late.data {
+        deployment.environment = "gone".parse().unwrap();
+    }
+    assert!(world.ignored(&late).await.contains("no environment gone"));
+}
+
+#[tokio::test]
+async fn a_rollback_that_is_itself_bad_ends_the_chain() {
+    let world = World::new().await;
+    let (_, healthy) = through(&world, 'a', true).await;
+    world.handle(&healthy).await.unwrap();
+    let (_, unhealthy) = through(&world, 'b', false).await;
+    let back = world.bump(&unhealthy).await;
+    let count = world.repo.count();
+    let why = world.ignored(&verdict(&back, false)).await;
+    assert!(why.contains("the rollback itself") && why.contains("a human is needed"), "{why}");
+    assert_eq!(world.repo.count(), count);
+    for released in back.release.values() {
+        assert_eq!(world.context.ledger.quarantined(&back.app, &released.digest).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn without_something_healthy_to_restore_a_person_is_told() {
+    let world = World::new().await;
+    let staging = world.deploy(&commit('a')).await;
+    let count = world.repo.count();
+    let why = world.ignored(&verdict(&staging, false)).await;
+    assert!(why.contains("nothing healthy is known to restore in staging"), "{why}");
+    let manual = World::with(&CONFIG.replace("rollback: automatic", "rollback: manual")).await;
+    let staging = manual.deploy(&commit('a')).await;
+    let why = manual.ignored(&verdict(&staging, false)).await;
+    assert!(why.contains("`rollback: manual`") && why.contains("GET /health answered 500"), "{why}");
+    assert_eq!((world.repo.count(), manual.repo.count()), (count, 2));
+}
+
+#[tokio::test]
+async fn a_manifest_that_has_moved_on_is_not_rolled_back() {
+    let world = World::new().await;
+    let first = world.deploy(&commit('a')).await;
+    world.bump(&verdict(&first, true)).await;
+    let bad = world.deploy(&commit('b')).await;
+    world.deploy(&commit('c')).await;
+    let (text, why) = (world.repo.text("staging/app.yaml"), world.ignored(&verdict(&bad, false)).await);
+    assert!(why.contains("has moved on to") && why.contains(commit('c').as_str()), "{why}");
+    assert_eq!(world.repo.text("staging/app.yaml"), text);
+}
+
+#[tokio::test]
+async fn late_verdicts_change_nothing() {
+    let world = World::new().await;
+    let first = world.deploy(&commit('a')).await;
+    let second = world.deploy(&commit('b')).await;
+    let production = world.bump(&verdict(&second, true)).await;
+    for healthy in [true, false] {
+        let why = world.ignored(&verdict(&first, healthy)).await;
+        assert!(why.contains("superseded") && why.contains(second.revision.short()), "{why}");
+    }
+    assert_eq!(state(&world, "staging").await.current, second);
+    assert_eq!(digests(&production), digests(&second));
+    for released in first.release.values() {
+        assert_eq!(world.context.ledger.quarantined(&first.app, &released.digest).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn verdicts_in_any_order_and_at_once_end_the_same() {
+    let world = World::new().await;
+    let first = world.deploy(&commit('a')).await;
+    let second = world.deploy(&commit('b')).await;
+    let (one, two) = (verdict(&first, true), verdict(&second, true));
+    let (a, b, c, d) = tokio::join!(world.handle(&two), world.handle(&one), world.handle(&two), world.handle(&one));
+    for outcome in [a, b, c, d] {
+        outcome.unwrap();
+    }
+    assert_eq!(world.repo.text("production/app.yaml"), world.repo.text("staging/app.yaml"));
+    assert_eq!(state(&world, "staging").await.current, second);
+}

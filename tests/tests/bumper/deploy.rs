@@ -19,7 +19,7 @@ async fn both_components_of_a_commit_come_in_one_commit_to_the_byte() {
     assert_eq!(world.repo.count(), 2);
     assert_eq!(deployed.revision.as_str(), world.repo.head());
     assert_eq!(deployed.reason, BumpReason::Deploy);
-    assert_eq!(deployed.changed.iter().map(|c| c.as_str()).collect::<Vec<_>>(), ["backend", "frontend"]);
+    assert_eq!(deployed.changed.iter().map(proto::ComponentName::as_str).collect::<Vec<_>>(), ["backend", "frontend"]);
     assert_eq!(digests(&deployed).into_values().collect::<Vec<_>>(), [backend.clone(), frontend.clone()]);
     assert!(deployed.release.values().all(|r| r.commit.as_ref() == Some(&a)));
     assert_eq!(deployed.previous[&"backend".parse().unwrap()], format!("{}:v0", world.image("backend")));

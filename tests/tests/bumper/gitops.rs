@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -81,7 +82,7 @@ impl Repo {
                 "160000" => String::from_utf8(bytes.to_vec()).unwrap(),
                 _ => objects.entry(bytes).or_insert_with(|| run(&["hash-object", "-w", "--stdin"], bytes)).clone(),
             };
-            index += &format!("{mode} {object}\t{path}\0");
+            write!(index, "{mode} {object}\t{path}\0").unwrap();
         }
         run(&["update-index", "-z", "--index-info"], index.as_bytes());
         let tree = run(&["write-tree"], b"");
@@ -107,7 +108,7 @@ impl Repo {
 }
 
 fn git_with(dir: &Path, args: &[&str], input: &[u8], index: &Path) -> String {
-    use std::{io::Write, process::Stdio};
+    use std::{io::Write as _, process::Stdio};
     let who = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"];
     let mut command = Command::new("git");
     command.current_dir(dir).args(args).envs(who.map(|name| (name, "by@hand"))).env("GIT_INDEX_FILE", index);

@@ -97,6 +97,7 @@ fn arguments(job: &Job<'_>, program: Program) -> Program {
         program = program.arg("--label").arg(format!("{name}={value}"));
     }
     for (name, value) in &component.build_args {
+        let value = value.replace("{commit}", job.change.commit.as_str());
         program = program.arg("--build-arg").arg(format!("{name}={value}"));
     }
     match &component.target {

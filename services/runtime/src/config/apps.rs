@@ -178,7 +178,7 @@ pub struct Component {
     /// The build context in the checkout; its root unless said.
     #[serde(default)]
     pub context: Option<RelativePath>,
-    /// `--build-arg`s.
+    /// `--build-arg`s; `{commit}` stands for the commit.
     #[serde(default)]
     pub build_args: BTreeMap<String, String>,
     /// The stage to build; the last unless said.

@@ -6,7 +6,7 @@ mod timeline;
 
 use std::{process::ExitCode, time::Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Parser, ValueEnum};
 use serde_json::{Value, json};
 use testkit::{
@@ -15,6 +15,7 @@ use testkit::{
     rabbitmq::RabbitMq,
     shop::{Options, Shop},
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Shows a signed push become a healthy deployment, and a bad one taken back.
 #[derive(Debug, Parser)]
@@ -46,7 +47,7 @@ struct Servers {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let told = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(tell(&arguments)));
+    let told = runtime.context("starting the runtime").and_then(|runtime| runtime.block_on(unless_stopped(&arguments)));
     match told {
         Ok(summary) => {
             if arguments.json {
@@ -64,6 +65,17 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tells the story; a signal ends it early, and in good order: dropping it stops what it started.
+async fn unless_stopped(arguments: &Arguments) -> Result<Value> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        told = tell(arguments) => told,
+        _ = terminated.recv() => bail!("it was stopped"),
+        _ = interrupted.recv(), if !arguments.keep => bail!("it was stopped"),
+    }
+}
+
 async fn tell(arguments: &Arguments) -> Result<Value> {
     let began = Instant::now();
     let (options, servers) = set_up(arguments.bus).await?;
@@ -73,10 +85,8 @@ async fn tell(arguments: &Arguments) -> Result<Value> {
     let mut engine = shop.start(layout).await?;
     let told = story::tell(&shop, &engine).await;
     show_slack(&shop);
-    if told.is_err() || arguments.keep {
-        show_places(&shop, &engine);
-    }
     if arguments.keep {
+        show_places(&shop, &engine);
         tokio::signal::ctrl_c().await?;
     }
     let acts = told.with_context(|| logs_of(&engine))?;

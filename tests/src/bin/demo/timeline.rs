@@ -34,8 +34,8 @@ impl Timeline {
             let line = line.with_context(|| format!("waited {patience:?} for {what}"))??;
             let event: Value = serde_json::from_str(&line.context("`windlass events` ended")?)?;
             self.show(&event);
-            if kind(&event) == "delivery.parked" {
-                bail!("a delivery was parked: {}", event["data"]["reason"]);
+            if let Some(why) = dead_end(&event) {
+                bail!("{}: {why}", event["summary"].as_str().unwrap_or(""));
             }
             if is_it(&event) {
                 return Ok(event);
@@ -44,10 +44,27 @@ impl Timeline {
     }
 
     fn show(&self, event: &Value) {
+        // A registry tells of every pull too, our own included; rightly ignored, they would hide the story.
+        let from = event["attributes"]["source"].as_str();
+        if from == Some("/webhooks/registry") || (from == Some("/workers/normalizer") && kind(event) == "event.ignored") {
+            return;
+        }
         let seconds = self.began.elapsed().as_secs_f64();
         let summary = event["summary"].as_str().unwrap_or("");
         let line: String = format!("  {seconds:>5.1} s  {:<17}  {summary}", kind(event)).chars().take(200).collect();
         eprintln!("{line}");
+    }
+}
+
+/// Why nothing more can come of the act, if this event ends it early.
+fn dead_end(event: &Value) -> Option<&Value> {
+    let data = &event["data"];
+    match kind(event) {
+        "delivery.parked" | "image.failed" => Some(&data["reason"]),
+        "tests.finished" | "scan.finished" if data["passed"] == false => Some(data),
+        "sync.finished" if data["succeeded"] == false => Some(&data["message"]),
+        "health.reported" if data["healthy"] == false && data["deployment"]["environment"] == "staging" => Some(&data["checks"]),
+        _ => None,
     }
 }
 

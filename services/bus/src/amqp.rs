@@ -81,7 +81,8 @@ impl AmqpBus {
     }
 
     pub(crate) async fn dead_letters(&self, prefetch: u16) -> Result<Letters, BusError> {
-        let (into, receiver) = mpsc::channel(1);
+        // A place for each subscription: it holds one while it waits.
+        let (into, receiver) = mpsc::channel(2);
         // What no queue took is rare; the dead get the larger half.
         for (queue, prefetch) in [(DEAD, prefetch.div_ceil(2)), (UNROUTED, prefetch / 2)] {
             let subscription = self.subscription(queue.to_owned(), None, prefetch).await?;

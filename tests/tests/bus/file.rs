@@ -57,7 +57,7 @@ async fn hold(bus: &Bus) {
     next(&mut deliveries).await.ack().await.unwrap();
     let _third = next(&mut deliveries).await;
     println!("{MARK}holding");
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 struct Other {

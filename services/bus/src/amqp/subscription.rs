@@ -5,14 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use lapin::{
     Acker, Channel, Connection, Consumer,
     options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions},
     types::{FieldTable, ShortString},
 };
 use proto::{Message, WorkerName};
-use tokio::{runtime::Handle, sync::mpsc};
+use tokio::sync::mpsc;
 
 use super::{Inner, Topology, link::Link, wire};
 use crate::{BusError, Delivery, Parcel, delivery};
@@ -66,15 +66,17 @@ impl Subscription {
         let said = |error: lapin::Error| error.to_string();
         let (channel, mut consumer) = self.subscribe(connection).await.map_err(said)?;
         loop {
+            // Its place first: what has none yet stays with lapin, and goes back in order when the consumer goes.
+            let Ok(place) = into.reserve().await else {
+                return hand_back(&channel, consumer).await.map_err(said);
+            };
             let delivery = tokio::select! {
                 delivery = consumer.next() => delivery,
                 () = into.closed() => return hand_back(&channel, consumer).await.map_err(said),
             };
             let delivery = delivery.ok_or("the broker cancelled it")?.map_err(said)?;
             let settle = self.settle(&channel, delivery.acker.clone());
-            let taken = wrap(self, delivery, settle).await;
-            // Refused only by a consumer that went: then it drops here, and so goes back.
-            let _ = into.send(taken).await;
+            place.send(wrap(self, delivery, settle).await);
         }
     }
 
@@ -92,16 +94,8 @@ impl Subscription {
     }
 
     fn settle(&self, channel: &Channel, acker: Acker) -> Settle {
-        let (bus, channel) = (Arc::clone(&self.bus), channel.clone());
-        Settle {
-            bus,
-            acker,
-            channel,
-            queue: self.queue.clone(),
-            worker: self.worker,
-            open: true,
-            on: Handle::current(),
-        }
+        let (bus, queue) = (Arc::clone(&self.bus), self.queue.clone());
+        Settle { bus, acker, _channel: channel.clone(), queue, worker: self.worker, open: true }
     }
 }
 
@@ -143,11 +137,10 @@ pub(crate) struct Settle {
     bus: Arc<Inner>,
     acker: Acker,
     /// Keeps the channel open: closing it would give the delivery back.
-    channel: Channel,
+    _channel: Channel,
     queue: String,
     worker: Option<WorkerName>,
     open: bool,
-    on: Handle,
 }
 
 impl Settle {
@@ -180,12 +173,8 @@ impl Settle {
 impl Drop for Settle {
     fn drop(&mut self) {
         if self.open && self.acker.usable() {
-            let (acker, channel) = (self.acker.clone(), self.channel.clone());
-            self.on.spawn(async move {
-                // A channel that is gone has given it back already.
-                let _ = acker.nack(BasicNackOptions { requeue: true, multiple: false }).await;
-                drop(channel);
-            });
+            // Polled once, it is on its way; a channel that is gone has given the delivery back already.
+            let _ = self.acker.nack(BasicNackOptions { requeue: true, multiple: false }).now_or_never();
         }
     }
 }

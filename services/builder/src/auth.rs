@@ -67,3 +67,30 @@ pub(crate) fn write(config: &Config, folder: &Path) -> Result<Auth> {
 fn key(host: &str) -> &str {
     if host == "docker.io" { "https://index.docker.io/v1/" } else { host }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn passwords_are_in_a_file_of_our_own_and_masked() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), "hunter22\n").unwrap();
+        let text = format!(
+            "registries: {{ 'r.example:5000': {{ username: me, password: 'file:{}/token' }}, 'open.example': {{}} }}",
+            folder.path().display()
+        );
+        let auth = write(&Config::parse(&text, "test.yaml".as_ref()).unwrap(), folder.path()).unwrap();
+        let path = folder.path().join("config.json");
+        assert!(auth.env.contains(&("REGISTRY_AUTH_FILE".to_owned(), path.clone())));
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(written, json!({ "auths": { "r.example:5000": { "auth": STANDARD.encode("me:hunter22") } } }));
+        let shown =
+            runtime::exec::Masks::of(&auth.masks).apply(&format!("hunter22 {}", STANDARD.encode("me:hunter22")));
+        assert_eq!(shown, "*** ***");
+    }
+}

@@ -7,6 +7,9 @@ use proto::Severity;
 
 use super::{Found, by_score, read};
 
+/// The rule that what a scanner could not look at is reported under.
+const NOT_SCANNED: &str = "not-scanned";
+
 #[derive(Deserialize)]
 struct Log {
     version: String,
@@ -69,6 +72,20 @@ struct Text {
 #[serde(rename_all = "camelCase")]
 struct Invocation {
     execution_successful: bool,
+    #[serde(default)]
+    tool_execution_notifications: Vec<Notification>,
+    #[serde(default)]
+    tool_configuration_notifications: Vec<Notification>,
+}
+
+#[derive(Deserialize)]
+struct Notification {
+    #[serde(default)]
+    message: Text,
+    #[serde(default)]
+    level: Option<String>,
+    #[serde(default)]
+    locations: Vec<Location>,
 }
 
 #[derive(Deserialize, Default)]
@@ -181,8 +198,22 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Found>, String> {
             return Err(format!("the run of {name} has no `results`, so no scan was made"));
         };
         all.extend(results.iter().filter(|result| is_finding(result)).map(|result| found(run, result)));
+        all.extend(run.invocations.iter().flat_map(|invocation| not_scanned(run, invocation)));
     }
     Ok(all)
+}
+
+/// What the tool could not look at, though it did the rest (3.58.6: after an error the results are incomplete). That
+/// must not pass unseen, and one file that cannot be parsed must not stop everything.
+fn not_scanned<'a>(run: &'a Run, invocation: &'a Invocation) -> impl Iterator<Item = Found> + 'a {
+    let all = invocation.tool_execution_notifications.iter().chain(&invocation.tool_configuration_notifications);
+    all.filter(|notification| notification.level.as_deref() == Some("error")).map(|notification| Found {
+        id: NOT_SCANNED.to_owned(),
+        severity: Severity::Medium,
+        location: notification.locations.first().map(|location| place(run, location)).unwrap_or_default(),
+        title: notification.message.text.clone().unwrap_or_default(),
+        ..Found::default()
+    })
 }
 
 /// Not every result is a problem (3.27.9), nor is each still there (3.27.24).

@@ -26,13 +26,14 @@ fn bandits_sarif_is_read_by_its_levels() {
     assert_eq!(
         read(ScanFormat::Sarif, BANDIT),
         [
-            entry("B602", Severity::High, "app/run.py:4"),
-            entry("B108", Severity::Medium, "app/tmp.py:9"),
-            entry("B101", Severity::Low, "app/run.py:12"),
+            entry("B101", Severity::Low, "app/run.py:5"),
+            entry("B602", Severity::High, "app/run.py:6"),
+            // Bandit leaves the level out where it is the standard's own default.
+            entry("B108", Severity::Medium, "app/tmp.py:2"),
         ]
     );
     let found = parse(ScanFormat::Sarif, BANDIT.as_bytes()).unwrap();
-    assert!(found[0].title.starts_with("subprocess call with shell=True"), "{}", found[0].title);
+    assert!(found[1].title.starts_with("subprocess call with shell=True"), "{}", found[1].title);
 }
 
 #[test]
@@ -155,6 +156,17 @@ fn a_scanner_that_says_it_failed_is_believed() {
     assert!(error(ScanFormat::Snyk, half).contains("no lockfile"));
     assert!(error(ScanFormat::Snyk, r#"{"ok":false,"vulnerabilities":[]}"#).contains("not why"));
     assert!(error(ScanFormat::Trivy, r#"{"SchemaVersion":3,"ArtifactName":"."}"#).contains("only 2"));
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_a_finding() {
+    // As bandit has it for a file that does not parse.
+    let text = r#"{"version":"2.1.0","runs":[{"tool":{"driver":{"name":"Bandit"}},"results":[],"invocations":[{
+        "executionSuccessful":true,"toolConfigurationNotifications":[
+            {"level":"error","message":{"text":"syntax error while parsing AST from file"},
+             "locations":[{"physicalLocation":{"artifactLocation":{"uri":"old.py"}}}]},
+            {"level":"warning","message":{"text":"never mind"}}]}]}]}"#;
+    assert_eq!(read(ScanFormat::Sarif, text), [entry("not-scanned", Severity::Medium, "old.py")]);
 }
 
 #[test]

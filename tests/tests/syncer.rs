@@ -193,6 +193,23 @@ async fn what_was_asked_for_later_goes_first() {
 }
 
 #[tokio::test]
+async fn of_two_that_were_pushed_together_the_last_is_synced_whatever_order_they_are_told_in() {
+    let story = Story::begin(Behaviour::default()).await;
+    let (before, mut after) = (deployment('a'), deployment('b'));
+    let web = after.release.values_mut().next().unwrap();
+    web.digest = format!("sha256:{}", of('e') + &of('e')[..24]).parse().unwrap();
+    after.previous.insert("web".parse().unwrap(), format!("ghcr.io/acme/web@{}", stage::DIGEST));
+    // The one that was built upon the other is told first.
+    let (after, before) = (bumped(after), bumped(before));
+    story.stage.record(&after).await;
+    story.stage.record(&before).await;
+    assert!(ignored(&story.syncer.handle(&before).await.unwrap()).contains(&of('b')));
+    let Data::SyncFinished(finished) = only(&story.syncer.handle(&after).await.unwrap()) else { panic!() };
+    assert!(finished.succeeded, "{finished:?}");
+    assert_eq!(story.argo.synced(), [("shop".to_owned(), of('b'))]);
+}
+
+#[tokio::test]
 async fn a_stuck_rollout_gives_way_to_its_mending() {
     let story = Story::begin_with(Behaviour::becomes(Health::Progressing), Patience { health: SOON, ..quick() }).await;
     let mend = async {
@@ -288,7 +305,7 @@ async fn without_a_cluster_the_key_to_mend_is_named() {
     assert!(words.contains("`kubernetes.kubeconfig`: /no/such/file"), "{words}");
 }
 
-/// A stage whose staging is synced by this program, and a deployment of a real GitOps repository.
+/// A stage whose staging is synced by this program, and a deployment of a real repository of manifests.
 async fn by_program(argv: &str) -> (Stage, testkit::folder::Folder, proto::Deployment) {
     let folder = testkit::folder::Folder::new("gitops").unwrap();
     let script = "#!/bin/sh\ncat message\nprintenv | grep ^WINDLASS_ | sort\nexit $1\n";

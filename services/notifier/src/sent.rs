@@ -59,7 +59,9 @@ mod tests {
         sent.note((first, 0, 0));
         assert!(sent.has((first, 0, 0)) && !sent.has((first, 1, 0)) && !sent.has((first, 0, 1)));
         let others: Vec<_> = (0..REMEMBERED).map(|_| EventId::fresh()).collect();
-        others.iter().for_each(|id| sent.note((*id, 0, 0)));
+        for id in &others {
+            sent.note((*id, 0, 0));
+        }
         assert!(!sent.has((first, 0, 0)) && sent.has((others[0], 0, 0)));
         assert_eq!(sent.known.len(), REMEMBERED);
     }

@@ -12,7 +12,7 @@ use proto::{CheckReport, Data, Deployment, Event, EventType, HealthReported, Syn
 use runtime::{
     Context, Failure, Outcomes, Worker,
     config::{App, Environment, Sync},
-    workspace,
+    order, workspace,
 };
 
 use check::{BadCheck, Check};
@@ -64,29 +64,31 @@ impl Prober {
         Ok(reports)
     }
 
-    /// The revision that came after this one: asked for, when the verdict is bad, for it may be what was seen; brought
-    /// about, when it is good, for then it is what was seen.
-    async fn newer(&self, event: &Event, deployment: &Deployment, kind: EventType) -> Result<Option<String>, Failure> {
+    /// The revision that this environment was asked for after this one: what was seen may be that.
+    async fn asked_later(&self, event: &Event, deployment: &Deployment) -> Result<Option<String>, Failure> {
         let ledger = &self.ctx.ledger;
-        let (app, environment) = (&deployment.app, deployment.environment.as_str());
-        let Some(newest) = ledger.newest(kind, app, environment).await.map_err(Failure::transient)? else {
-            return Ok(None);
-        };
-        let other = match Event::from_message(&newest.message).map(|event| event.data) {
-            Ok(Data::ManifestBumped(other)) => other.deployment,
-            Ok(Data::SyncFinished(other)) => other.deployment,
-            _ => return Ok(None),
-        };
-        if other.revision == deployment.revision {
-            return Ok(None);
-        }
-        // What is not in the ledger yet is newer than all that is.
-        let own = if kind == EventType::SyncFinished { Some(event.id) } else { event.cause };
-        let own = match own {
+        let bump = match event.cause {
             Some(id) => ledger.event(id).await.map_err(Failure::transient)?,
             None => None,
         };
-        Ok(own.filter(|own| newest.seq > own.seq).map(|_| other.revision.to_string()))
+        let bump = bump.and_then(|bump| Event::from_message(&bump.message).ok());
+        let asked = bump.map_or(event.time, |bump| bump.time);
+        Ok(order::newer_revision(ledger, deployment, asked).await?.map(String::from))
+    }
+
+    /// The revision that was brought about here after this one: what was seen is that.
+    async fn synced_later(&self, event: &Event, deployment: &Deployment) -> Result<Option<String>, Failure> {
+        let ledger = &self.ctx.ledger;
+        let (app, environment) = (&deployment.app, deployment.environment.as_str());
+        let newest = ledger.newest(EventType::SyncFinished, app, environment).await.map_err(Failure::transient)?;
+        let Some(newest) = newest else { return Ok(None) };
+        let Ok(Event { data: Data::SyncFinished(other), .. }) = Event::from_message(&newest.message) else {
+            return Ok(None);
+        };
+        // What is not in the history yet is newer than all that is.
+        let own = ledger.event(event.id).await.map_err(Failure::transient)?;
+        let is_later = own.is_some_and(|own| newest.seq > own.seq) && other.deployment.revision != deployment.revision;
+        Ok(is_later.then(|| other.deployment.revision.to_string()))
     }
 }
 
@@ -107,8 +109,12 @@ impl Worker for Prober {
         };
         let checks = self.judge(app_config, environment, sync).await?;
         let healthy = all_passed(&checks);
-        let kind = if healthy { EventType::SyncFinished } else { EventType::ManifestBumped };
-        if let Some(newer) = self.newer(event, deployment, kind).await? {
+        let newer = if healthy {
+            self.synced_later(event, deployment).await?
+        } else {
+            self.asked_later(event, deployment).await?
+        };
+        if let Some(newer) = newer {
             return Ok(Outcomes::ignored(format!(
                 "{app}/{name}: revision {revision} is superseded by revision {newer}"
             )));

@@ -32,15 +32,12 @@ pub(crate) fn fill(text: &str, deployment: &Deployment) -> Result<String, BadPla
     while let Some(open) = rest.find('{') {
         let (before, inner) = (&rest[..open], &rest[open + 1..]);
         filled.push_str(before);
-        match inner.find('}').filter(|&close| is_name(&inner[..close])) {
-            Some(close) => {
-                filled.push_str(&value(&inner[..close], deployment)?);
-                rest = &inner[close + 1..];
-            }
-            None => {
-                filled.push('{');
-                rest = inner;
-            }
+        if let Some(close) = inner.find('}').filter(|&close| is_name(&inner[..close])) {
+            filled.push_str(&value(&inner[..close], deployment)?);
+            rest = &inner[close + 1..];
+        } else {
+            filled.push('{');
+            rest = inner;
         }
     }
     filled.push_str(rest);

@@ -12,6 +12,7 @@ pub mod http;
 pub mod logs;
 pub mod oci;
 pub mod ops;
+pub mod order;
 pub mod service;
 pub mod telemetry;
 pub mod workspace;

@@ -21,7 +21,7 @@ use crate::{
 /// How long to leave an Application alone that is in somebody else's operation.
 const BUSY_AGAIN: Duration = Duration::from_secs(5);
 /// When another operation is taken for stuck.
-const BUSY_DEADLINE: Duration = Duration::from_secs(3600);
+const BUSY_DEADLINE: Duration = Duration::from_hours(1);
 /// How long to wait before Argo CD is told to look at the result: it looks by itself, but times are whole seconds, and
 /// a look in the same second proves nothing.
 const LOOK_AGAIN: Duration = Duration::from_millis(1100);
@@ -45,8 +45,8 @@ impl Default for Patience {
     /// Together below the queue's deadline of an hour.
     fn default() -> Self {
         Self {
-            operation: Duration::from_secs(40 * 60),
-            health: Duration::from_secs(15 * 60),
+            operation: Duration::from_mins(40),
+            health: Duration::from_mins(15),
             degraded: Duration::from_secs(30),
             tick: Duration::from_secs(5),
         }

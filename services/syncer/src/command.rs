@@ -16,7 +16,7 @@ use runtime::{
 use crate::argocd::Ended;
 
 /// When the program is ended. An environment that needs longer is better served by a deployer that can be watched.
-const TIMEOUT: Duration = Duration::from_secs(15 * 60);
+const TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Runs the program.
 pub(crate) async fn run(ctx: &Context, argv: &[String], deployment: &Deployment) -> Result<Ended, Failure> {

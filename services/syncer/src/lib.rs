@@ -15,8 +15,8 @@ use std::{
     time::Instant,
 };
 
-use proto::{AppName, Data, Deployment, EnvironmentName, Event, EventType, SyncFinished, WorkerName};
-use runtime::{Context, Failure, Outcomes, Worker, config, workspace};
+use proto::{AppName, Data, Deployment, EnvironmentName, Event, SyncFinished, WorkerName};
+use runtime::{Context, Failure, Outcomes, Worker, config, order, workspace};
 use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
 
 pub use argocd::Patience;
@@ -59,12 +59,8 @@ impl Syncer {
 
     /// The revision the environment has been asked for after this event, if it has.
     async fn newer(&self, event: &Event, deployment: &Deployment) -> Result<Option<String>, Failure> {
-        let (app, environment) = (&deployment.app, deployment.environment.as_str());
-        let newest = self.ctx.ledger.newest(EventType::ManifestBumped, app, environment).await;
-        let newest = newest.map_err(Failure::transient)?.and_then(|r| Event::from_message(&r.message).ok());
-        let Some(Event { time, data: Data::ManifestBumped(newest), .. }) = newest else { return Ok(None) };
-        let revision = newest.deployment.revision;
-        Ok((time > event.time && revision != deployment.revision).then(|| revision.to_string()))
+        let newer = order::newer_revision(&self.ctx.ledger, deployment, event.time).await?;
+        Ok(newer.map(String::from))
     }
 
     async fn sync(&self, event: &Event, deployment: &Deployment, how: &config::Sync) -> Result<Ended, Failure> {

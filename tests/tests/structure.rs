@@ -34,7 +34,6 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["windlass-ledger", "windlass-tests"]),
     ("kube", &["windlass-syncer"]),
     ("saphyr-parser", &["windlass-bumper"]),
-    ("oci-client", &["windlass-runtime"]),
     ("sentry", &["windlass-runtime"]),
     ("config", &["windlass-runtime"]),
 ];

@@ -272,7 +272,8 @@ pub enum Sync {
     /// The Argo CD Application of this name.
     Argocd(String),
     /// A program: it gets `WINDLASS_APP`, `WINDLASS_ENVIRONMENT`, `WINDLASS_REVISION`, `WINDLASS_CHECKOUT` (a checkout
-    /// of the GitOps repository at that revision) and `WINDLASS_PATH`, and exits 0 once it is done.
+    /// of the GitOps repository at that revision) and `WINDLASS_PATH`, and exits 0 once it is done. The checkout goes
+    /// then, with every process that still works in it.
     Command(Vec<String>),
 }
 

@@ -78,7 +78,10 @@ fn check_images(config: &Config, found: &mut Vec<String>) {
     for (name, app) in &config.apps {
         for (component, c) in &app.components {
             if !seen.insert(&c.image) {
-                found.push(format!("`apps.{name}.components.{component}.image`: `{}` is another component's too", c.image));
+                found.push(format!(
+                    "`apps.{name}.components.{component}.image`: `{}` is another component's too",
+                    c.image
+                ));
             }
         }
     }

@@ -62,7 +62,12 @@ impl Config {
 
     fn from_yaml(text: &str, path: &Path, overrides: &Overrides, env: Environment) -> Result<Self, ConfigError> {
         let syntax = |why: config::ConfigError| ConfigError::Syntax { path: path.into(), why: why.to_string() };
-        let env = env.separator("__").prefix_separator("__").try_parsing(true).list_separator(",").with_list_parse_key("workers");
+        let env = env
+            .separator("__")
+            .prefix_separator("__")
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("workers");
         let mut layers = config::Config::builder().add_source(File::from_str(text, FileFormat::Yaml)).add_source(env);
         for (key, value) in overrides {
             layers = layers.set_override(key, value.as_str()).map_err(syntax)?;
@@ -137,7 +142,9 @@ notify:
 
     #[test]
     fn names_keep_their_case_and_dots() {
-        let text = GOOD.replace("timeout: 90s", "env: { CI_Mode: Yes }").replace("notify:", "registries:\n  127.0.0.1:5000: { plain_http: true }\nnotify:");
+        let text = GOOD
+            .replace("timeout: 90s", "env: { CI_Mode: Yes }")
+            .replace("notify:", "registries:\n  127.0.0.1:5000: { plain_http: true }\nnotify:");
         let config = parse(&text).unwrap();
         assert_eq!(config.apps.values().next().unwrap().test[0].env["CI_Mode"], "Yes");
         assert!(config.registries["127.0.0.1:5000"].plain_http);

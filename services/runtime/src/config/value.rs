@@ -66,7 +66,9 @@ impl TryFrom<String> for RelativePath {
         let trimmed = text.trim_end_matches('/').trim_start_matches("./");
         let bad = trimmed.starts_with('-') || trimmed.contains(['\0', '\\', '\n']) || trimmed.split('/').any(bad_part);
         if bad && text != "." {
-            return Err(format!("`{text}` is not a path below the repository's root: no `..`, not absolute, not empty"));
+            return Err(format!(
+                "`{text}` is not a path below the repository's root: no `..`, not absolute, not empty"
+            ));
         }
         Ok(Self(if text == "." { String::new() } else { trimmed.to_owned() }))
     }

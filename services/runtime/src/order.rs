@@ -11,7 +11,7 @@ use proto::{CommitSha, Data, Deployment, Event, EventType, ReleasedImage, Timest
 use crate::Failure;
 
 /// How far apart the events of revisions that were pushed together may be.
-const TOGETHER: Duration = Duration::from_secs(60);
+const TOGETHER: Duration = Duration::from_mins(1);
 
 /// The revision this environment was asked for after this one, if it was. `asked` is when this one was.
 pub async fn newer_revision(

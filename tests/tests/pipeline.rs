@@ -54,7 +54,8 @@ impl Place {
 
     /// The first event of a type that is so, once there is one.
     async fn event(&self, kind: &str, is_it: impl Fn(&Value) -> bool) -> Value {
-        let found = wait::until(SOON, &format!("such a {kind}"), async || {
+        let what = format!("such a {kind}");
+        let found = wait::until(SOON, &what, async || {
             let events = self.events(kind).await?;
             let seen: Vec<_> = events.iter().map(|event| event["summary"].clone()).collect();
             events.into_iter().find(|event| is_it(event)).ok_or_else(|| anyhow::anyhow!("{seen:?}"))

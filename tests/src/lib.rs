@@ -4,8 +4,8 @@
 //! the process that made it ends, however it ends. Nothing is started as the system's service, nothing waits for a
 //! time where it can wait for a fact, and of Windlass only the vocabulary and the names of its programs are known here.
 
-pub mod engine;
 pub mod argocd;
+pub mod engine;
 pub mod folder;
 pub mod githttp;
 pub mod github;

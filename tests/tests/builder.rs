@@ -3,7 +3,7 @@
 
 #[path = "builder/images.rs"]
 mod images;
+mod stage;
 #[path = "builder/steps.rs"]
 mod steps;
-mod stage;
 mod yard;

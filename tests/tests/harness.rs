@@ -55,7 +55,8 @@ impl Place {
     async fn open(bus: &str, ledger: &str) -> Result<Self> {
         let folder = Folder::new("harness")?;
         let data = folder.path().display();
-        let text = format!("{{ bus: '{bus}', ledger: '{ledger}', data: '{data}', harness: {{ lease: 2s, grace: 1s }} }}");
+        let text =
+            format!("{{ bus: '{bus}', ledger: '{ledger}', data: '{data}', harness: {{ lease: 2s, grace: 1s }} }}");
         let config = Config::parse(&text, Path::new("test.yaml"))?;
         let context = Context::open(Base::open(config, "test").await?).await?;
         Ok(Self { context, runs: Arc::default(), _folder: folder })

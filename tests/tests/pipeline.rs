@@ -169,7 +169,9 @@ async fn an_image_that_cannot_be_built_is_told_and_nothing_moves() {
     let (commit, _) = place.push("main", &[("VERSION", "2.2.0\n"), ("frontend/Dockerfile", broken)]).await;
     let failed = place.event("image.failed", |event| event["data"]["component"] == "frontend").await;
     assert_eq!(failed["data"]["change"]["commit"], commit.as_str());
-    place.event("event.ignored", |event| event["summary"].as_str().unwrap().contains("waits for the image of frontend")).await;
+    place
+        .event("event.ignored", |event| event["summary"].as_str().unwrap().contains("waits for the image of frontend"))
+        .await;
     assert_eq!(place.shop.manifest("staging", "frontend").await.unwrap(), before);
     place.close().await;
 }
@@ -205,7 +207,9 @@ async fn the_same_webhook_again_and_a_replay_of_it_deploy_nothing_twice() {
     for component in COMPONENTS {
         place
             .event("image.built", |built| {
-                built["attributes"]["replay"] == "1" && built["data"]["component"] == component && built["data"]["reused"] == true
+                built["attributes"]["replay"] == "1"
+                    && built["data"]["component"] == component
+                    && built["data"]["reused"] == true
             })
             .await;
     }

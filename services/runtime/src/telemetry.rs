@@ -19,7 +19,11 @@ pub fn start(config: &Config, service: &'static str) -> Result<Telemetry> {
     let filter = filter.add_directive("lapin::returned_messages=off".parse()?);
     let lines = tracing_subscriber::registry().with(filter);
     let started = match config.log.format {
-        LogFormat::Text => lines.with(fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal())).try_init(),
+        LogFormat::Text => lines
+            .with(
+                fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal()),
+            )
+            .try_init(),
         LogFormat::Json => lines.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init(),
     };
     started.context("starting logs")?;

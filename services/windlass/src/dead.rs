@@ -98,7 +98,12 @@ pub(crate) fn text_line(stored: &StoredDeadLetter) -> String {
     let replayed = if stored.replayed_at.is_some() { " (replayed)" } else { "" };
     let reason = letter.reason.lines().next().unwrap_or("");
     let kind = letter.message.attribute("type");
-    format!("{}  {:.0}  {worker:<10}  {kind:<17}  {} attempts{replayed}: {reason}", &id[..8], letter.parked_at, letter.attempts)
+    format!(
+        "{}  {:.0}  {worker:<10}  {kind:<17}  {} attempts{replayed}: {reason}",
+        &id[..8],
+        letter.parked_at,
+        letter.attempts
+    )
 }
 
 fn to_json(stored: &StoredDeadLetter) -> Value {
@@ -118,7 +123,8 @@ fn to_json(stored: &StoredDeadLetter) -> Value {
 
 /// The one dead letter whose id begins so.
 pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<StoredDeadLetter> {
-    let filter = DeadFilter { id_prefix: Some(id.to_lowercase()), with_replayed: true, limit: 2, ..DeadFilter::default() };
+    let filter =
+        DeadFilter { id_prefix: Some(id.to_lowercase()), with_replayed: true, limit: 2, ..DeadFilter::default() };
     let mut found = ledger.dead_letters(&filter).await?;
     ensure!(found.len() < 2, "several dead letters begin with `{id}`; write more of the id");
     found.pop().with_context(|| format!("no dead letter begins with `{id}`; see `windlass dead list`"))

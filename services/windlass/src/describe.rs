@@ -40,7 +40,12 @@ pub(crate) fn line(event: &Event) -> String {
         }
         Data::SyncFinished(d) => {
             let how = if d.succeeded { "synced" } else { "not synced" };
-            format!("{} {how} to {}: {}", d.deployment.environment, d.deployment.revision.short(), first_line(&d.message))
+            format!(
+                "{} {how} to {}: {}",
+                d.deployment.environment,
+                d.deployment.revision.short(),
+                first_line(&d.message)
+            )
         }
         Data::HealthReported(d) => {
             let how = if d.healthy { "is healthy" } else { "is UNHEALTHY" };

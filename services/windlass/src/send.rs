@@ -29,7 +29,8 @@ pub(crate) struct Send {
 pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
     let known = || config.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let source = config.sources.get(&send.source);
-    let source = source.with_context(|| format!("no source `{}` is configured; there are: {}", send.source, known()))?;
+    let source =
+        source.with_context(|| format!("no source `{}` is configured; there are: {}", send.source, known()))?;
     let body = read(&send.file)?;
     let base = send.to.clone().unwrap_or_else(|| format!("http://{}", reachable(&config.receiver.listen)));
     let url = format!("{}/webhooks/{}", base.trim_end_matches('/'), send.source);
@@ -59,7 +60,12 @@ fn reachable(listen: &str) -> String {
     listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 }
 
-fn signed(request: reqwest::RequestBuilder, source: &Source, event: &str, body: Vec<u8>) -> Result<reqwest::RequestBuilder> {
+fn signed(
+    request: reqwest::RequestBuilder,
+    source: &Source,
+    event: &str,
+    body: Vec<u8>,
+) -> Result<reqwest::RequestBuilder> {
     let secret = source.secrets.first().context("the source has no secret")?.read()?;
     let request = match source.kind {
         SourceKind::Github => {

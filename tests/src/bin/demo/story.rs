@@ -29,7 +29,8 @@ async fn good(shop: &Shop, engine: &Engine) -> Result<Value> {
     let title = "Greet customers by name";
     let commit = shop.push("main", &[("VERSION", "1.1.0\n")], title).await?;
     let event = deliver(shop, &commit, title).await?;
-    let ended = timeline.until("production to be healthy", PATIENCE, |event| verdict(event, "production").is_some()).await?;
+    let ended =
+        timeline.until("production to be healthy", PATIENCE, |event| verdict(event, "production").is_some()).await?;
     ensure!(verdict(&ended, "production") == Some(true), "production is unhealthy: {}", ended["data"]["summary"]);
     for environment in ENVIRONMENTS {
         runs(shop, environment, &commit, "1.1.0").await?;
@@ -49,9 +50,11 @@ async fn bad(shop: &Shop, engine: &Engine, healthy: &str) -> Result<Value> {
     let files = [("VERSION", "1.2.0\n"), ("backend/required", "DATABASE_URL\nPAYMENTS_URL\n")];
     let commit = shop.push("main", &files, title).await?;
     let event = deliver(shop, &commit, title).await?;
-    let first = timeline.until("a verdict over production", PATIENCE, |event| verdict(event, "production").is_some()).await?;
+    let first =
+        timeline.until("a verdict over production", PATIENCE, |event| verdict(event, "production").is_some()).await?;
     ensure!(verdict(&first, "production") == Some(false), "production should have been found unhealthy");
-    let second = timeline.until("the rollback's verdict", PATIENCE, |event| verdict(event, "production").is_some()).await?;
+    let second =
+        timeline.until("the rollback's verdict", PATIENCE, |event| verdict(event, "production").is_some()).await?;
     ensure!(verdict(&second, "production") == Some(true), "the rollback is unhealthy: {}", second["data"]["summary"]);
     let reason = &second["data"]["deployment"]["reason"];
     ensure!(reason == "rollback", "production became healthy by {reason}, not by a rollback");

@@ -21,13 +21,19 @@ impl Timeline {
     pub(crate) fn follow(mut windlass: Command) -> Result<Self> {
         windlass.args(["events", "--follow", "--json", "--since", "0s"]);
         let mut command = tokio::process::Command::from(windlass);
-        let mut follower = command.stdout(Stdio::piped()).kill_on_drop(true).spawn().context("starting `windlass events`")?;
+        let mut follower =
+            command.stdout(Stdio::piped()).kill_on_drop(true).spawn().context("starting `windlass events`")?;
         let output = follower.stdout.take().context("`windlass events` has no output")?;
         Ok(Self { lines: BufReader::new(output).lines(), _follower: follower, began: Instant::now() })
     }
 
     /// Shows events until one is what was waited for, and returns that one.
-    pub(crate) async fn until(&mut self, what: &str, patience: Duration, is_it: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub(crate) async fn until(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let deadline = tokio::time::Instant::now() + patience;
         loop {
             let line = tokio::time::timeout_at(deadline, self.lines.next_line()).await;
@@ -46,7 +52,8 @@ impl Timeline {
     fn show(&self, event: &Value) {
         // A registry tells of every pull too, our own included; rightly ignored, they would hide the story.
         let from = event["attributes"]["source"].as_str();
-        if from == Some("/webhooks/registry") || (from == Some("/workers/normalizer") && kind(event) == "event.ignored") {
+        if from == Some("/webhooks/registry") || (from == Some("/workers/normalizer") && kind(event) == "event.ignored")
+        {
             return;
         }
         let seconds = self.began.elapsed().as_secs_f64();
@@ -63,7 +70,9 @@ fn dead_end(event: &Value) -> Option<&Value> {
         "delivery.parked" | "image.failed" => Some(&data["reason"]),
         "tests.finished" | "scan.finished" if data["passed"] == false => Some(data),
         "sync.finished" if data["succeeded"] == false => Some(&data["message"]),
-        "health.reported" if data["healthy"] == false && data["deployment"]["environment"] == "staging" => Some(&data["checks"]),
+        "health.reported" if data["healthy"] == false && data["deployment"]["environment"] == "staging" => {
+            Some(&data["checks"])
+        }
         _ => None,
     }
 }

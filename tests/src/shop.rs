@@ -249,7 +249,7 @@ impl Shop {
         match after {
             Some(after) => environment["after"] = json!(after),
             None => {
-                environment["test"] = json!([{ "name": "integration", "run": ["test/integration"], "timeout": "30s" }])
+                environment["test"] = json!([{ "name": "integration", "run": ["test/integration"], "timeout": "30s" }]);
             }
         }
         environment

@@ -1,4 +1,4 @@
-//! The operators' port: `/livez`, `/readyz`, `/metrics` (OpenMetrics text 1.0.0). It is its own listener, so that
+//! The operators' port: `/livez`, `/readyz`, `/metrics` (`OpenMetrics` text 1.0.0). It is its own listener, so that
 //! nothing of it is reachable where webhooks come in.
 
 use std::sync::{Arc, Mutex, PoisonError};

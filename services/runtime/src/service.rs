@@ -105,7 +105,8 @@ impl Context {
     /// Opens the ledger as well.
     pub async fn open(base: Base) -> Result<Self> {
         let location = base.config.ledger_location()?;
-        let ledger = Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))?;
+        let ledger =
+            Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))?;
         Ok(Self {
             http: http::client()?,
             git: Git::new(&base.config.git),

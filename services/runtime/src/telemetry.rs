@@ -14,9 +14,8 @@ pub struct Telemetry(#[expect(dead_code, reason = "held for its drop")] Option<s
 /// Sets up logs, and Sentry when a DSN is configured. Call it once a process.
 pub fn start(config: &Config, service: &'static str) -> Result<Telemetry> {
     let filter = EnvFilter::try_new(&config.log.filter).context("`log.filter`")?;
-    // lapin logs returned messages with their bodies.
-    let filter = filter.add_directive("lapin=error".parse()?).add_directive("lapin::channels=off".parse()?);
-    let filter = filter.add_directive("lapin::returned_messages=off".parse()?);
+    // lapin logs returned messages with their bodies, and ordinary reconnects as errors; the bus logs what matters.
+    let filter = filter.add_directive("lapin=off".parse()?).add_directive("io_loop=off".parse()?);
     let lines = tracing_subscriber::registry().with(filter);
     let started = match config.log.format {
         LogFormat::Text => lines

@@ -64,11 +64,11 @@ pub(crate) async fn run(events: Events, config: Config) -> Result<()> {
     match events.verb {
         Some(Verb::Show { id, json }) => show(&ledger, &id, json).await,
         Some(Verb::Replay(replay)) => replay::of_event(&replay, &ledger, &config).await,
-        None => list(&ledger, &events.list).await,
+        None => print_list(&ledger, &events.list).await,
     }
 }
 
-async fn list(ledger: &Ledger, list: &List) -> Result<()> {
+async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
     let mut filter = EventFilter {
         kind: list.kind,
         app: list.app.clone(),
@@ -77,13 +77,13 @@ async fn list(ledger: &Ledger, list: &List) -> Result<()> {
         limit: list.limit,
         ..EventFilter::default()
     };
-    let mut last = 0;
+    let mut seen = 0;
     loop {
-        let mut newest = ledger.events(&filter).await?;
-        newest.retain(|event| event.seq > last);
-        for recorded in newest.iter().rev() {
+        let mut fresh = ledger.events(&filter).await?;
+        fresh.retain(|event| event.seq > seen);
+        for recorded in fresh.iter().rev() {
             print(recorded, list.json)?;
-            last = last.max(recorded.seq);
+            seen = seen.max(recorded.seq);
         }
         if !list.follow {
             return Ok(());
@@ -160,9 +160,13 @@ async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
     }
     println!("  {}", serde_json::to_string_pretty(&to_json(&found)["data"])?.replace('\n', "\n  "));
     println!("runs");
-    runs.iter().for_each(|run| println!("  {}", run_line(run)));
+    for run in &runs {
+        println!("  {}", run_line(run));
+    }
     println!("chain");
-    chain.iter().for_each(|recorded| println!("  {}", text_line(recorded)));
+    for recorded in &chain {
+        println!("  {}", text_line(recorded));
+    }
     Ok(())
 }
 

@@ -360,11 +360,11 @@ impl super::Config {
 }
 
 fn step_timeout() -> Duration {
-    Duration::from_secs(15 * 60)
+    Duration::from_mins(15)
 }
 
 fn build_timeout() -> Duration {
-    Duration::from_secs(30 * 60)
+    Duration::from_mins(30)
 }
 
 fn high() -> Severity {
@@ -397,5 +397,5 @@ fn interval() -> Duration {
 }
 
 fn check_deadline() -> Duration {
-    Duration::from_secs(5 * 60)
+    Duration::from_mins(5)
 }

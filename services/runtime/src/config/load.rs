@@ -1,6 +1,9 @@
 //! Reading the layers into one [`Config`].
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
 
 use config::{Environment, File, FileFormat};
 
@@ -57,7 +60,7 @@ impl Config {
 
     /// Reads a text as if it were the file at `path`, without the environment; for tests and checks.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        Self::from_yaml(text, path, &Vec::new(), Environment::with_prefix("WINDLASS").source(Some(Default::default())))
+        Self::from_yaml(text, path, &Vec::new(), Environment::with_prefix("WINDLASS").source(Some(HashMap::new())))
     }
 
     fn from_yaml(text: &str, path: &Path, overrides: &Overrides, env: Environment) -> Result<Self, ConfigError> {

@@ -55,6 +55,7 @@ pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
     query.and_id_begins(filter.id_prefix.as_deref())?;
     query.and("time >= ?", filter.since);
     query.and("time < ?", filter.until);
+    query.and("seq > ?", filter.after);
     Some(query.newest("seq DESC", filter.limit))
 }
 

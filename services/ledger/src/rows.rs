@@ -85,6 +85,8 @@ pub struct EventFilter {
     pub since: Option<Timestamp>,
     /// That happened before this.
     pub until: Option<Timestamp>,
+    /// Whose place in the history is behind this one.
+    pub after: Option<i64>,
     /// At most so many; 0 means 100.
     pub limit: u32,
 }

@@ -1,6 +1,6 @@
 //! `windlass events`: what happened, as it happens, and one event with all that came of it.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
@@ -11,6 +11,11 @@ use runtime::Config;
 use serde_json::{Value, json};
 
 use crate::{describe, open, replay};
+
+/// What one look may bring while following; what comes in between two looks must fit.
+const FOLLOWED: u32 = 10_000;
+/// How far back to look again: several recorders may commit in another order than they took their places.
+const OVERLAP: i64 = 500;
 
 #[derive(Debug, Args)]
 pub(crate) struct Events {
@@ -77,19 +82,20 @@ async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
         limit: list.limit,
         ..EventFilter::default()
     };
-    let mut seen = 0;
+    let mut shown = BTreeSet::new();
     loop {
         let mut fresh = ledger.events(&filter).await?;
-        fresh.retain(|event| event.seq > seen);
+        fresh.retain(|event| shown.insert(event.seq));
         for recorded in fresh.iter().rev() {
             print(recorded, list.json)?;
-            seen = seen.max(recorded.seq);
         }
         if !list.follow {
             return Ok(());
         }
-        // What a burst brings between two looks must fit.
-        filter.limit = 10_000;
+        // Not before the first that was shown: the list began there.
+        filter.after = shown.first().zip(shown.last()).map(|(first, last)| (first - 1).max(last - OVERLAP));
+        shown = filter.after.map(|after| shown.split_off(&after)).unwrap_or_default();
+        filter.limit = FOLLOWED;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }

@@ -114,6 +114,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Kills a service's own process with SIGKILL, waits until it is gone, and leaves what it had started to itself.
+    pub async fn crash(&mut self, name: &str) -> Result<()> {
+        let service = self.service(name)?;
+        if let Some(mut process) = service.process.take() {
+            process.signal(Signal::KILL)?;
+            process.wait(STOP).await?;
+        }
+        Ok(())
+    }
+
     /// Stops everything in good order; fails when a service had ended before or does not stop.
     pub async fn stop(&mut self) -> Result<()> {
         for service in &mut self.services {
@@ -135,6 +145,12 @@ impl Engine {
     pub fn pids(&self) -> Vec<(String, u32)> {
         let pid = |service: &Service| Some((service.name.clone(), service.process.as_ref()?.id()));
         self.services.iter().filter_map(pid).collect()
+    }
+
+    /// The services' names and where their health and metrics are.
+    pub fn ops(&self) -> Vec<(String, String)> {
+        let url = |service: &Service| (service.name.clone(), format!("http://127.0.0.1:{}", service.ops_port));
+        self.services.iter().map(url).collect()
     }
 
     /// Fails with the end of its log if a service has ended.

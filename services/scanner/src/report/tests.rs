@@ -174,11 +174,11 @@ fn what_goes_into_an_event_is_one_short_line_without_secrets() {
     let secret = runtime::Secret::from("hunter22".to_owned());
     let mut found = Found {
         id: "X".to_owned(),
-        location: "file:///work/ws/src/a.rs:1".to_owned(),
+        location: "file:///srv/ws/src/a.rs:1".to_owned(),
         title: format!("hunter22 \u{1b}[31m{}\nsecond", "x".repeat(1000)),
         ..Found::default()
     };
-    found.tidy("/work/ws".as_ref(), &Masks::of(&[secret]));
+    found.tidy("/srv/ws".as_ref(), &Masks::of(&[secret]));
     assert_eq!(found.location, "src/a.rs:1");
     assert!(found.title.starts_with("*** [31mxxx") && found.title.chars().count() == 300, "{}", found.title);
 }

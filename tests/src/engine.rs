@@ -104,11 +104,10 @@ impl Engine {
         .await
     }
 
-    /// Kills a service with SIGKILL, as a crash would, and waits until it is gone.
+    /// Kills a service with SIGKILL and with it all it has started, as the end of its container would, and waits until
+    /// it is gone.
     pub fn kill(&mut self, name: &str) -> Result<()> {
-        let service = self.service(name)?;
-        if let Some(mut process) = service.process.take() {
-            process.signal(Signal::KILL)?;
+        if let Some(mut process) = self.service(name)?.process.take() {
             process.kill();
         }
         Ok(())

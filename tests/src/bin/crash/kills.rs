@@ -15,6 +15,8 @@ const PAUSE: (u64, u64) = (4000, 2400);
 #[derive(Debug, Default)]
 pub(crate) struct Crashes {
     pub(crate) by_service: BTreeMap<String, u32>,
+    /// How many of them took the programs along that the service had started; the others left them running.
+    pub(crate) with_programs: u32,
 }
 
 impl Crashes {
@@ -43,7 +45,12 @@ pub(crate) async fn kill(
         tokio::time::sleep(Duration::from_millis(rng.random_range(100..longest))).await;
         engine.must_run()?;
         let name = &names[rng.random_range(0..names.len())];
-        engine.crash(name).await?;
+        if rng.random_bool(0.5) {
+            engine.kill(name)?;
+            crashes.with_programs += 1;
+        } else {
+            engine.crash(name).await?;
+        }
         engine.start_service(name)?;
         *crashes.by_service.entry(name.clone()).or_default() += 1;
         told.send_replace(n);

@@ -68,17 +68,10 @@ impl<'a> Load<'a> {
         let began = Instant::now();
         loop {
             let (killed, recorded) = (u64::from(*progress.borrow()), self.book.events().await?);
-            let (is_over, pushed) = (killed >= self.kills, self.pushes.len() as u64 * EVENTS_A_PUSH);
-            if is_over && recorded >= self.events {
+            if killed >= self.kills && recorded >= self.events {
                 break;
             }
-            let due = self.events * (killed + 1) / self.kills.max(1);
-            let waits = match is_over {
-                true => pushed > recorded + UNDER_WAY * EVENTS_A_PUSH,
-                // A kill is to meet work, so there are more events when the kills take their time.
-                false => pushed.max(recorded) > due && !self.is_idle().await?,
-            };
-            if waits {
+            if !self.is_due(killed, recorded).await? {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -88,6 +81,26 @@ impl<'a> Load<'a> {
             let seconds = began.elapsed().as_secs_f64();
             eprintln!("{seconds:>5.0} s  {killed} kills, {recorded} events; pushes {} ({kind:?})", APPS[app]);
         }
+        self.end_well().await
+    }
+
+    /// Whether the next push's time has come.
+    async fn is_due(&self, killed: u64, recorded: u64) -> Result<bool> {
+        let pushed = self.pushes.len() as u64 * EVENTS_A_PUSH;
+        if killed >= self.kills {
+            return Ok(pushed <= recorded + UNDER_WAY * EVENTS_A_PUSH);
+        }
+        let share = self.events * (killed + 1) / self.kills.max(1);
+        // A kill is to meet work, so there are more events when the kills take their time.
+        Ok(pushed.max(recorded) <= share || self.is_idle().await?)
+    }
+
+    async fn is_idle(&self) -> Result<bool> {
+        Ok(self.last.is_none_or(|last| last.elapsed() > HEAD_START) && self.book.unfinished().await? == 0)
+    }
+
+    /// What must be everywhere at the end is then known.
+    async fn end_well(&mut self) -> Result<()> {
         for (n, app) in APPS.into_iter().enumerate() {
             let last = self.pushes.iter().rfind(|push| push.app == app && push.kind != Kind::Checked);
             if last.is_none_or(|last| last.kind != Kind::Good) {
@@ -95,10 +108,6 @@ impl<'a> Load<'a> {
             }
         }
         Ok(())
-    }
-
-    async fn is_idle(&self) -> Result<bool> {
-        Ok(self.last.is_none_or(|last| last.elapsed() > HEAD_START) && self.book.unfinished().await? == 0)
     }
 
     /// For the report.

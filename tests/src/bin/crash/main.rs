@@ -153,8 +153,8 @@ async fn told(arguments: &Arguments, seed: u64, fleet: &Fleet, engine: &mut Engi
     engine.stop().await?;
     Ok(json!({
         "ok": faults.is_empty(), "bus": format!("{:?}", arguments.bus).to_lowercase(), "seed": seed, "seconds": seconds.round(),
-        "events": records.events.len(), "kills": crashes.total(), "killed": crashes.by_service, "taken_over": records.taken_over(),
-        "pushes": load.told(), "slack": { "messages": slack.messages, "doubled": slack.doubled }, "faults": faults,
+        "events": records.events.len(), "kills": crashes.total(), "killed": crashes.by_service,
+        "killed_with_programs": crashes.with_programs, "taken_over": records.taken_over(), "pushes": load.told(), "slack": { "messages": slack.messages, "doubled": slack.doubled }, "faults": faults,
     }))
 }
 

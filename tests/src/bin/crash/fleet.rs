@@ -166,7 +166,7 @@ impl Fleet {
             "sync": { "command": [SYNC, self.folder.join("state")] },
             "health": [{
                 "url": format!("{}/{app}/{name}", self.health.url()), "json": runs,
-                "passes": 2, "interval": "200ms", "deadline": "4s",
+                "passes": 2, "interval": "200ms", "deadline": "1500ms",
             }],
         });
         if let Some(after) = after {

@@ -67,7 +67,9 @@ impl<'a> Load<'a> {
     pub(crate) async fn push_until(&mut self, progress: watch::Receiver<u32>) -> Result<()> {
         let began = Instant::now();
         loop {
-            let (killed, recorded) = (u64::from(*progress.borrow()), self.book.events().await?);
+            // Not held on to over an await: whoever kills waits for it.
+            let killed = u64::from(*progress.borrow());
+            let recorded = self.book.events().await?;
             if killed >= self.kills && recorded >= self.events {
                 break;
             }

@@ -16,6 +16,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if let Err(error) = ledger::Location::parse(&config.ledger, data) {
         found.push(format!("`ledger`: {error}"));
     }
+    check_listeners(config, &mut found);
     for (name, source) in &config.sources {
         if source.secrets.is_empty() {
             found.push(format!("`sources.{name}.secrets`: at least one secret is needed, or nobody is who they say"));
@@ -26,6 +27,20 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     }
     check_images(config, &mut found);
     found
+}
+
+/// Names are looked up only when they are listened on: they may be known there and not here.
+fn check_listeners(config: &Config, found: &mut Vec<String>) {
+    let (receiver, ops) = (&config.receiver.listen, &config.ops.listen);
+    for (key, address) in [("receiver.listen", receiver), ("ops.listen", ops)] {
+        let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
+        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+            found.push(format!("`{key}`: `{address}` is no address and port; write `0.0.0.0:8080`"));
+        }
+    }
+    if receiver == ops && !receiver.ends_with(":0") {
+        found.push(format!("`ops.listen`: `{ops}` is the receiver's; give it a port of its own"));
+    }
 }
 
 fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
@@ -84,5 +99,34 @@ fn check_images(config: &Config, found: &mut Vec<String>) {
                 ));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn of(text: &str) -> Vec<String> {
+        match Config::parse(text, "windlass.yaml".as_ref()) {
+            Ok(_) => Vec::new(),
+            Err(super::super::ConfigError::Contradictions { problems, .. }) => problems,
+            Err(other) => vec![other.to_string()],
+        }
+    }
+
+    #[test]
+    fn listeners_are_addresses_of_their_own() {
+        for wrong in ["abc", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:99999", ":8080"] {
+            let found = of(&format!("receiver: {{ listen: '{wrong}' }}"));
+            assert!(found.len() == 1 && found[0].starts_with("`receiver.listen`"), "{wrong}: {found:?}");
+        }
+        let found = of("receiver: { listen: '127.0.0.1:80' }\nops: { listen: '127.0.0.1:80' }");
+        assert!(found.len() == 1 && found[0].starts_with("`ops.listen`"), "{found:?}");
+        for right in ["127.0.0.1:0", "[::1]:8080", "windlass.internal:8080"] {
+            assert_eq!(of(&format!("receiver: {{ listen: '{right}' }}")), Vec::<String>::new());
+        }
+        let both = "receiver: { listen: '127.0.0.1:0' }\nops: { listen: '127.0.0.1:0' }";
+        assert_eq!(of(both), Vec::<String>::new());
     }
 }

@@ -79,10 +79,23 @@ impl Config {
         let config: Self = serde_path_to_error::deserialize(merged).map_err(|error| ConfigError::Key {
             path: path.into(),
             key: error.path().to_string(),
-            why: error.inner().to_string(),
+            why: readable(&error.inner().to_string()),
         })?;
         let problems = check::problems(&config);
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Contradictions { path: path.into(), problems }) }
+    }
+}
+
+/// The parser's words without the key, which is named already, and without a text that is not what belongs there: it
+/// may be a secret that somebody wrote where a reference to it belongs.
+fn readable(why: &str) -> String {
+    let why = why.rsplit_once(" for key `").map_or(why, |(why, _key)| why);
+    if let Some((_, given)) = why.split_once(" does not have variant constructor ") {
+        return format!("`{given}` is none of its values; `windlass config schema` prints them");
+    }
+    match (why.split_once(": string \""), why.rsplit_once("\", expected ")) {
+        (Some((kind, _)), Some((_, expected))) => format!("{kind}: a text, expected {expected}"),
+        _ => why.to_owned(),
     }
 }
 
@@ -135,7 +148,10 @@ notify:
             ("ghcr.io/acme/shop-frontend", "shop-frontend", "apps.shop.components.frontend.image"),
             ("[env:GITHUB_SECRET]", "[hunter2]", "sources.github.secrets[0]"),
             ("after: staging", "after: stagin", "apps.shop.environments.production.after"),
+            ("[env:GITHUB_SECRET]", "hunter2", "sources.github.secrets"),
+            ("[env:GITHUB_SECRET]", "'hunter2\", expected for key `x`'", "a text, expected a sequence"),
             ("kind: github", "kind: githup", "sources.github.kind"),
+            ("kind: github", "kind: githup", "`githup` is none of its values; `windlass config schema`"),
         ] {
             let error = parse(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(wanted), "{wanted}: {error}");

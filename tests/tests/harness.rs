@@ -231,6 +231,24 @@ async fn what_cannot_be_read_is_parked_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn outcomes_the_bus_will_never_take_are_a_dead_letter_and_hold_nobody_up() {
+    let place = Place::embedded().await.unwrap();
+    // One byte of reason more than the bus takes of a body, for as many events as run at once.
+    place.work(|run, _| async move {
+        let places = u32::from(WorkerName::Scanner.queue().concurrency);
+        Ok(if run < places { Outcomes::ignored("x".repeat(64 << 20)) } else { scanned() })
+    });
+    let events: Vec<_> = (0..=WorkerName::Scanner.queue().concurrency).map(|_| tests_finished()).collect();
+    for event in &events {
+        place.publish(event).await;
+    }
+    let letter = place.dead_letter().await;
+    assert!(letter.reason.contains("its outcomes cannot be published"), "{}", letter.reason);
+    assert!(events.iter().any(|event| event.to_message() == letter.message));
+    place.next_for(WorkerName::Builder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_vanished_is_taken_over_once_its_lease_is_over() {
     let place = Place::embedded().await.unwrap();
     let event = tests_finished();

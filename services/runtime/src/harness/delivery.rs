@@ -170,10 +170,19 @@ impl<W: Worker> Harness<W> {
     }
 
     async fn publish_and_ack(&self, delivery: Delivery, messages: &[Message]) -> Result<(), Stopping> {
-        if !messages.is_empty() {
-            self.insist("the bus", || self.context.bus.publish(messages)).await?;
+        // What the bus will never take must not hold a place for ever: waiting would not help.
+        let publish = async || match self.context.bus.publish(messages).await {
+            Err(BusError::Refused(why)) => Ok(Some(why)),
+            published => published.map(|()| None),
+        };
+        let refused = if messages.is_empty() { None } else { self.insist("the bus", publish).await? };
+        if let Some(why) = refused {
+            error!(error = why, "its outcomes cannot be published: {why}");
+            self.count("parked");
+            report(delivery.park(&format!("it was done, but its outcomes cannot be published: {why}")).await);
+        } else {
+            report(delivery.ack().await);
         }
-        report(delivery.ack().await);
         Ok(())
     }
 

@@ -267,6 +267,10 @@ async fn a_superseded_revision_is_not_blamed_and_not_praised() {
         stage.record(&synced(&new, true, "synced")).await;
         let judged = prober.handle(&event).await.unwrap();
         assert!(ignored(&judged).contains(&"b".repeat(40)), "{judged:?}");
+        // A replay of the old one brings nothing about anew.
+        let replayed = proto::Event { replay: 1, ..event.clone() };
+        stage.record(&replayed).await;
+        assert!(ignored(&prober.handle(&replayed).await.unwrap()).contains(&"b".repeat(40)));
         // The newer one itself is judged as ever.
         let judged = prober.handle(&synced(&new, true, "synced")).await.unwrap();
         assert!(matches!(only(&judged), Data::HealthReported(report) if report.healthy), "{judged:?}");

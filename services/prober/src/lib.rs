@@ -8,7 +8,7 @@ mod placeholder;
 mod steps;
 
 use futures_util::future::join_all;
-use proto::{CheckReport, Data, Deployment, Event, EventType, HealthReported, SyncFinished, Verdict, WorkerName};
+use proto::{CheckReport, Data, Deployment, Event, HealthReported, SyncFinished, Verdict, WorkerName};
 use runtime::{
     Context, Failure, Outcomes, Worker,
     config::{App, Environment, Sync},
@@ -75,21 +75,6 @@ impl Prober {
         let asked = bump.map_or(event.time, |bump| bump.time);
         Ok(order::newer_revision(ledger, deployment, asked).await?.map(String::from))
     }
-
-    /// The revision that was brought about here after this one: what was seen is that.
-    async fn synced_later(&self, event: &Event, deployment: &Deployment) -> Result<Option<String>, Failure> {
-        let ledger = &self.ctx.ledger;
-        let (app, environment) = (&deployment.app, deployment.environment.as_str());
-        let newest = ledger.newest(EventType::SyncFinished, app, environment).await.map_err(Failure::transient)?;
-        let Some(newest) = newest else { return Ok(None) };
-        let Ok(Event { data: Data::SyncFinished(other), .. }) = Event::from_message(&newest.message) else {
-            return Ok(None);
-        };
-        // What is not in the history yet is newer than all that is.
-        let own = ledger.event(event.id).await.map_err(Failure::transient)?;
-        let is_later = own.is_some_and(|own| newest.seq > own.seq) && other.deployment.revision != deployment.revision;
-        Ok(is_later.then(|| other.deployment.revision.to_string()))
-    }
 }
 
 impl Worker for Prober {
@@ -110,7 +95,7 @@ impl Worker for Prober {
         let checks = self.judge(app_config, environment, sync).await?;
         let healthy = all_passed(&checks);
         let newer = if healthy {
-            self.synced_later(event, deployment).await?
+            order::synced_after(&self.ctx.ledger, event, deployment).await?.map(String::from)
         } else {
             self.asked_later(event, deployment).await?
         };

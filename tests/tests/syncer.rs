@@ -112,10 +112,10 @@ async fn what_never_becomes_healthy_ends_at_the_deadline() {
 async fn a_missing_application_is_named() {
     let story = Story::begin(Behaviour::default()).await;
     story.argo.delete("argocd", "shop");
-    let finished = story.sync('a').await;
-    assert!(!finished.succeeded);
+    // Nothing was applied, so no revision is blamed; the letter is replayed once the Application is there.
+    let words = permanent(story.handle('a').await.unwrap_err());
     for word in ["no Argo CD Application `shop`", "namespace `argocd`", "sync.argocd"] {
-        assert!(finished.message.contains(word), "{finished:?}");
+        assert!(words.contains(word), "{words}");
     }
 }
 
@@ -126,8 +126,9 @@ async fn one_that_is_deleted_amid_the_sync_is_told() {
         story.until_running().await;
         story.argo.delete("argocd", "shop");
     };
-    let (finished, ()) = tokio::join!(story.sync('a'), delete);
-    assert!(!finished.succeeded && finished.message.contains("was deleted"), "{finished:?}");
+    let (ended, ()) = tokio::join!(story.handle('a'), delete);
+    let words = permanent(ended.unwrap_err());
+    assert!(words.contains("`shop` was deleted"), "{words}");
 }
 
 #[tokio::test]
@@ -363,6 +364,23 @@ async fn one_environment_is_synced_once_at_a_time() {
     for outcomes in [ended.0, ended.1, ended.2] {
         let Data::SyncFinished(finished) = only(&outcomes.unwrap()) else { panic!() };
         assert!(finished.succeeded, "two at once: {finished:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_superseded_does_not_wait_for_its_turn() {
+    let never = Behaviour::sync_ends(SyncEnd::Never);
+    let story = Story::begin_with(never, Patience { operation: SOON, ..quick() }).await;
+    let (running, waiting, newest) = (bumped(deployment('a')), bumped(deployment('b')), bumped(deployment('c')));
+    let supersede = async {
+        story.until_running().await;
+        let waits = story.syncer.handle(&waiting);
+        let ask = story.stage.record(&newest);
+        tokio::join!(waits, ask).0.unwrap()
+    };
+    tokio::select! {
+        ended = story.syncer.handle(&running) => panic!("{ended:?}"),
+        superseded = supersede => assert!(ignored(&superseded).contains(&of('c')), "{superseded:?}"),
     }
 }
 

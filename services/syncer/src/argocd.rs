@@ -103,14 +103,12 @@ impl ArgoCd<'_> {
         F: Future<Output = Result<Option<String>, Failure>>,
     {
         let Some(object) = self.cluster.read(self.name).await? else {
-            return Ok(Ended::Failed(self.missing()));
+            return Err(self.missing());
         };
         let before = read(&object)?.last_operation();
         self.warn_of_other_sources(&read(&object)?);
-        match self.ask(object).await? {
-            Ok(asked) => self.follow(asked, before.as_ref(), newer).await,
-            Err(ended) => Ok(ended),
-        }
+        let asked = self.ask(object).await?;
+        self.follow(asked, before.as_ref(), newer).await
     }
 
     fn target(&self) -> Target {
@@ -118,11 +116,12 @@ impl ArgoCd<'_> {
         Target { revision: self.deployment.revision.to_string(), mark }
     }
 
-    fn missing(&self) -> String {
+    /// No verdict over the revision: nothing was applied, and the images are not to blame.
+    fn missing(&self) -> Failure {
         let (name, namespace) = (self.name, self.cluster.namespace());
-        format!(
+        Failure::permanent(format!(
             "there is no Argo CD Application `{name}` in namespace `{namespace}`; create it, or mend `sync.argocd` or `kubernetes.argocd_namespace`"
-        )
+        ))
     }
 
     /// An Application of another repository would never see the revision; Argo CD says so itself, only later.
@@ -133,40 +132,40 @@ impl ArgoCd<'_> {
         }
     }
 
-    /// Begins the operation, unless one for the revision is there: the Application after that, or why there is none.
-    async fn ask(&self, mut object: DynamicObject) -> Result<Result<DynamicObject, Ended>, Failure> {
+    /// Begins the operation, unless one for the revision is there: the Application after that.
+    async fn ask(&self, mut object: DynamicObject) -> Result<DynamicObject, Failure> {
         let target = self.target();
         for _ in 0..WRITES {
             let application = read(&object)?;
             match application.standing(&target, false) {
-                Standing::Busy { revision, since } => return self.busy(&revision, since).map(Err),
+                Standing::Busy { revision, since } => return Err(self.busy(&revision, since)),
                 Standing::Idle => {}
-                _ => return Ok(Ok(object)),
+                _ => return Ok(object),
             }
             let patch = self.operation(&application, &object, &target);
             if let Some(asked) = self.cluster.patch(self.name, &patch).await? {
                 debug!(application = self.name, revision = target.revision, "the sync has been asked for");
-                return Ok(Ok(asked));
+                return Ok(asked);
             }
             let Some(newer) = self.cluster.read(self.name).await? else {
-                return Ok(Err(Ended::Failed(self.missing())));
+                return Err(self.missing());
             };
             object = newer;
         }
         Err(Failure::transient(format!("Application `{}`: {WRITES} writes in a row met a newer version", self.name)))
     }
 
-    fn busy(&self, revision: &str, since: Option<Timestamp>) -> Result<Ended, Failure> {
+    fn busy(&self, revision: &str, since: Option<Timestamp>) -> Failure {
         let stuck = since.filter(|since| Timestamp::now().duration_since(*since).unsigned_abs() > BUSY_DEADLINE);
         let name = self.name;
         match stuck {
-            Some(since) => Ok(Ended::Failed(format!(
+            Some(since) => Failure::permanent(format!(
                 "another operation of Application `{name}`, of revision {revision}, runs since {since}; end it with `argocd app terminate-op {name}`"
-            ))),
-            None => Err(Failure::NotYet {
+            )),
+            None => Failure::NotYet {
                 after: BUSY_AGAIN,
                 reason: format!("Application `{name}` is in another operation, of revision {revision}"),
-            }),
+            },
         }
     }
 
@@ -242,7 +241,7 @@ impl ArgoCd<'_> {
             match changes.next(tick).await? {
                 Change::Now(now) => object = *now,
                 Change::Gone => {
-                    return Ok(Ended::Failed(format!("Application `{}` was deleted amid the sync", self.name)));
+                    return Err(Failure::permanent(format!("Application `{}` was deleted amid the sync", self.name)));
                 }
                 Change::Quiet => {}
             }
@@ -276,9 +275,12 @@ impl ArgoCd<'_> {
                 let since = *progress.degraded.get_or_insert_with(Instant::now);
                 (since.elapsed() >= patience.degraded).then(|| Ended::Failed(format!("synced but Degraded: {words}")))
             }
+            // Its controller's fault and not the revision's; the next run takes it up from here.
             Standing::Unseen | Standing::Elsewhere if too_late => {
-                let seconds = patience.health.as_secs();
-                Some(Ended::Failed(format!("synced, but Argo CD did not look at the result within {seconds} s")))
+                let (name, seconds) = (self.name, patience.health.as_secs());
+                return Err(Failure::transient(format!(
+                    "Application `{name}` is synced, but Argo CD did not look at the result within {seconds} s; is its application controller well?"
+                )));
             }
             Standing::Settling(words) if too_late => {
                 let seconds = patience.health.as_secs();

@@ -11,13 +11,17 @@ mod command;
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
 
 use proto::{AppName, Data, Deployment, EnvironmentName, Event, SyncFinished, WorkerName};
 use runtime::{Context, Failure, Outcomes, Worker, config, order, workspace};
-use tokio::sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard};
+use tokio::{
+    sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard},
+    time::timeout,
+};
 
 pub use argocd::Patience;
 
@@ -51,10 +55,24 @@ impl Syncer {
         self.ctx.config.apps.get(&deployment.app)?.environments.get(&deployment.environment)
     }
 
-    async fn turn(&self, deployment: &Deployment) -> OwnedMutexGuard<()> {
+    /// Waits until the environment is free; the newer revision it has been asked for meanwhile, if it has. One that
+    /// is superseded does not wait on: those who wait would take the places of other environments.
+    async fn turn(
+        &self,
+        event: &Event,
+        deployment: &Deployment,
+    ) -> Result<Result<OwnedMutexGuard<()>, String>, Failure> {
         let key = (deployment.app.clone(), deployment.environment.clone());
         let turn = self.turns.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        turn.lock_owned().await
+        let mut free = pin!(turn.lock_owned());
+        loop {
+            let mine = timeout(self.patience.tick, &mut free).await.ok();
+            match (self.newer(event, deployment).await?, mine) {
+                (Some(newer), _) => return Ok(Err(newer)),
+                (None, Some(mine)) => return Ok(Ok(mine)),
+                (None, None) => {}
+            }
+        }
     }
 
     /// The revision the environment has been asked for after this event, if it has.
@@ -90,10 +108,10 @@ impl Worker for Syncer {
                 "`apps.{app}.environments.{name}` is not in the configuration any more"
             )));
         };
-        let _turn = self.turn(deployment).await;
-        if let Some(newer) = self.newer(event, deployment).await? {
-            return Ok(superseded(deployment, &newer));
-        }
+        let _turn = match self.turn(event, deployment).await? {
+            Ok(turn) => turn,
+            Err(newer) => return Ok(superseded(deployment, &newer)),
+        };
         let began = Instant::now();
         let (succeeded, message) = match self.sync(event, deployment, &environment.sync).await? {
             Ended::Succeeded(message) => (true, message),

@@ -1,7 +1,9 @@
 //! What is known of a branch's pushes: which came later, in the order in which they were written down.
 
-use ledger::{EventFilter, Ledger, Recorded};
-use proto::{AppName, Change, CommitSha, Data, Event, EventType};
+use std::collections::HashSet;
+
+use ledger::{EventFilter, Ledger};
+use proto::{Change, CommitSha, Data, Event, EventType};
 use runtime::Failure;
 
 /// How far back an app's pushes are looked at. What was pushed before them is old.
@@ -12,23 +14,18 @@ pub(crate) async fn newer_push(ledger: &Ledger, push: &Event, change: &Change) -
     if push.replay > 0 {
         return Ok(None);
     }
-    let newest = ledger.newest(EventType::PushReceived, &change.app, change.branch.as_str()).await.map_err(away)?;
-    let Some((newest, event)) = newest.and_then(read) else { return Ok(None) };
-    if event.id == push.id {
-        return Ok(None);
-    }
+    let pushes = pushes(ledger, change).await?;
+    let Some(newest) = pushes.first().filter(|newest| newest.id != push.id) else { return Ok(None) };
     // The recorder may not have written this one down yet; then its own time has to do.
-    let is_newer = match ledger.event(push.id).await.map_err(away)? {
-        Some(own) => newest.seq > own.seq,
-        None => event.time > push.time,
-    };
-    Ok(is_newer.then(|| commit_of(&event)).flatten())
+    let is_known = pushes.iter().any(|known| known.id == push.id);
+    let is_newer = is_known || newest.time > push.time;
+    Ok(is_newer.then(|| commit_of(newest)).flatten())
 }
 
 /// Whether this other commit was pushed to the branch after the change's own.
 pub(crate) async fn is_later(ledger: &Ledger, change: &Change, other: &CommitSha) -> Result<bool, Failure> {
-    let pushes = pushes(ledger, &change.app, change).await?;
-    let place = |commit: &CommitSha| pushes.iter().position(|pushed| pushed == commit);
+    let pushes = pushes(ledger, change).await?;
+    let place = |commit: &CommitSha| pushes.iter().position(|push| commit_of(push).as_ref() == Some(commit));
     Ok(match (place(other), place(&change.commit)) {
         (Some(other), Some(own)) => other < own,
         // A commit that nobody wrote down as pushed, or long ago, holds up nothing.
@@ -36,22 +33,21 @@ pub(crate) async fn is_later(ledger: &Ledger, change: &Change, other: &CommitSha
     })
 }
 
-/// The branch's commits, newest first.
-async fn pushes(ledger: &Ledger, app: &AppName, change: &Change) -> Result<Vec<CommitSha>, Failure> {
+/// The branch's pushes, newest first. One that was replayed keeps the place it had: nobody pushed it anew.
+async fn pushes(ledger: &Ledger, change: &Change) -> Result<Vec<Event>, Failure> {
     let filter = EventFilter {
         kind: Some(EventType::PushReceived),
-        app: Some(app.clone()),
+        app: Some(change.app.clone()),
         limit: PUSHES,
         ..EventFilter::default()
     };
-    let events = ledger.events(&filter).await.map_err(away)?.into_iter().filter_map(read);
-    let of_branch = events.filter(|(_, event)| event.subject == change.branch.as_str());
-    Ok(of_branch.filter_map(|(_, event)| commit_of(&event)).collect())
-}
-
-fn read(recorded: Recorded) -> Option<(Recorded, Event)> {
-    let event = Event::from_message(&recorded.message).ok()?;
-    Some((recorded, event))
+    let recorded = ledger.events(&filter).await.map_err(away)?;
+    let events = recorded.iter().rev().filter_map(|recorded| Event::from_message(&recorded.message).ok());
+    let mut seen = HashSet::new();
+    let first = events.filter(|event| event.subject == change.branch.as_str() && seen.insert(event.id));
+    let mut pushes: Vec<_> = first.collect();
+    pushes.reverse();
+    Ok(pushes)
 }
 
 fn commit_of(event: &Event) -> Option<CommitSha> {

@@ -102,6 +102,7 @@ impl<'a> Images<'a> {
     ) -> Result<Outcomes, Failure> {
         let (change, image) = (self.change.clone(), component.image.clone());
         let mut tags = vec![change.commit.to_string()];
+        let _tagging = self.builder.tagging.lock().await;
         if reuse::tag_branch(&self.builder.context, &image, &change, &digest).await? {
             tags.push(change.branch.as_tag());
         }

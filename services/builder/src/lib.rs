@@ -21,6 +21,9 @@ use runtime::{Context, Failure, Outcomes, Worker, workspace};
 pub struct Builder {
     context: Context,
     folders: Folders,
+    /// Held from asking what a branch's tag stands for until it is set: of two builds that end together, the older
+    /// must not set it last.
+    tagging: tokio::sync::Mutex<()>,
 }
 
 /// Where it works, below the data folder.
@@ -39,7 +42,7 @@ impl Builder {
             homes: context.folder("homes")?,
         };
         workspace::clean(&folders.workspaces).context("removing old workspaces")?;
-        Ok(Self { context: context.clone(), folders })
+        Ok(Self { context: context.clone(), folders, tagging: tokio::sync::Mutex::default() })
     }
 
     async fn scanned(&self, event: &Event, scan: &ScanFinished) -> Result<Outcomes, Failure> {

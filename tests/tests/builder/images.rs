@@ -220,8 +220,9 @@ async fn a_branchs_tag_does_not_go_back() {
     let works = Works::open(&[("web", "")]).await;
     let old = works.yard.commit(&[("Dockerfile", DOCKERFILE), ("page", "old")]).await;
     let new = works.yard.commit(&[("page", "new")]).await;
-    for commit in [&old, &new] {
-        works.yard.stage.record(&pushed(commit)).await;
+    let pushes = [pushed(&old), pushed(&new)];
+    for push in &pushes {
+        works.yard.stage.record(push).await;
     }
     let newer = built(&works.handle(&scanned(&new, true)).await).remove(0);
     let reason = ignored(&works.handle(&scanned(&old, true)).await);
@@ -231,6 +232,11 @@ async fn a_branchs_tag_does_not_go_back() {
     let older = built(&works.handle(&replayed).await).remove(0);
     assert_eq!(older.tags, std::slice::from_ref(&old));
     assert_eq!(works.tag("web", &old).await.as_deref(), Some(older.digest.as_str()));
+    assert_eq!(works.tag("web", "main").await.as_deref(), Some(newer.digest.as_str()));
+    // Nor when the push itself was replayed, and so is the last that was written down.
+    works.yard.stage.record(&Event { replay: 1, ..pushes[0].clone() }).await;
+    let replayed = Event { replay: 2, ..scanned(&old, true) };
+    assert_eq!(built(&works.handle(&replayed).await)[0].tags, std::slice::from_ref(&old));
     assert_eq!(works.tag("web", "main").await.as_deref(), Some(newer.digest.as_str()));
 }
 

@@ -191,4 +191,7 @@ async fn a_newer_push_supersedes_what_has_not_started() {
     // Somebody asked for this one.
     let replayed = proto::Event { replay: 1, ..old };
     assert!(matches!(only(&builder.handle(&replayed).await.unwrap()), Data::TestsFinished(_)));
+    // That does not make it newer than what was pushed after it.
+    yard.stage.record(&replayed).await;
+    assert!(matches!(only(&builder.handle(&new).await.unwrap()), Data::TestsFinished(_)));
 }

@@ -2,7 +2,9 @@
 
 use anyhow::Context as _;
 use ledger::{EnvironmentState, Quarantined};
-use proto::{BumpReason, ComponentName, Deployment, Event, HealthReported, Release};
+use proto::{
+    BumpReason, ComponentName, Data, Deployment, EnvironmentName, Event, EventId, HealthReported, Release,
+};
 use runtime::{
     Failure, Outcomes,
     config::{Environment, Promotion, Rollback},
@@ -34,6 +36,7 @@ impl Bumper {
         let last_healthy = known.and_then(|known| known.last_healthy);
         self.note(event, report, last_healthy.clone()).await?;
         if report.healthy {
+            self.pardon(event, deployment).await?;
             self.promote(event, target, deployment).await
         } else {
             self.take_back(event, target, config, report, last_healthy).await
@@ -140,6 +143,29 @@ impl Bumper {
         let mut told = Told::default();
         self.bump(target, vec![(name, config)], &wish, &mut told).await?;
         Ok(told.outcomes())
+    }
+
+    /// Lifts what an earlier verdict over the same environment laid on these digests: whatever was wrong there, an
+    /// operator mended it and had the deployment judged again.
+    async fn pardon(&self, event: &Event, verified: &Deployment) -> Result<(), Failure> {
+        for released in verified.release.values() {
+            let asked = self.ledger.quarantined(&verified.app, &released.digest).await;
+            let Some(entry) = asked.context("asking for quarantined digests")? else { continue };
+            if entry.event == event.id || self.judged(entry.event).await?.as_ref() == Some(&verified.environment) {
+                self.ledger.pardon(&entry).await.context("lifting a quarantine")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The environment a verdict was over, if the history has it.
+    async fn judged(&self, verdict: EventId) -> Result<Option<EnvironmentName>, Failure> {
+        let recorded = self.ledger.event(verdict).await.context("asking for an earlier verdict")?;
+        let event = recorded.and_then(|recorded| Event::from_message(&recorded.message).ok());
+        Ok(event.and_then(|event| match event.data {
+            Data::HealthReported(report) => Some(report.deployment.environment),
+            _ => None,
+        }))
     }
 
     /// Bars what this deployment brought and what was not healthy here before.

@@ -18,6 +18,7 @@ const BAR: &str = "
     ON CONFLICT (app, digest) DO NOTHING
     RETURNING app";
 const BARRED: &str = "SELECT app, digest, reason, event, at FROM quarantine WHERE app = $1 AND digest = $2";
+const PARDON: &str = "DELETE FROM quarantine WHERE app = $1 AND digest = $2 AND event = $3 RETURNING app";
 
 impl Ledger {
     /// What is known of an environment.
@@ -43,6 +44,12 @@ impl Ledger {
     pub async fn quarantine(&self, entry: &Quarantined) -> Result<()> {
         let args = args![entry.app.as_str(), entry.digest.as_str(), entry.reason.as_str(), entry.event.0, entry.at];
         self.db.write(BAR, args).await.map(drop)
+    }
+
+    /// Lifts this entry; one that was made since stays.
+    pub async fn pardon(&self, entry: &Quarantined) -> Result<()> {
+        let args = args![entry.app.as_str(), entry.digest.as_str(), entry.event.0];
+        self.db.write(PARDON, args).await.map(drop)
     }
 
     /// The entry that bars this digest, if one does.

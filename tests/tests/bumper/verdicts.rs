@@ -125,6 +125,24 @@ async fn without_something_healthy_to_restore_a_person_is_told() {
 }
 
 #[tokio::test]
+async fn what_is_judged_again_in_the_same_environment_and_healthy_goes_on() {
+    let world = World::new().await;
+    let staging = world.deploy(&commit('a')).await;
+    let unhealthy = verdict(&staging, false);
+    world.ignored(&unhealthy).await;
+    // The cause lay elsewhere and was mended, and the deployment was replayed.
+    let again = Event { id: unhealthy.id, replay: 1, ..verdict(&staging, true) };
+    let production = world.bump(&again).await;
+    assert_eq!((production.environment.as_str(), &production.release), ("production", &staging.release));
+    // A verdict over one environment lifts nothing that another one laid.
+    let bad = verdict(&production, false);
+    world.context.ledger.record(&[bad.to_message()]).await.unwrap();
+    world.handle(&bad).await.unwrap();
+    let why = world.ignored(&verdict(&staging, true)).await;
+    assert!(why.contains("is quarantined") && why.contains("unhealthy in production"), "{why}");
+}
+
+#[tokio::test]
 async fn a_manifest_that_has_moved_on_is_not_rolled_back() {
     let world = World::new().await;
     let first = world.deploy(&commit('a')).await;

@@ -60,7 +60,7 @@ pub(crate) async fn of_letters(replay: &OfLetters, ledger: &Ledger, config: &Con
         let worker = letter.letter.worker;
         let target = worker.map_or("every worker that hears it".to_owned(), |worker| worker.to_string());
         if let Some(bus) = &bus {
-            publish(bus, worker, again(&letter.letter.message, &replay.how.by)).await?;
+            publish(bus, ledger, worker, again(&letter.letter.message, &replay.how.by)).await?;
             ledger.mark_replayed(letter.id, &replay.how.by).await?;
             println!("replayed to {target}: {}", dead::text_line(letter));
             tokio::time::sleep(Duration::from_secs(1) / replay.how.rate.max(1)).await;
@@ -98,19 +98,22 @@ pub(crate) async fn of_event(replay: &OfEvent, ledger: &Ledger, config: &Config)
         return Ok(());
     }
     let bus = open::bus(config).await?;
-    publish(&bus, replay.worker, again(&recorded.message, &replay.how.by)).await?;
+    publish(&bus, ledger, replay.worker, again(&recorded.message, &replay.how.by)).await?;
     println!("replayed {id} ({}) to {target}", recorded.message.attribute("type"));
     close(Some(bus)).await;
     Ok(())
 }
 
-async fn publish(bus: &Bus, worker: Option<WorkerName>, message: Message) -> Result<()> {
+async fn publish(bus: &Bus, ledger: &Ledger, worker: Option<WorkerName>, message: Message) -> Result<()> {
     let messages = [message];
-    let published = match worker {
-        Some(worker) => bus.publish_to(worker, &messages).await,
-        None => bus.publish(&messages).await,
+    let failed = "publishing; nothing was marked as replayed";
+    let Some(worker) = worker else {
+        return bus.publish(&messages).await.context(failed);
     };
-    published.context("publishing; nothing was marked as replayed")
+    bus.publish_to(worker, &messages).await.context(failed)?;
+    // The recorder does not hear what goes to one worker. Unrecorded, the next replay would count from the same
+    // number, and be taken for this one.
+    ledger.record(&messages).await.map(drop).context("recording the replay, which is under way")
 }
 
 async fn close(bus: Option<Bus>) {

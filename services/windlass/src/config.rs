@@ -4,6 +4,8 @@ use anyhow::Result;
 use clap::Subcommand;
 use runtime::service::Arguments;
 
+use crate::out;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Reads the configuration and every secret it refers to, and says what is wrong.
@@ -14,10 +16,9 @@ pub(crate) enum Verb {
 
 pub(crate) fn run(verb: &Verb, arguments: &Arguments) -> Result<()> {
     match verb {
-        Verb::Schema => println!("{}", serde_json::to_string_pretty(&runtime::config::schema())?),
-        Verb::Check => check(arguments)?,
+        Verb::Schema => out::line(serde_json::to_string_pretty(&runtime::config::schema())?),
+        Verb::Check => check(arguments),
     }
-    Ok(())
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
@@ -27,8 +28,7 @@ fn check(arguments: &Arguments) -> Result<()> {
     let mut problems: Vec<String> = addresses.into_iter().flatten().map(|e| format!("{e:#}")).collect();
     problems.extend(config.secrets().iter().filter_map(|secret| secret.read().err()).map(|e| format!("{e:#}")));
     anyhow::ensure!(problems.is_empty(), "{}:\n  - {}", arguments.config.display(), problems.join("\n  - "));
-    println!("{}: {}", arguments.config.display(), summary(&config));
-    Ok(())
+    out::line(format_args!("{}: {}", arguments.config.display(), summary(&config)))
 }
 
 fn summary(config: &runtime::Config) -> String {

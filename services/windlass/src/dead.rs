@@ -8,7 +8,7 @@ use proto::{Event, WorkerName};
 use runtime::Config;
 use serde_json::{Value, json};
 
-use crate::{describe, open, replay};
+use crate::{describe, open, out, replay};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dead {
@@ -82,9 +82,9 @@ pub(crate) async fn run(dead: Dead, config: Config) -> Result<()> {
 async fn list(ledger: &Ledger, which: &Which, as_json: bool) -> Result<()> {
     for letter in ledger.dead_letters(&which.filter()).await? {
         if as_json {
-            println!("{}", serde_json::to_string(&to_json(&letter))?);
+            out::line(serde_json::to_string(&to_json(&letter))?)?;
         } else {
-            println!("{}", text_line(&letter));
+            out::line(text_line(&letter))?;
         }
     }
     Ok(())
@@ -133,20 +133,20 @@ pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<StoredDeadLetter> 
 async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
     let stored = find(ledger, id).await?;
     if as_json {
-        println!("{}", serde_json::to_string(&to_json(&stored))?);
-        return Ok(());
+        return out::line(serde_json::to_string(&to_json(&stored))?);
     }
     let letter = &stored.letter;
-    println!("{}", text_line(&stored));
-    println!("  reason\n    {}", letter.reason.replace('\n', "\n    "));
+    out::line(text_line(&stored))?;
+    out::line(format_args!("  reason\n    {}", letter.reason.replace('\n', "\n    ")))?;
     match Event::from_message(&letter.message) {
-        Ok(event) => println!("  event\n    {}", describe::line(&event)),
-        Err(why) => println!("  event\n    cannot be read: {why}"),
+        Ok(event) => out::line(format_args!("  event\n    {}", describe::line(&event)))?,
+        Err(why) => out::line(format_args!("  event\n    cannot be read: {why}"))?,
     }
-    letter.message.attributes.iter().for_each(|(name, value)| println!("  {name:<16} {value}"));
+    for (name, value) in &letter.message.attributes {
+        out::line(format_args!("  {name:<16} {value}"))?;
+    }
     if let (Some(at), Some(by)) = (stored.replayed_at, &stored.replayed_by) {
-        println!("  replayed         {at} by {by}");
+        out::line(format_args!("  replayed         {at} by {by}"))?;
     }
-    println!("  once it is mended: windlass dead replay {}", &stored.id.to_string()[..8]);
-    Ok(())
+    out::line(format_args!("  once it is mended: windlass dead replay {}", &stored.id.to_string()[..8]))
 }

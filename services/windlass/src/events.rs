@@ -10,7 +10,7 @@ use proto::{AppName, Event, EventId, EventType};
 use runtime::Config;
 use serde_json::{Value, json};
 
-use crate::{describe, open, replay};
+use crate::{describe, open, out, replay};
 
 /// What one look may bring while following; what comes in between two looks must fit.
 const FOLLOWED: u32 = 10_000;
@@ -102,11 +102,9 @@ async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
 
 fn print(recorded: &Recorded, as_json: bool) -> Result<()> {
     if as_json {
-        println!("{}", serde_json::to_string(&to_json(recorded))?);
-        return Ok(());
+        return out::line(serde_json::to_string(&to_json(recorded))?);
     }
-    println!("{}", text_line(recorded));
-    Ok(())
+    out::line(text_line(recorded))
 }
 
 fn text_line(recorded: &Recorded) -> String {
@@ -157,21 +155,20 @@ async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
     chain.reverse();
     if as_json {
         let chain: Vec<Value> = chain.iter().map(to_json).collect();
-        println!("{}", serde_json::to_string(&json!({ "event": to_json(&found), "runs": runs, "chain": chain }))?);
-        return Ok(());
+        return out::line(serde_json::to_string(&json!({ "event": to_json(&found), "runs": runs, "chain": chain }))?);
     }
-    println!("{}", text_line(&found));
+    out::line(text_line(&found))?;
     for (name, value) in &found.message.attributes {
-        println!("  {name:<16} {value}");
+        out::line(format_args!("  {name:<16} {value}"))?;
     }
-    println!("  {}", serde_json::to_string_pretty(&to_json(&found)["data"])?.replace('\n', "\n  "));
-    println!("runs");
+    out::line(format_args!("  {}", serde_json::to_string_pretty(&to_json(&found)["data"])?.replace('\n', "\n  ")))?;
+    out::line("runs")?;
     for run in &runs {
-        println!("  {}", run_line(run));
+        out::line(format_args!("  {}", run_line(run)))?;
     }
-    println!("chain");
+    out::line("chain")?;
     for recorded in &chain {
-        println!("  {}", text_line(recorded));
+        out::line(format_args!("  {}", text_line(recorded)))?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ mod dead;
 mod describe;
 mod events;
 mod open;
+mod out;
 mod replay;
 mod send;
 mod up;
@@ -49,6 +50,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<out::ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("windlass: {error:#}");
             ExitCode::FAILURE

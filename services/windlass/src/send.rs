@@ -12,6 +12,8 @@ use runtime::{
 };
 use sha2::Sha256;
 
+use crate::out;
+
 #[derive(Debug, Args)]
 pub(crate) struct Send {
     /// The source in the configuration whose secret signs.
@@ -42,8 +44,7 @@ pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
     if !status.is_success() {
         bail!("{url} answered {status}: {text}");
     }
-    println!("{text}");
-    Ok(())
+    out::line(text)
 }
 
 fn read(file: &PathBuf) -> Result<Vec<u8>> {

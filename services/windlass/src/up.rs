@@ -18,7 +18,7 @@ pub(crate) async fn up(base: Base) -> Result<()> {
         spawn(&mut parts, worker, context.clone())?;
     }
     parts.spawn(async move { receiver::serve(base).await.context("the receiver") });
-    info!(data = %context.config.data.display(), "everything runs; data in {}", context.config.data.display());
+    info!(data = %context.config.data.display(), "starting everything; data in {}", context.config.data.display());
     let ended = first_failure(&mut parts, &context).await;
     ops.stop().await;
     ended

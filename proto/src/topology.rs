@@ -102,10 +102,11 @@ pub const QUEUES: &[Queue] = &[
         claimed: true,
     },
     Queue {
+        // One at a time in each environment, which one process alone can see to.
         worker: WorkerName::Syncer,
         hears: &[EventType::ManifestBumped],
         concurrency: 16,
-        single_active: false,
+        single_active: true,
         deadline: Duration::from_hours(1),
         attempts: 8,
         claimed: true,

@@ -98,12 +98,12 @@ async fn flapping_begins_the_count_anew() {
 #[tokio::test]
 async fn the_wrong_status_comes_with_what_the_body_said() {
     let site = Site::start(|_, _| answer(503, "database\n  is\taway"));
-    let report = verdict(&check(&site, "/health?token=hush", "deadline: 100ms")).await;
+    let report = verdict(&check(&site, "/health?token=hush", "deadline: 1s")).await;
     holds(&report.checks[0], Verdict::Failed, &["tries: 503, wanted 200: database is away"]);
     assert!(!format!("{report:?}").contains("hush"), "{report:?}");
 
     let site = Site::start(|_, _| answer(302, ""));
-    let report = verdict(&check(&site, "/", "deadline: 100ms")).await;
+    let report = verdict(&check(&site, "/", "deadline: 1s")).await;
     holds(&report.checks[0], Verdict::Failed, &["302, wanted 200"]);
     assert!(verdict(&check(&site, "/", "status: 302, passes: 1")).await.healthy, "a redirect is its status");
 }
@@ -115,7 +115,7 @@ async fn the_wrong_body_is_shown() {
         "/large" => answer(200, [b" ".repeat(1_500_000), b"{}".to_vec()].concat()),
         _ => answer(200, [b"caf\xe9 ".to_vec(), b"x".repeat(5000)].concat()),
     });
-    let deadline = "deadline: 100ms";
+    let deadline = "deadline: 1s";
     for (path, terms, words) in [
         ("/json", "json: { /status: ok }", vec!["200, but `/status` is \"starting\", wanted \"ok\""]),
         ("/json", "json: { /version: '{web.tag}' }", vec!["`/version` is missing, wanted \"main\"", "starting"]),
@@ -250,7 +250,7 @@ async fn without_a_check_the_verdict_says_what_it_stands_on() {
 async fn a_superseded_revision_is_not_blamed_and_not_praised() {
     let site = Site::start(|_, path| if path == "/bad" { answer(500, "") } else { answer(200, "") });
     for (path, superseded_by_bump) in [("/bad", true), ("/good", false)] {
-        let stage = Stage::open(&shop(&check(&site, path, "passes: 1, deadline: 50ms"))).await;
+        let stage = Stage::open(&shop(&check(&site, path, "passes: 1, deadline: 2s"))).await;
         let prober = Prober::new(&stage.context).unwrap();
         let (old, new) = (bumped(deployment('a')), bumped(deployment('b')));
         let event = synced(&old, true, "synced");

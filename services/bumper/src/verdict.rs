@@ -2,9 +2,7 @@
 
 use anyhow::Context as _;
 use ledger::{EnvironmentState, Quarantined};
-use proto::{
-    BumpReason, ComponentName, Data, Deployment, EnvironmentName, Event, EventId, HealthReported, Release,
-};
+use proto::{BumpReason, ComponentName, Data, Deployment, EnvironmentName, Event, EventId, HealthReported, Release};
 use runtime::{
     Failure, Outcomes,
     config::{Environment, Promotion, Rollback},

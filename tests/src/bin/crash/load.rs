@@ -20,7 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How many pushes may be under way once nothing is killed any more.
 const UNDER_WAY: u64 = 6;
 /// How long a push may take until somebody runs on it.
-const HEAD_START: Duration = Duration::from_secs(2);
+const HEAD_START: Duration = Duration::from_secs(1);
+/// With fewer runs under way than this, most kills would meet nobody at work.
+const BUSY: u64 = 3;
 
 /// What comes of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,11 +96,11 @@ impl<'a> Load<'a> {
         }
         let share = self.events * (killed + 1) / self.kills.max(1);
         // A kill is to meet work, so there are more events when the kills take their time.
-        Ok(pushed.max(recorded) <= share || self.is_idle().await?)
+        Ok(pushed.max(recorded) <= share || !self.is_busy().await?)
     }
 
-    async fn is_idle(&self) -> Result<bool> {
-        Ok(self.last.is_none_or(|last| last.elapsed() > HEAD_START) && self.book.unfinished().await? == 0)
+    async fn is_busy(&self) -> Result<bool> {
+        Ok(self.last.is_some_and(|last| last.elapsed() < HEAD_START) || self.book.unfinished().await? >= BUSY)
     }
 
     /// What must be everywhere at the end is then known.

@@ -29,7 +29,7 @@ pub(crate) async fn post(http: &Client, route: usize, url: &SecretRef, payload: 
     let (status, wait) = (response.status(), retry_after(response.headers()));
     let (words, _) = read_start(response, ANSWER).await.map_err(|error| away(&name, error))?;
     let words = String::from_utf8_lossy(&words);
-    let words = words.trim();
+    let words = slacks(words.trim());
     match status {
         StatusCode::OK if words == "ok" => Ok(()),
         StatusCode::TOO_MANY_REQUESTS => Err(Failure::NotYet {
@@ -45,6 +45,13 @@ pub(crate) async fn post(http: &Client, route: usize, url: &SecretRef, payload: 
     }
 }
 
+/// What was answered, if it is one of Slack's words (`no_service`). Anything else is a proxy's page, and may repeat the
+/// address it was asked for, which is the secret.
+fn slacks(words: &str) -> &str {
+    let is_word = !words.is_empty() && words.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if is_word { words } else { "none of Slack's words (is a proxy between?)" }
+}
+
 fn away(name: &str, error: HttpError) -> Failure {
     Failure::Transient(anyhow::Error::from(error).context(name.to_owned()))
 }
@@ -53,4 +60,19 @@ fn away(name: &str, error: HttpError) -> Failure {
 fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.clamp(1, 3600)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_slacks_own_words_are_repeated() {
+        for word in ["ok", "no_service", "channel_is_archived"] {
+            assert_eq!(slacks(word), word);
+        }
+        for page in ["", "Cannot POST /services/T0/B0/hunter2", "<html>hunter2</html>", "hunter2"] {
+            assert_eq!(slacks(page), "none of Slack's words (is a proxy between?)");
+        }
+    }
 }

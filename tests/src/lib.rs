@@ -16,6 +16,7 @@ pub mod process;
 pub mod rabbitmq;
 pub mod registry;
 pub mod registry_proxy;
+pub mod sentry;
 pub mod shop;
 pub mod slack;
 pub mod wait;

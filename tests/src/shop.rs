@@ -16,6 +16,7 @@ use crate::{
     github::{self, Push},
     http, ports, process,
     registry::{Endpoint, Registry},
+    sentry::FakeSentry,
     slack::FakeSlack,
 };
 
@@ -42,6 +43,8 @@ pub struct Shop {
     pub git: GitServer,
     /// Slack.
     pub slack: FakeSlack,
+    /// Sentry.
+    pub sentry: FakeSentry,
     source: Work,
     ports: Vec<(&'static str, u16, u16)>,
 }
@@ -78,13 +81,14 @@ impl Shop {
         let registry = Registry::start(&endpoints).await?;
         let git = GitServer::start()?;
         let slack = FakeSlack::start()?;
+        let sentry = FakeSentry::start()?;
         let mut ports = Vec::new();
         for environment in ENVIRONMENTS {
             ports.push((environment, ports::free()?, ports::free()?));
         }
         let source = make_source(&git).await?;
         make_gitops(&git, &registry.address()).await?;
-        let shop = Self { folder, receiver_port, registry, git, slack, source, ports };
+        let shop = Self { folder, receiver_port, registry, git, slack, sentry, source, ports };
         shop.write_config(options)?;
         Ok(shop)
     }
@@ -172,6 +176,7 @@ impl Shop {
         self.folder.write("github-secret", GITHUB_SECRET)?;
         self.folder.write("registry-token", REGISTRY_TOKEN)?;
         self.folder.write("slack-url", &self.slack.url())?;
+        self.folder.write("sentry-dsn", &self.sentry.dsn())?;
         let text = serde_json::to_string_pretty(&self.config(options))?;
         // JSON is YAML.
         self.folder.write("windlass.yaml", &text).map(drop)
@@ -189,6 +194,7 @@ impl Shop {
             "data": self.folder.join("data"),
             "harness": { "lease": options.lease },
             "receiver": { "listen": format!("127.0.0.1:{}", self.receiver_port) },
+            "sentry": { "dsn": file("sentry-dsn"), "environment": "tests" },
             "sources": sources,
             "registries": { self.registry.address(): { "plain_http": true } },
             "apps": { "shop": self.app() },

@@ -103,6 +103,9 @@ async fn a_dead_letter_is_mended_and_replayed(place: Place) {
     place.event("delivery.parked", |event| event["data"]["worker"] == "bumper").await;
 
     place.shop.git.accept_pushes("acme/shop-gitops").unwrap();
+    wait::until_true(SOON, "a report in Sentry", async || place.shop.sentry.text().contains("main is protected"))
+        .await
+        .unwrap();
     let dry = place.windlass(&["dead", "replay", "--worker", "bumper", "--dry-run"]).await;
     assert!(dry.contains("would replay to bumper"), "{dry}");
     assert!(!place.dead().await.is_empty());
@@ -219,6 +222,57 @@ async fn the_same_webhook_again_and_a_replay_of_it_deploy_nothing_twice() {
         })
         .await;
     assert_eq!(place.shop.git.log("acme/shop-gitops", "main").await.unwrap().len(), history);
+    place.close().await;
+}
+
+/// Operators' verbs, one by one: the configuration is checked, a payload is signed and sent, a letter is replayed by
+/// its id and by the text of its reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_check_send_and_replay_by_id() {
+    let place = Place::embedded().await;
+    let checked = place.windlass(&["config", "check"]).await;
+    assert!(checked.contains("github, registry") && checked.contains("shop"), "{checked}");
+    place.shop.git.reject_pushes("acme/shop-gitops", "main is protected").unwrap();
+    let commit = place.shop.push("main", &[("VERSION", "2.6.0\n")], "A change").await.unwrap();
+    let payload = place.shop.push_payload("main", &commit, "A change").to_string();
+    let file = place.shop.folder.write("push.json", &payload).unwrap();
+    let answer = place.windlass(&["send", "github", &file.to_string_lossy()]).await;
+    let event: Value = serde_json::from_str(&answer).unwrap();
+    assert!(event["event"].is_string(), "{answer}");
+    place.event("delivery.parked", |event| event["data"]["worker"] == "bumper").await;
+    place.shop.git.accept_pushes("acme/shop-gitops").unwrap();
+
+    assert!(place.windlass(&["dead", "replay", "--text", "no such words"]).await.contains("no dead letter is chosen"));
+    let id = place.dead().await[0]["id"].as_str().unwrap().to_owned();
+    let shown = place.windlass(&["dead", "show", &id[..8]]).await;
+    assert!(shown.contains("main is protected") && shown.contains(&format!("dead replay {}", &id[..8])), "{shown}");
+    place.windlass(&["dead", "replay", &id[..8]]).await;
+    place.verdict("staging", &commit).await;
+    place.windlass(&["dead", "replay", "--text", "PROTECTED", "--since", "1h"]).await;
+    place.verdict("production", &commit).await;
+    place.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_says_it_is_not_ready_while_its_ledger_is_away() {
+    let mut postgres = Postgres::start().await.unwrap();
+    let ledger = postgres.database().await.unwrap();
+    let mut place = Place::open(&Options { ledger, ..Options::default() }, Layout::Together).await.unwrap();
+    let client = testkit::http::client();
+    let (_, ops) = place.engine.ops().pop().unwrap();
+    let ask = async |page: &str| {
+        let answer = client.get(format!("{ops}/{page}")).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    assert_eq!(ask("livez").await.0, 200);
+    assert!(ask("metrics").await.1.contains("windlass_deliveries"));
+    postgres.stop().await.unwrap();
+    let (status, text) = ask("readyz").await;
+    assert_eq!(status, 503);
+    assert!(text.contains("ledger"), "{text}");
+    assert_eq!(ask("livez").await.0, 200);
+    postgres.start_again().await.unwrap();
+    place.engine.ready("up").await.unwrap();
     place.close().await;
 }
 

@@ -1,7 +1,7 @@
 //! Every dead letter into the ledger, and an event that says so.
 
 use anyhow::Result;
-use bus::{DeadLetter, Parcel};
+use bus::{BusError, DeadLetter, Parcel};
 use ledger::NewDeadLetter;
 use proto::{Data, DeliveryParked, Event, EventId, EventType, Message, WorkerName};
 use runtime::Context;
@@ -33,7 +33,15 @@ async fn keep(context: &Context, parcel: Parcel) -> Option<()> {
     error!(dead_letter = %id, reason = letter.reason, "dead letter {id}: {}", letter.reason);
     // Said again when it was there already: the process may have died before it could say so, and the id is the same.
     let told = [parked_event(&letter, &id.to_string()).to_message()];
-    crate::insist(context, "the bus", || context.bus.publish(&told)).await?;
+    let tell = async || match context.bus.publish(&told).await {
+        // Waiting would not help; the letter is kept, and that is what matters.
+        Err(BusError::Refused(why)) => {
+            error!(dead_letter = %id, why, "dead letter {id} cannot be announced: {why}");
+            Ok(())
+        }
+        told => told,
+    };
+    crate::insist(context, "the bus", tell).await?;
     if let Err(error) = parcel.ack().await {
         warn!(%error, "a dead letter may be kept again, which changes nothing: {error}");
     }

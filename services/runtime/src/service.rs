@@ -186,6 +186,8 @@ where
     F: FnOnce(Base) -> Fut,
     Fut: Future<Output = Result<()>>,
 {
+    // Sentry's client needs it too.
+    http::install_tls();
     let _telemetry = telemetry::start(&config, name)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {

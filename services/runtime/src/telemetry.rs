@@ -1,12 +1,15 @@
 //! Logs and error reports. No secret may reach either: errors are worded without them, and what leaves for Sentry is
 //! scrubbed of every configured secret once more.
 
-use std::{io::IsTerminal, sync::Arc};
+use std::io::IsTerminal;
 
 use anyhow::{Context as _, Result};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{Config, LogFormat, Secret};
+
+/// Shorter secrets are not looked for: they would take words apart that mean nothing.
+const SHORTEST: usize = 4;
 
 /// Keeps error reporting alive; dropping it sends what is waiting.
 pub struct Telemetry(#[expect(dead_code, reason = "held for its drop")] Option<sentry::ClientInitGuard>);
@@ -34,10 +37,11 @@ fn start_sentry(config: &Config, service: &'static str) -> Result<Option<sentry:
     let dsn = settings.dsn.read()?;
     // The parser's own words may repeat the DSN, which is a secret.
     let dsn = dsn.expose().parse().map_err(|_| anyhow::anyhow!("`sentry.dsn`: {} holds no DSN", settings.dsn))?;
-    let secrets: Arc<[Secret]> = config.secrets().iter().filter_map(|secret| secret.read().ok()).collect();
+    let secrets = config.secrets();
     let mut options = sentry::ClientOptions::new()
         .release(concat!("windlass@", env!("CARGO_PKG_VERSION")))
-        .before_send(move |event| Some(scrub(event, &secrets)));
+        // Read anew for each report: a secret may have been replaced since.
+        .before_send(move |event| scrub(event, secrets.iter().filter_map(|secret| secret.read().ok())));
     options.dsn = Some(dsn);
     options.environment = settings.environment.clone().map(Into::into);
     let guard = sentry::init(options);
@@ -45,24 +49,25 @@ fn start_sentry(config: &Config, service: &'static str) -> Result<Option<sentry:
     Ok(Some(guard))
 }
 
-/// Takes every configured secret out of what would be sent.
-fn scrub(mut event: sentry::protocol::Event<'static>, secrets: &[Secret]) -> sentry::protocol::Event<'static> {
+/// Takes every secret out of whatever part of the report it stands in. A report that cannot be cleaned is not sent.
+fn scrub(
+    mut event: sentry::protocol::Event<'static>,
+    secrets: impl Iterator<Item = Secret>,
+) -> Option<sentry::protocol::Event<'static>> {
     event.request = None;
     event.user = None;
     event.server_name = None;
-    let clean = |text: &mut String| {
-        for secret in secrets.iter().filter(|s| s.expose().len() >= 4) {
-            *text = text.replace(secret.expose(), "***");
-        }
-    };
-    event.message.as_mut().map(&clean);
-    event.exception.values.iter_mut().filter_map(|e| e.value.as_mut()).for_each(&clean);
-    event.breadcrumbs.values.iter_mut().filter_map(|b| b.message.as_mut()).for_each(&clean);
-    event
+    let mut text = serde_json::to_string(&event).ok()?;
+    for secret in secrets.filter(|secret| secret.expose().len() >= SHORTEST) {
+        let quoted = serde_json::to_string(secret.expose()).ok()?;
+        text = text.replace(quoted.trim_matches('"'), "***");
+    }
+    serde_json::from_str(&text).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -70,8 +75,10 @@ mod tests {
         let mut event = sentry::protocol::Event::new();
         event.message = Some("push to https://x:hunter22@git failed".to_owned());
         event.server_name = Some("build-3".into());
-        let sent = scrub(event, &[Secret::from("hunter22".to_owned())]);
+        event.extra.insert("note".to_owned(), "it is \"hunter22\"".into());
+        let sent = scrub(event, [Secret::from("hunter22".to_owned())].into_iter()).unwrap();
         assert_eq!(sent.message.as_deref(), Some("push to https://x:***@git failed"));
+        assert_eq!(sent.extra["note"], "it is \"***\"");
         assert_eq!(sent.server_name, None);
     }
 }

@@ -10,7 +10,7 @@ use ledger::{Ledger, StoredDeadLetter};
 use proto::{Message, WorkerName};
 use runtime::Config;
 
-use crate::{dead, events, open};
+use crate::{dead, events, open, out};
 
 #[derive(Debug, Args)]
 pub(crate) struct OfLetters {
@@ -52,7 +52,7 @@ struct How {
 pub(crate) async fn of_letters(replay: &OfLetters, ledger: &Ledger, config: &Config) -> Result<()> {
     let letters = chosen(replay, ledger).await?;
     if letters.is_empty() {
-        println!("no dead letter is chosen");
+        out::line("no dead letter is chosen")?;
         return Ok(());
     }
     let bus = if replay.how.dry_run { None } else { Some(open::bus(config).await?) };
@@ -62,11 +62,16 @@ pub(crate) async fn of_letters(replay: &OfLetters, ledger: &Ledger, config: &Con
         if let Some(bus) = &bus {
             publish(bus, ledger, worker, again(&letter.letter.message, &replay.how.by)).await?;
             ledger.mark_replayed(letter.id, &replay.how.by).await?;
-            println!("replayed to {target}: {}", dead::text_line(letter));
+            // Whoever stops reading does not stop the replay.
+            let _read_or_not = out::line(format_args!("replayed to {target}: {}", dead::text_line(letter)));
             tokio::time::sleep(Duration::from_secs(1) / replay.how.rate.max(1)).await;
         } else {
-            println!("would replay to {target}: {}", dead::text_line(letter));
+            out::line(format_args!("would replay to {target}: {}", dead::text_line(letter)))?;
         }
+    }
+    if u32::try_from(letters.len()).is_ok_and(|chosen| replay.ids.is_empty() && chosen >= replay.which.limit) {
+        let limit = replay.which.limit;
+        out::line(format_args!("these are the newest {limit} of what was chosen; there may be more: run it again"))?;
     }
     close(bus).await;
     Ok(())
@@ -94,12 +99,12 @@ pub(crate) async fn of_event(replay: &OfEvent, ledger: &Ledger, config: &Config)
     let id = recorded.message.attribute("id").to_owned();
     let target = replay.worker.map_or("every worker that hears it".to_owned(), |worker| worker.to_string());
     if replay.how.dry_run {
-        println!("would replay {id} ({}) to {target}", recorded.message.attribute("type"));
+        out::line(format_args!("would replay {id} ({}) to {target}", recorded.message.attribute("type")))?;
         return Ok(());
     }
     let bus = open::bus(config).await?;
     publish(&bus, ledger, replay.worker, again(&recorded.message, &replay.how.by)).await?;
-    println!("replayed {id} ({}) to {target}", recorded.message.attribute("type"));
+    out::line(format_args!("replayed {id} ({}) to {target}", recorded.message.attribute("type")))?;
     close(Some(bus)).await;
     Ok(())
 }

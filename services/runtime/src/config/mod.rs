@@ -130,7 +130,7 @@ pub struct Harness {
 
 impl Default for Harness {
     fn default() -> Self {
-        Self { lease: Duration::from_mins(1), grace: Duration::from_secs(25) }
+        Self { lease: Duration::from_secs(30), grace: Duration::from_secs(25) }
     }
 }
 

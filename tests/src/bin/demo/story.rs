@@ -12,7 +12,7 @@ use testkit::{
 use crate::timeline::{Timeline, kind};
 
 /// How long one act may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Plays both acts and returns what was deployed where.
 pub(crate) async fn tell(shop: &Shop, engine: &Engine) -> Result<Vec<Value>> {

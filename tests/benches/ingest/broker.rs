@@ -8,7 +8,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bus::Bus;
 use bytes::Bytes;
 use lapin::{
@@ -23,6 +23,7 @@ use testkit::rabbitmq::RabbitMq;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    cpu::{Cost, Used},
     load, push,
     rounds::{Done, Measure, Plan, Turn, alternate},
 };
@@ -53,23 +54,51 @@ pub(crate) async fn measure(plan: Plan) -> Result<Measure> {
     let raw = Raw::connect(&broker.url()).await?;
 
     let pushes: Arc<[_]> = push::requests("push").into();
-    let ours = async || {
-        let turn = Turn::begin(plan.turn);
-        let done = load::send(address, Arc::clone(&pushes), "202", CONNECTIONS, turn).await?;
-        raw.purge(done).await?;
-        Ok(turn.rate(done))
-    };
-    let mut measure = alternate(NAME, AIM, plan, async || raw.turn(plan).await, ours).await?;
+    let send = async |turn| load::send(address, Arc::clone(&pushes), "202", CONNECTIONS, turn).await;
+    let (mut by_raw, mut by_ours) = (Cost::default(), Cost::default());
+    let mut measure = alternate(
+        NAME,
+        AIM,
+        plan,
+        async || take_turn(&broker, &raw, &mut by_raw, plan, async |turn| raw.publish(turn).await).await,
+        async || take_turn(&broker, &raw, &mut by_ours, plan, send).await,
+    )
+    .await?;
+    let ((raw_here, raw_broker), (ours_here, ours_broker)) = (by_raw.micros(), by_ours.micros());
+    measure.beside.extend([
+        ("us of processor time a message, raw: lapin", raw_here),
+        ("us of processor time a message, raw: the broker", raw_broker),
+        ("us of processor time a message, ours: sender, receiver and bus", ours_here),
+        ("us of processor time a message, ours: the broker", ours_broker),
+    ]);
 
     // The same bytes as pings are authenticated in the same way and answered without being published.
     let turn = Turn::begin(plan.turn);
     let pings = load::send(address, push::requests("ping").into(), "200", CONNECTIONS, turn).await?;
-    measure.beside.push(("the receiver without the bus (signed pings of the same size)", turn.rate(pings)));
+    measure
+        .beside
+        .push(("signed pings of the same size a second, which are answered without the bus", turn.rate(pings)));
 
     stop.cancel();
     serving.await??;
     bus.close().await;
     Ok(measure)
+}
+
+/// One turn of either side, from empty queues to empty queues.
+async fn take_turn(
+    broker: &RabbitMq,
+    raw: &Raw,
+    cost: &mut Cost,
+    plan: Plan,
+    work: impl AsyncFnOnce(Turn) -> Result<Done>,
+) -> Result<f64> {
+    let id = broker.id().context("the broker ended")?;
+    let (before, turn) = (Used::now(id)?, Turn::begin(plan.turn));
+    let done = work(turn).await?;
+    cost.add(&before, &Used::now(id)?, done.all);
+    raw.purge(done).await?;
+    Ok(turn.rate(done))
 }
 
 async fn open(config: &Config) -> Result<Bus> {
@@ -97,13 +126,10 @@ impl Raw {
         Ok(Self { _connection: connection, channel, bodies: push::bodies() })
     }
 
-    async fn turn(&self, plan: Plan) -> Result<f64> {
-        let turn = Turn::begin(plan.turn);
+    async fn publish(&self, turn: Turn) -> Result<Done> {
         // All in one task: two threads on one channel would mix up lapin's numbering of what it sends.
         let publishers = (0..CONNECTIONS).map(|first| self.publisher(first, turn));
-        let done: Done = futures_util::future::try_join_all(publishers).await?.into_iter().sum();
-        self.purge(done).await?;
-        Ok(turn.rate(done))
+        Ok(futures_util::future::try_join_all(publishers).await?.into_iter().sum())
     }
 
     async fn publisher(&self, first: usize, turn: Turn) -> Result<Done> {

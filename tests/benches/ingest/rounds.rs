@@ -44,7 +44,7 @@ pub(crate) struct Measure {
     pub(crate) ours: Vec<f64>,
     /// Median of the rounds' ratios.
     pub(crate) ratio: f64,
-    /// What helps to explain the ratio: name and rate.
+    /// What helps to explain the ratio: a name with its unit, and the number.
     pub(crate) beside: Vec<(&'static str, f64)>,
 }
 
@@ -118,8 +118,8 @@ impl fmt::Display for Measure {
         writeln!(f, "  raw   {:>8.0}/s", median(&self.raw))?;
         writeln!(f, "  ours  {:>8.0}/s", median(&self.ours))?;
         write!(f, "  ratio     {:.2}   ({lowest:.2} to {highest:.2}; aim {:.2})", self.ratio, self.aim)?;
-        for (what, rate) in &self.beside {
-            write!(f, "\n  beside: {what} {rate:.0}/s")?;
+        for (what, number) in &self.beside {
+            write!(f, "\n  {number:>7.0} {what}")?;
         }
         Ok(())
     }

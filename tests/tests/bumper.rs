@@ -11,6 +11,8 @@ mod world;
 mod conflicts;
 #[path = "bumper/deploy.rs"]
 mod deploy;
+#[path = "bumper/late.rs"]
+mod late;
 #[path = "bumper/manifests.rs"]
 mod manifests;
 #[path = "bumper/registries.rs"]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use futures_util::future::join_all;
 use proto::{
-    AppName, BumpReason, ComponentName, Deployment, Digest, EnvironmentName, EventId, ImageName, ManifestBumped,
-    Release, ReleasedImage,
+    AppName, BumpReason, ComponentName, Deployment, Digest, EnvironmentName, Event, EventId, ImageName, ManifestBumped,
+    Release, ReleasedImage, WorkerName,
 };
 use runtime::{
     Failure, Outcomes,
@@ -50,6 +50,10 @@ impl Told {
         self.reasons.push(reason);
     }
 
+    pub(crate) fn has_bumps(&self) -> bool {
+        self.bumps.iter().next().is_some()
+    }
+
     fn bumped(&mut self, deployment: Deployment) {
         let subject = deployment.environment.to_string();
         self.bumps = std::mem::take(&mut self.bumps).and(subject, ManifestBumped { deployment });
@@ -81,25 +85,46 @@ impl Bumper {
         Ok(())
     }
 
+    /// What an earlier run of this event changed, and died before it could tell, is told now: whatever has come since
+    /// then, the commit is there. Returns the environments it did not come to.
+    pub(crate) async fn tell_late<'e>(
+        &self,
+        event: &Event,
+        target: Target<'_>,
+        environments: Vec<(&'e EnvironmentName, &'e Environment)>,
+        wish: &Wish,
+        told: &mut Told,
+    ) -> Result<Vec<(&'e EnvironmentName, &'e Environment)>, Failure> {
+        if !self.was_begun(event).await? {
+            return Ok(environments);
+        }
+        let mut left = Vec::new();
+        for (name, config) in environments {
+            let ask = ask(target, (name, config), wish);
+            match self.repositories.landed(target.gitops, ask.clone()).await? {
+                Some(landed) => told.bumped(self.deployment(target, ask, landed).await),
+                None => left.push((name, config)),
+            }
+        }
+        Ok(left)
+    }
+
+    /// Whether an earlier run of this event may have got halfway. A replay is no such run: what an earlier one did
+    /// has been told, and is asked for once more.
+    async fn was_begun(&self, event: &Event) -> Result<bool, Failure> {
+        let runs = self.ledger.runs(event.id).await.context("asking for earlier runs")?;
+        let again = |run: &ledger::Run| run.worker == WorkerName::Bumper && run.replay == 0 && run.attempts > 1;
+        Ok(event.replay == 0 && runs.iter().any(again))
+    }
+
     /// The deployment, or why there is rightly none.
     async fn bump_one(
         &self,
         target: Target<'_>,
-        (name, config): (&EnvironmentName, &Environment),
+        environment: (&EnvironmentName, &Environment),
         wish: &Wish,
     ) -> Result<Result<Deployment, String>, Failure> {
-        let components = target.app.components.iter().map(|(name, c)| (name.clone(), c.image.clone())).collect();
-        let ask = Ask {
-            app: target.name.clone(),
-            environment: name.clone(),
-            path: config.path.as_str().to_owned(),
-            event: wish.event,
-            reason: wish.reason,
-            components,
-            wanted: wish.wanted.clone(),
-            instead_of: wish.instead_of.clone(),
-            note: wish.note.clone(),
-        };
+        let (name, ask) = (environment.0, ask(target, environment, wish));
         Ok(match self.repositories.bump(target.gitops, ask.clone()).await? {
             Answer::Landed(landed) => Ok(self.deployment(target, ask, landed).await),
             Answer::Same(head) => Err(format!("{name} already asks for it, as of {}", head.short())),
@@ -165,6 +190,21 @@ impl Bumper {
             }
         }
         Ok(None)
+    }
+}
+
+/// What is asked of one environment's files.
+fn ask(target: Target<'_>, (name, config): (&EnvironmentName, &Environment), wish: &Wish) -> Ask {
+    Ask {
+        app: target.name.clone(),
+        environment: name.clone(),
+        path: config.path.as_str().to_owned(),
+        event: wish.event,
+        reason: wish.reason,
+        components: target.app.components.iter().map(|(name, c)| (name.clone(), c.image.clone())).collect(),
+        wanted: wish.wanted.clone(),
+        instead_of: wish.instead_of.clone(),
+        note: wish.note.clone(),
     }
 }
 

@@ -66,13 +66,20 @@ impl Bumper {
             return Ok(Outcomes::ignored(format!("the app `{}` has no environment to deploy to", candidate.app)));
         };
         let target = Target { name: candidate.app, app, gitops };
-        let (wanted, note) = match self.choose(target, &candidate).await? {
-            Choice::Deploy { wanted, note } => (wanted, note),
-            Choice::Leave(reason) => return Ok(Outcomes::ignored(reason)),
-        };
-        let mut told = Told::default();
-        let wish = Wish { event: event.id, reason: BumpReason::Deploy, wanted, instead_of: None, note };
-        self.bump(target, app.first_environments().collect(), &wish, &mut told).await?;
+        let (mut told, title) = (Told::default(), candidate.title.map(ToOwned::to_owned));
+        let late =
+            Wish { event: event.id, reason: BumpReason::Deploy, wanted: Release::new(), instead_of: None, note: title };
+        let left = self.tell_late(event, target, app.first_environments().collect(), &late, &mut told).await?;
+        if left.is_empty() {
+            return Ok(told.outcomes());
+        }
+        match self.choose(target, &candidate).await? {
+            Choice::Deploy { wanted, note } => {
+                let wish = Wish { wanted, note, ..late };
+                self.bump(target, left, &wish, &mut told).await?;
+            }
+            Choice::Leave(reason) => told.ignored(reason),
+        }
         Ok(told.outcomes())
     }
 

@@ -27,15 +27,26 @@ impl Bumper {
         };
         let turn = self.turn(name, environment);
         let _turn = turn.lock().await;
+        let mut told = Told::default();
+        let asked = if report.healthy {
+            target.app.environments_after(environment).collect()
+        } else {
+            vec![(environment, config)]
+        };
+        let left = self.tell_late(event, target, asked, &late(event, report), &mut told).await?;
+        if told.has_bumps() && left.is_empty() {
+            return Ok(told.outcomes());
+        }
         let known = self.ledger.environment(name, environment).await.context("asking for the environment")?;
         if let Some(later) = self.superseded(target, deployment, known.as_ref()).await? {
-            return Ok(Outcomes::ignored(later));
+            told.ignored(later);
+            return Ok(told.outcomes());
         }
         let last_healthy = known.and_then(|known| known.last_healthy);
         self.note(event, report, last_healthy.clone()).await?;
         if report.healthy {
             self.pardon(event, deployment).await?;
-            self.promote(event, target, deployment).await
+            self.promote(event, target, deployment, left, told).await
         } else {
             self.take_back(event, target, config, report, last_healthy).await
         }
@@ -73,19 +84,25 @@ impl Bumper {
         Ok(self.ledger.put_environment(&state).await.context("noting the environment's state")?)
     }
 
-    async fn promote(&self, event: &Event, target: Target<'_>, verified: &Deployment) -> Result<Outcomes, Failure> {
+    async fn promote(
+        &self,
+        event: &Event,
+        target: Target<'_>,
+        verified: &Deployment,
+        after: Vec<(&EnvironmentName, &Environment)>,
+        mut told: Told,
+    ) -> Result<Outcomes, Failure> {
         let from = &verified.environment;
         if verified.reason == BumpReason::Rollback {
             return Ok(Outcomes::ignored(format!(
                 "{from} is healthy again after a rollback; a rollback is not promoted"
             )));
         }
-        let mut told = Told::default();
         let mut release = verified.release.clone();
         release.retain(|name, _| target.app.components.contains_key(name));
         let barred = self.barred(target.name, &release).await?;
         let mut next = Vec::new();
-        for (name, environment) in target.app.environments_after(from) {
+        for (name, environment) in after {
             if environment.promotion == Promotion::Manual {
                 told.ignored(format!("{name} waits for a person (`promotion: manual`)"));
             } else if let Some(why) = &barred {
@@ -191,6 +208,16 @@ impl Bumper {
         }
         Ok(())
     }
+}
+
+/// What an earlier run of this verdict's event wished, as far as it is needed to tell of it.
+fn late(event: &Event, report: &HealthReported) -> Wish {
+    let (reason, note) = if report.healthy {
+        (BumpReason::Promotion, report.deployment.note.clone())
+    } else {
+        (BumpReason::Rollback, Some(report.summary.clone()))
+    };
+    Wish { event: event.id, reason, wanted: Release::new(), instead_of: None, note }
 }
 
 /// What of the good release is not what the bad one has.

@@ -74,6 +74,13 @@ impl Repositories {
         answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
     }
 
+    /// The commit that an earlier run of the ask's event led to, if there is one, whatever came after it.
+    pub(crate) async fn landed(&self, gitops: &Gitops, ask: Ask) -> Result<Option<Landed>, Trouble> {
+        let (answer, answered) = oneshot::channel();
+        self.send(gitops, Message::Find { ask: Box::new(ask), answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
+    }
+
     /// Whether a commit is a proper ancestor of another; `None` when the repository does not know one of them.
     pub(crate) async fn is_before(
         &self,

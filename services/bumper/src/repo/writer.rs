@@ -28,6 +28,8 @@ const TIDY: u32 = 256;
 pub(super) enum Message {
     /// Change files.
     Bump { ask: Box<Ask>, answer: oneshot::Sender<Result<Answer, Trouble>> },
+    /// Tell what an earlier run of the same event did.
+    Find { ask: Box<Ask>, answer: oneshot::Sender<Result<Option<Landed>, Trouble>> },
     /// Tell which commit was first.
     Order { older: CommitSha, newer: CommitSha, answer: oneshot::Sender<Result<Option<bool>, Trouble>> },
 }
@@ -68,6 +70,9 @@ impl Writer {
             for message in waiting.drain(..) {
                 match message {
                     Message::Bump { ask, answer } => jobs.push(Job { ask, answer }),
+                    Message::Find { ask, answer } => {
+                        let _ = answer.send(self.find(&ask).await);
+                    }
                     Message::Order { older, newer, answer } => {
                         // Whoever asked may have gone; then nobody needs the answer.
                         let _ = answer.send(self.order(&older, &newer).await);
@@ -90,15 +95,25 @@ impl Writer {
             Ok(None) | Err(Trouble::Damaged(_)) => {}
             Err(trouble) => return Err(trouble),
         }
+        self.fetched().await?;
+        let known = self.kept.is_ancestor(older, newer).await?;
+        Ok(known.map(|known| known && older != newer))
+    }
+
+    /// The branch's head, from a clone made anew if need be.
+    async fn fetched(&self) -> Result<CommitSha, Trouble> {
         match self.kept.fetch().await {
             Err(Trouble::Damaged(why)) => {
                 self.kept.forget(&why).await?;
-                self.kept.fetch().await?;
+                self.kept.fetch().await
             }
-            fetched => drop(fetched?),
+            fetched => fetched,
         }
-        let known = self.kept.is_ancestor(older, newer).await?;
-        Ok(known.map(|known| known && older != newer))
+    }
+
+    async fn find(&self, ask: &Ask) -> Result<Option<Landed>, Trouble> {
+        let found = async { self.ours(&self.fetched().await?, ask).await };
+        found.await.map_err(|trouble| trouble.within(&self.kept.shown()))
     }
 
     async fn work(&self, jobs: Vec<Job>) {
@@ -195,7 +210,11 @@ impl Writer {
         };
         Ok(match planned {
             Plan::MovedOn(now) => Decided::Answer(Ok(Answer::MovedOn(now))),
-            Plan::Same => Decided::Answer(Ok(self.earlier(head, tree, ask).await?)),
+            // By an earlier run of the same event that died before it could tell, or by others.
+            Plan::Same => {
+                let ours = self.ours(head, ask).await?;
+                Decided::Answer(Ok(ours.map_or_else(|| Answer::Same(head.clone()), Answer::Landed)))
+            }
             Plan::Edit(edit) => {
                 Arc::make_mut(tree).apply(&edit);
                 let values = tree.values(&ask.path, &ask.components);
@@ -207,18 +226,19 @@ impl Writer {
         })
     }
 
-    /// The files are as wanted: by an earlier run of the same event that died before it could tell, or by others.
-    async fn earlier(&self, head: &CommitSha, tree: &Tree, ask: &Ask) -> Result<Answer, Trouble> {
+    /// What an earlier run of this event changed.
+    async fn ours(&self, head: &CommitSha, ask: &Ask) -> Result<Option<Landed>, Trouble> {
         let ours = self.kept.commit_of(head, &ask.path, ask.event, &ask.environment).await?;
-        let Some(revision) = ours else { return Ok(Answer::Same(head.clone())) };
+        let Some(revision) = ours else { return Ok(None) };
         let before = match self.kept.parent(&revision).await? {
             Some(parent) => self.kept.tree(&parent, &[&ask.path]).await?,
             None => Tree::default(),
         };
-        let values = tree.values(&ask.path, &ask.components).unwrap_or_default();
+        let after = self.kept.tree(&revision, &[&ask.path]).await?;
+        let values = after.values(&ask.path, &ask.components).unwrap_or_default();
         let mut previous = before.values(&ask.path, &ask.components).unwrap_or_default();
-        previous.retain(|name, old| ask.wanted.contains_key(name) && values.get(name) != Some(old));
-        Ok(Answer::Landed(Landed { revision, changed: previous.keys().cloned().collect(), previous, values }))
+        previous.retain(|name, old| values.get(name) != Some(old));
+        Ok(Some(Landed { revision, changed: previous.keys().cloned().collect(), previous, values }))
     }
 }
 

@@ -265,7 +265,7 @@ async fn a_service_says_it_is_not_ready_while_its_ledger_is_away() {
         (answer.status().as_u16(), answer.text().await.unwrap())
     };
     assert_eq!(ask("livez").await.0, 200);
-    assert!(ask("metrics").await.1.contains("windlass_deliveries"));
+    assert!(ask("metrics").await.1.contains("windlass_queue_depth{queue=\"windlass.builder\"} 0"));
     postgres.stop().await.unwrap();
     let (status, text) = ask("readyz").await;
     assert_eq!(status, 503);

@@ -5,6 +5,7 @@
 //! time where it can wait for a fact, and of Windlass only the vocabulary and the names of its programs are known here.
 
 pub mod argocd;
+pub mod backing;
 pub mod engine;
 pub mod folder;
 pub mod githttp;

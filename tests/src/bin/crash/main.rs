@@ -23,14 +23,10 @@ mod records;
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
-use testkit::{
-    engine::{Engine, Layout},
-    postgres::Postgres,
-    rabbitmq::RabbitMq,
-};
+use testkit::{backing::BusKind, engine::Engine};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -69,18 +65,6 @@ enum Verb {
     Image,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum BusKind {
-    Sqlite,
-    Amqp,
-}
-
-/// The servers of `--bus amqp`; dropping them stops them.
-struct Servers {
-    _rabbit: RabbitMq,
-    _postgres: Postgres,
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -112,11 +96,10 @@ async fn unless_stopped(arguments: &Arguments) -> Result<bool> {
 async fn run(arguments: &Arguments) -> Result<bool> {
     let seed = arguments.seed.unwrap_or_else(rand::random);
     eprintln!("seed {seed}: {} kills under {} events", arguments.kills, arguments.events);
-    let (urls, _servers) = set_up(arguments.bus).await?;
-    let fleet = Fleet::open(&urls.0, &urls.1).await?;
-    let layout = if arguments.bus == BusKind::Amqp { Layout::Apart } else { Layout::Together };
-    let mut engine = Engine::start(layout, &fleet.config_path(), &fleet.folder.join("logs")).await?;
-    let report = told(arguments, seed, &fleet, &mut engine, &urls.1).await;
+    let backing = arguments.bus.start().await?;
+    let fleet = Fleet::open(&backing.bus, &backing.ledger).await?;
+    let mut engine = Engine::start(arguments.bus.layout(), &fleet.config_path(), &fleet.folder.join("logs")).await?;
+    let report = told(arguments, seed, &fleet, &mut engine, &backing.ledger).await;
     if arguments.keep {
         eprintln!("kept: {}", kept(&fleet)?.display());
     }
@@ -152,20 +135,10 @@ async fn told(arguments: &Arguments, seed: u64, fleet: &Fleet, engine: &mut Engi
     faults.extend(slack.faults);
     engine.stop().await?;
     Ok(json!({
-        "ok": faults.is_empty(), "bus": format!("{:?}", arguments.bus).to_lowercase(), "seed": seed, "seconds": seconds.round(),
+        "ok": faults.is_empty(), "bus": arguments.bus.to_string(), "seed": seed, "seconds": seconds.round(),
         "events": records.events.len(), "kills": crashes.total(), "killed": crashes.by_service,
         "killed_with_programs": crashes.with_programs, "taken_over": records.taken_over(), "pushes": load.told(), "slack": { "messages": slack.messages, "doubled": slack.doubled }, "faults": faults,
     }))
-}
-
-/// `bus` and `ledger` of the configuration, and the servers they need.
-async fn set_up(bus: BusKind) -> Result<((String, String), Option<Servers>)> {
-    if bus == BusKind::Sqlite {
-        return Ok((("sqlite".to_owned(), "sqlite".to_owned()), None));
-    }
-    let (rabbit, postgres) = tokio::try_join!(RabbitMq::start(), Postgres::start())?;
-    let urls = (rabbit.url(), postgres.database().await?);
-    Ok((urls, Some(Servers { _rabbit: rabbit, _postgres: postgres })))
 }
 
 /// Copies what is left to a folder that stays.

@@ -7,12 +7,11 @@ mod timeline;
 use std::{process::ExitCode, time::Instant};
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde_json::{Value, json};
 use testkit::{
-    engine::{Engine, Layout},
-    postgres::Postgres,
-    rabbitmq::RabbitMq,
+    backing::BusKind,
+    engine::Engine,
     shop::{Options, Shop},
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -30,18 +29,6 @@ struct Arguments {
     /// Leaves everything running at the end, until Ctrl-C.
     #[arg(long)]
     keep: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum BusKind {
-    Sqlite,
-    Amqp,
-}
-
-/// The servers of `--bus amqp`; dropping them stops them.
-struct Servers {
-    _rabbit: RabbitMq,
-    _postgres: Postgres,
 }
 
 fn main() -> ExitCode {
@@ -78,11 +65,11 @@ async fn unless_stopped(arguments: &Arguments) -> Result<Value> {
 
 async fn tell(arguments: &Arguments) -> Result<Value> {
     let began = Instant::now();
-    let (options, servers) = set_up(arguments.bus).await?;
-    eprintln!("starting a registry, a Git server, two environments and Windlass");
-    let shop = Shop::open(&options).await?;
-    let layout = if arguments.bus == BusKind::Amqp { Layout::Apart } else { Layout::Together };
-    let mut engine = shop.start(layout).await?;
+    eprintln!("starting a registry, a Git server, two environments and Windlass over {}", arguments.bus);
+    let backing = arguments.bus.start().await?;
+    let (bus, ledger) = (backing.bus.clone(), backing.ledger.clone());
+    let shop = Shop::open(&Options { bus, ledger, ..Options::default() }).await?;
+    let mut engine = shop.start(arguments.bus.layout()).await?;
     let told = story::tell(&shop, &engine).await;
     show_slack(&shop);
     if arguments.keep {
@@ -92,22 +79,12 @@ async fn tell(arguments: &Arguments) -> Result<Value> {
     let acts = told.with_context(|| logs_of(&engine))?;
     engine.stop().await?;
     shop.stop_environments();
-    drop(servers);
+    drop(backing);
     let seconds = began.elapsed().as_secs_f64();
     eprintln!("\nBoth ended as they should, in {seconds:.0} s.");
     let slack = slack_texts(&shop);
-    let bus = if arguments.bus == BusKind::Amqp { "amqp" } else { "sqlite" };
+    let bus = arguments.bus.to_string();
     Ok(json!({ "ok": true, "bus": bus, "seconds": seconds, "acts": acts, "slack": slack }))
-}
-
-async fn set_up(bus: BusKind) -> Result<(Options, Option<Servers>)> {
-    if bus == BusKind::Sqlite {
-        return Ok((Options::default(), None));
-    }
-    eprintln!("starting RabbitMQ and PostgreSQL");
-    let (rabbit, postgres) = tokio::try_join!(RabbitMq::start(), Postgres::start())?;
-    let options = Options { bus: rabbit.url(), ledger: postgres.database().await?, ..Options::default() };
-    Ok((options, Some(Servers { _rabbit: rabbit, _postgres: postgres })))
 }
 
 fn show_slack(shop: &Shop) {

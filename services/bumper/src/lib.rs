@@ -16,6 +16,7 @@ mod yaml;
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -24,7 +25,7 @@ use proto::{AppName, Data, EnvironmentName, Event, WorkerName};
 use repo::Repositories;
 use runtime::{Config, Context, Failure, Outcomes, Worker, oci::Registries};
 
-/// Who holds it, handles a verdict.
+/// Who holds it, decides and has it written.
 type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// The worker.
@@ -35,6 +36,8 @@ pub struct Bumper {
     repositories: Repositories,
     /// Verdicts over one environment are taken one after the other: each builds on what the one before left.
     environments: Mutex<HashMap<(AppName, EnvironmentName), Turn>>,
+    /// So are new images of one app: what one was chosen by must not be older than what the one before has deployed.
+    apps: Mutex<HashMap<AppName, Turn>>,
 }
 
 impl Bumper {
@@ -47,13 +50,21 @@ impl Bumper {
             registries: context.registries.clone(),
             repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
             environments: Mutex::default(),
+            apps: Mutex::default(),
         })
     }
 
     fn turn(&self, app: &AppName, environment: &EnvironmentName) -> Turn {
-        let mut turns = self.environments.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(turns.entry((app.clone(), environment.clone())).or_default())
+        turn_of(&self.environments, (app.clone(), environment.clone()))
     }
+
+    fn turn_of_images(&self, app: &AppName) -> Turn {
+        turn_of(&self.apps, app.clone())
+    }
+}
+
+fn turn_of<K: Eq + Hash>(turns: &Mutex<HashMap<K, Turn>>, key: K) -> Turn {
+    Arc::clone(turns.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
 }
 
 impl Worker for Bumper {

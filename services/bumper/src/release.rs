@@ -3,7 +3,11 @@
 use proto::{
     BumpReason, CommitSha, ComponentName, Digest, Event, ImageBuilt, ImageName, ImagePushed, Release, ReleasedImage,
 };
-use runtime::{Failure, Outcomes, config::ReleaseMode, oci::Resolved};
+use runtime::{
+    Failure, Outcomes,
+    config::{App, ReleaseMode},
+    oci::Resolved,
+};
 
 use crate::{
     Bumper,
@@ -65,7 +69,12 @@ impl Bumper {
         let Some(gitops) = app.gitops.as_ref().filter(|_| app.first_environments().next().is_some()) else {
             return Ok(Outcomes::ignored(format!("the app `{}` has no environment to deploy to", candidate.app)));
         };
+        if let Some(why) = not_followed(app, candidate.tag) {
+            return Ok(Outcomes::ignored(why));
+        }
         let target = Target { name: candidate.app, app, gitops };
+        let turn = self.turn_of_images(candidate.app);
+        let _turn = turn.lock().await;
         let (mut told, title) = (Told::default(), candidate.title.map(ToOwned::to_owned));
         let late =
             Wish { event: event.id, reason: BumpReason::Deploy, wanted: Release::new(), instead_of: None, note: title };
@@ -85,15 +94,6 @@ impl Bumper {
 
     async fn choose(&self, target: Target<'_>, candidate: &Candidate<'_>) -> Result<Choice, Failure> {
         let tag = candidate.tag;
-        if !target.app.lane_of_tag(tag).is_deployed() {
-            let commit = CommitSha::new(tag).is_ok();
-            let why = if commit {
-                "is a commit's; its branch's tag is followed"
-            } else {
-                "belongs to no deploy or hotfix branch"
-            };
-            return Ok(Choice::Leave(format!("the tag `{tag}` {why}")));
-        }
         let resolved = self.registries.resolve(candidate.image, tag).await.map_err(failure)?;
         let Some(resolved) = resolved else {
             return Ok(Choice::Leave(format!("{}:{tag} is not in the registry, or no more", candidate.image)));
@@ -156,6 +156,17 @@ impl Bumper {
         }
         Ok(Choice::Deploy { wanted, note })
     }
+}
+
+/// Why images with this tag are not deployed, if they are not.
+fn not_followed(app: &App, tag: &str) -> Option<String> {
+    if app.lane_of_tag(tag).is_deployed() {
+        return None;
+    }
+    let is_commit = CommitSha::new(tag).is_ok();
+    let why =
+        if is_commit { "is a commit's; its branch's tag is followed" } else { "belongs to no deploy or hotfix branch" };
+    Some(format!("the tag `{tag}` {why}"))
 }
 
 /// The image as it will stand in manifests: under its commit where it names one, so that people see what runs.

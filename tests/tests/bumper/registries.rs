@@ -233,3 +233,24 @@ async fn tokens_redirects_and_oddities() {
     assert!(refused.to_string().contains("give `registries."), "{refused}");
     assert!(ours.resolve(&"127.0.0.1:1/a/b".parse().unwrap(), "x").await.unwrap_err().is_transient());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_was_looked_up_slowly_does_not_overwrite_a_newer_one() {
+    let (world, proxy) = proxied().await;
+    let (a, b) = (commit('a'), commit('b'));
+    let (old, _) = world.push_both(&a).await;
+    // The older release knows what it wants, but for its backend.
+    let slow = format!("/acme/shop-backend/manifests/{a}");
+    proxy.only(&slow);
+    proxy.always(Fault::Slow(Duration::from_secs(2)));
+    let older = world.pushed("frontend", "main", Some(&old));
+    let newer = async {
+        let asked = async || proxy.requests().iter().any(|request| request.contains(&slow));
+        testkit::wait::until_true(Duration::from_secs(20), "the older release to be looked up", asked).await.unwrap();
+        world.deploy(&b).await
+    };
+    let (older, newer) = tokio::join!(world.handle(&older), newer);
+    assert_eq!(deployments(&older.unwrap()).len(), 1);
+    assert_eq!(newer.revision.as_str(), world.repo.head());
+    assert!(world.repo.text("staging/app.yaml").contains(b.as_str()));
+}

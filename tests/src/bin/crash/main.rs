@@ -101,7 +101,11 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     let mut engine = Engine::start(arguments.bus.layout(), &fleet.config_path(), &fleet.folder.join("logs")).await?;
     let report = told(arguments, seed, &fleet, &mut engine, &backing.ledger).await;
     if arguments.keep {
-        eprintln!("kept: {}", kept(&fleet)?.display());
+        // Services of a run that failed still work on it, so a file may go while it is copied.
+        match kept(&fleet) {
+            Ok(folder) => eprintln!("kept: {}", folder.display()),
+            Err(error) => eprintln!("not all could be kept: {error:#}"),
+        }
     }
     let report = report?;
     println!("{report:#}");

@@ -1,5 +1,5 @@
 //! The kit's own proof: each private server really starts, works, comes back, and leaves nothing behind.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::similar_names)]
 
 #[path = "kit/argocd.rs"]
 mod argocd;

@@ -1,5 +1,7 @@
 //! What holds of the ledger, as one list of stories run over SQLite and over PostgreSQL; then what only one can show.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+// Stories read better with values written out than with borrowed slices.
+#![allow(clippy::cloned_ref_to_slice_refs, clippy::assigning_clones)]
 
 #[path = "ledger/claims.rs"]
 mod claims;

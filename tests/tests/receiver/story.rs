@@ -25,7 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes on a busy machine; only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 pub const SECRET: &str = "it's a Secret to Everybody";
 pub const OTHER_SECRET: &str = "and this one replaces it";
 pub const TOKEN: &str = "registry-token-5d1c";
@@ -183,7 +183,8 @@ impl Request {
     }
 
     pub fn head(&self, framing: &str) -> Vec<u8> {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<_> = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = lines.concat();
         format!("{} HTTP/1.1\r\nHost: windlass\r\n{headers}{framing}\r\n\r\n", self.line).into_bytes()
     }
 

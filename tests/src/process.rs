@@ -59,6 +59,8 @@ pub struct Process {
     log: PathBuf,
     guard: Option<Child>,
     ask: Signal,
+    /// Its end was seen, so its number may be another's by now, and must not be signalled any more.
+    gone: bool,
 }
 
 impl Process {
@@ -81,7 +83,7 @@ impl Process {
         let shown = show(&command);
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).process_group(0);
         let child = command.spawn().with_context(|| format!("cannot start {name}: {shown}"))?;
-        let mut process = Self { name: name.to_owned(), child, log: log.to_owned(), guard: None, ask };
+        let mut process = Self { name: name.to_owned(), child, log: log.to_owned(), guard: None, ask, gone: false };
         process.guard = Some(guard(process.id(), ask, folder)?);
         Ok(process)
     }
@@ -93,7 +95,13 @@ impl Process {
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().ok().flatten()
+        let status = self.child.try_wait().ok().flatten()?;
+        if !self.gone {
+            // What is left of its group, at once: as long as there is something, the number is nobody else's.
+            let _ = kill_process_group(pid(self.id()), Signal::KILL);
+            self.gone = true;
+        }
+        Some(status)
     }
 
     /// Fails with the end of its log if it has ended.
@@ -119,12 +127,16 @@ impl Process {
 
     /// Kills it, its group and its descendants, whatever groups they went to, and waits until it is gone.
     pub fn kill(&mut self) {
+        if self.gone || self.ended().is_some() {
+            return;
+        }
         let descendants = descendants(self.id());
         let _ = kill_process_group(pid(self.id()), Signal::KILL);
         for id in &descendants {
             let _ = kill_process(pid(*id), Signal::KILL);
         }
         let _ = self.child.wait();
+        self.gone = true;
         // Not our children, so they can only be watched; a signal takes effect when the kernel gets to it.
         while_bounded(|| descendants.iter().any(|id| is_alive(*id)));
     }

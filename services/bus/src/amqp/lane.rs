@@ -1,21 +1,20 @@
 //! Publishing: every message is sent on a channel in confirm mode, and only a true ack counts.
 //!
-//! All callers share one channel and pipeline on it. What is large, or goes to one queue by name, is sent alone on
-//! a channel of its own: the broker closes a channel over a message that is too large, and a returned message can
+//! All callers share one channel, the lane, and pipeline on it: one task sends what waits and takes the confirms, so
+//! that a burst is one write and its confirms are one wake. What is large, or goes to one queue by name, is sent alone
+//! on a channel of its own: the broker closes a channel over a message that is too large, and a returned message can
 //! only be told from others where no others are in flight.
 
 use std::{
     collections::VecDeque,
     future::poll_fn,
     pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     task::Poll,
     time::Duration,
 };
 
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use lapin::{
     Channel, Confirmation, Connection, ErrorKind,
     options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
@@ -23,6 +22,7 @@ use lapin::{
     types::FieldTable,
 };
 use proto::{Message, WorkerName, topology::DEAD};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     link::Link,
@@ -35,8 +35,11 @@ use crate::{BusError, codec};
 const WINDOW: usize = 256;
 /// A body from this size on is sent alone; RabbitMQ 4.x refuses those over 16 MiB.
 const LARGE: usize = 4 << 20;
-/// Confirms nobody waited for, after which a lane is given up: lapin keeps them until its channel goes.
-const ABANDONED: usize = 256;
+/// Messages that wait for their turn on the lane, and that are sent in one go.
+const BATCH: usize = 256;
+/// Messages on the lane that are unconfirmed at a time. With so many the broker hangs; the rest wait for it, and for
+/// their deadline, outside.
+const UNCONFIRMED: usize = 4096;
 
 /// The sending side of a bus.
 pub(super) struct Publisher {
@@ -47,15 +50,23 @@ pub(super) struct Publisher {
     alone: Mutex<Option<Channel>>,
 }
 
-/// A channel in confirm mode that callers share.
+/// A channel in confirm mode that callers share. Its task ends when the last of them lets go of it.
 struct Lane {
     channel: Channel,
     connection: Arc<Connection>,
-    /// lapin numbers a message and queues it in two steps; between them nobody else may do either, or its numbers
-    /// are not the broker's, and one message is confirmed for another.
-    order: Mutex<()>,
-    abandoned: AtomicUsize,
+    jobs: mpsc::Sender<Job>,
 }
+
+/// A message to be sent on the lane.
+struct Job {
+    exchange: String,
+    key: String,
+    envelope: Envelope,
+    done: oneshot::Sender<lapin::Result<Confirmation>>,
+}
+
+/// What becomes of a message that is on its way.
+type Sending = oneshot::Receiver<lapin::Result<Confirmation>>;
 
 impl Publisher {
     pub(super) fn new(link: Arc<Link>, deadline: Duration) -> Self {
@@ -161,25 +172,10 @@ impl Publisher {
     /// Puts a message on the shared lane; what is returned resolves with its confirm.
     async fn begin(&self, exchange: &str, key: &str, envelope: Envelope) -> Result<Sending, BusError> {
         let lane = self.lane().await?;
-        let (exchange, key) = (exchange.to_owned(), key.to_owned());
-        let mut sending = {
-            let lane = Arc::clone(&lane);
-            Box::pin(async move {
-                let Envelope { properties, body } = envelope;
-                let options = BasicPublishOptions::default();
-                let sent = lane.channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
-                sent.await?.await
-            })
-        };
-        let first = poll_fn(|context| {
-            let _in_order = lock(&lane.order);
-            Poll::Ready(sending.as_mut().poll(context))
-        });
-        let done = match first.await {
-            Poll::Ready(done) => Some(done),
-            Poll::Pending => None,
-        };
-        Ok(Sending { lane, rest: sending, done })
+        let (done, sending) = oneshot::channel();
+        let job = Job { exchange: exchange.to_owned(), key: key.to_owned(), envelope, done };
+        lane.jobs.send(job).await.map_err(|_| gone())?;
+        Ok(sending)
     }
 
     /// The shared lane; a new one where it broke.
@@ -196,8 +192,9 @@ impl Publisher {
             }
         }
         let channel = confirming(&connection).await.map_err(|error| unavailable(&error))?;
-        let lane = Lane { channel, connection, order: Mutex::new(()), abandoned: AtomicUsize::new(0) };
-        Ok(Arc::clone(slot.insert(Arc::new(lane))))
+        let (jobs, waiting) = mpsc::channel(BATCH);
+        tokio::spawn(drive(channel.clone(), waiting));
+        Ok(Arc::clone(slot.insert(Arc::new(Lane { channel, connection, jobs }))))
     }
 
     /// Sends a message with no other in flight on its channel.
@@ -210,7 +207,7 @@ impl Publisher {
     ) -> Result<Sent, BusError> {
         let connection = self.link.flowing().await?;
         // Taken out while in use, so no other message is in flight on it; dropped halfway, it is not put back.
-        let spare = lock(&self.alone).take();
+        let spare = self.alone.lock().unwrap_or_else(PoisonError::into_inner).take();
         let channel = match spare {
             Some(channel) if channel.status().connected() => channel,
             _ => confirming(&connection).await.map_err(|error| unavailable(&error))?,
@@ -225,7 +222,7 @@ impl Publisher {
             Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => return Err(not_taken()),
             Err(error) => return Err(too_large(message, envelope, &error).unwrap_or_else(|| unavailable(&error))),
         };
-        *lock(&self.alone) = Some(channel);
+        *self.alone.lock().unwrap_or_else(PoisonError::into_inner) = Some(channel);
         Ok(sent)
     }
 
@@ -249,41 +246,57 @@ enum Sent {
 
 impl Lane {
     fn usable(&self, connection: &Arc<Connection>) -> bool {
-        Arc::ptr_eq(&self.connection, connection)
-            && self.channel.status().connected()
-            && self.abandoned.load(Ordering::Relaxed) < ABANDONED
+        Arc::ptr_eq(&self.connection, connection) && self.channel.status().connected() && !self.jobs.is_closed()
     }
 }
 
-/// A message on its way, and the confirm to come.
-struct Sending {
-    lane: Arc<Lane>,
-    rest: Pin<Box<dyn Future<Output = lapin::Result<Confirmation>> + Send>>,
-    done: Option<lapin::Result<Confirmation>>,
-}
-
-impl Drop for Sending {
-    fn drop(&mut self) {
-        if self.done.is_none() {
-            self.lane.abandoned.fetch_add(1, Ordering::Relaxed);
+/// Sends what comes, in order, and passes each confirm on, until nobody can send any more and all are confirmed.
+///
+/// It is one task because lapin numbers a message and queues it in two steps: were another to come between them, its
+/// numbers would not be the broker's, and one message would be confirmed for another.
+async fn drive(channel: Channel, mut jobs: mpsc::Receiver<Job>) {
+    let mut waiting = Vec::with_capacity(BATCH);
+    let mut unconfirmed = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            Some(()) = unconfirmed.next() => {}
+            taken = jobs.recv_many(&mut waiting, BATCH), if unconfirmed.len() < UNCONFIRMED => {
+                if taken == 0 {
+                    break;
+                }
+                for job in waiting.drain(..) {
+                    unconfirmed.extend(start(&channel, job).await);
+                }
+            }
         }
     }
+    while unconfirmed.next().await.is_some() {}
 }
 
-/// What these locks guard is valid after every statement, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-async fn confirmed(mut sending: Sending) -> Result<(), BusError> {
-    if sending.done.is_none() {
-        let done = sending.rest.as_mut().await;
-        sending.done = Some(done);
+/// Numbers and queues one message; the rest is waiting for its confirm. Nothing is sent for one who has given up.
+async fn start(channel: &Channel, job: Job) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    if job.done.is_closed() {
+        return None;
     }
-    match &sending.done {
-        Some(Ok(Confirmation::Ack(_))) => Ok(()),
-        Some(Err(error)) => Err(unavailable(error)),
-        _ => Err(not_taken()),
+    let channel = channel.clone();
+    let mut sending = Box::pin(async move {
+        let Job { exchange, key, envelope: Envelope { properties, body }, done } = job;
+        let options = BasicPublishOptions::default();
+        let sent = channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
+        let outcome = async { sent.await?.await }.await;
+        // Who asked may have given up; then nobody needs the answer.
+        let _ = done.send(outcome);
+    });
+    let first = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context)));
+    first.await.is_pending().then_some(sending)
+}
+
+async fn confirmed(sending: Sending) -> Result<(), BusError> {
+    match sending.await {
+        Ok(Ok(Confirmation::Ack(_))) => Ok(()),
+        Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => Err(not_taken()),
+        Ok(Err(error)) => Err(unavailable(&error)),
+        Err(_) => Err(gone()),
     }
 }
 
@@ -325,6 +338,10 @@ fn is(error: &lapin::Error, soft: &AMQPSoftError) -> bool {
 
 fn unavailable(error: &lapin::Error) -> BusError {
     BusError::Unavailable(error.to_string())
+}
+
+fn gone() -> BusError {
+    BusError::Unavailable("the channel to the broker ended".to_owned())
 }
 
 fn not_taken() -> BusError {

@@ -175,15 +175,15 @@ impl RabbitMq {
     async fn for_connections(&self, url: &str, action: &str) -> Result<()> {
         let vhost = url.rsplit('/').next().unwrap_or_default().replace("%2f", "/");
         let all = "rabbit_networking:connections()";
-        let here = format!("rabbit_networking:connection_info(C, [vhost]) =:= [{{vhost, <<\"{vhost}\">>}}]");
-        self.eval(&format!("[{action} || C <- {all}, catch {here}], ok.")).await.map(|_| ())
+        let here = format!("(catch rabbit_networking:connection_info(C, [vhost])) =:= [{{vhost, <<\"{vhost}\">>}}]");
+        self.eval(&format!("[{action} || C <- {all}, {here}], ok.")).await.map(|_| ())
     }
 
     /// How many connections there are to one virtual host, given by its URL.
     pub async fn connections(&self, url: &str) -> Result<usize> {
         let vhost = url.rsplit('/').next().unwrap_or_default().replace("%2f", "/");
-        let here = format!("rabbit_networking:connection_info(C, [vhost]) =:= [{{vhost, <<\"{vhost}\">>}}]");
-        let count = format!("length([C || C <- rabbit_networking:connections(), catch {here}]).");
+        let here = format!("(catch rabbit_networking:connection_info(C, [vhost])) =:= [{{vhost, <<\"{vhost}\">>}}]");
+        let count = format!("length([C || C <- rabbit_networking:connections(), {here}]).");
         self.eval(&count).await?.parse().context("RabbitMQ gave no number of connections")
     }
 

@@ -196,6 +196,7 @@ impl Shop {
             "receiver": { "listen": format!("127.0.0.1:{}", self.receiver_port) },
             "sentry": { "dsn": file("sentry-dsn"), "environment": "tests" },
             "sources": sources,
+            "network": { "allow": ["127.0.0.0/8"] },
             "registries": { self.registry.address(): { "plain_http": true } },
             "apps": { "shop": self.app() },
             "notify": [{ "slack": file("slack-url") }],

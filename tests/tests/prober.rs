@@ -73,6 +73,34 @@ async fn a_deployment_that_comes_up_late_is_healthy_all_the_same() {
 }
 
 #[tokio::test]
+async fn an_address_that_may_not_be_asked_is_for_operators_to_mend_and_no_verdict() {
+    let canary = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+    canary.set_nonblocking(true).unwrap();
+    let port = canary.local_addr().unwrap().port();
+    let site = Site::start(move |_, _| answer(200, ""));
+    let check = |url: &str| format!("{{ url: '{url}', interval: 10ms, deadline: 10s, passes: 1 }}");
+    let good = check(&site.url());
+    for (key, staging) in [
+        ("health", format!("health: [{good}, {}]", check(&format!("http://127.0.0.2:{port}/")))),
+        ("smoke", format!("health: [{good}], smoke: ['http://127.0.0.2:{port}/']")),
+    ] {
+        // As it stands, the configuration's own check would refuse it; what a placeholder makes shows only here.
+        let staging = staging.replace("127.0.0.2", "{web.tag}");
+        let stage =
+            Stage::open(&format!("network: {{ allow: [127.0.0.1] }}\n{}", shop(&format!("{SYNC}, {staging}")))).await;
+        let mut deployment = deployment('a');
+        for released in deployment.release.values_mut() {
+            released.tag = Some("127.0.0.2".to_owned());
+        }
+        let event = synced(&bumped(deployment), true, "successfully synced");
+        let why = permanent(Prober::new(&stage.context).unwrap().handle(&event).await.unwrap_err());
+        assert!(why.contains(&format!("`apps.shop.environments.staging.{key}`")), "{why}");
+        assert!(why.contains("127.0.0.2") && why.contains("`network.allow`"), "{why}");
+    }
+    assert!(canary.accept().is_err(), "it was asked");
+}
+
+#[tokio::test]
 async fn nobody_there_is_a_verdict_and_no_failure_of_ours() {
     let port = ports::free().unwrap();
     let health = format!(

@@ -41,7 +41,7 @@ impl Notifier {
         if let Some(after) = self.sent().pause(route) {
             return Err(Failure::NotYet { after, reason: format!("`notify[{route}].slack`: Slack asked for a pause") });
         }
-        let posted = slack::post(&self.ctx.http, route, &to.slack, &message.payload()).await;
+        let posted = slack::post(&self.ctx.trusted, route, &to.slack, &message.payload()).await;
         match &posted {
             Ok(()) => self.sent().note(key),
             Err(Failure::NotYet { after, .. }) => self.sent().pause_for(route, *after),

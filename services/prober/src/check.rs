@@ -1,15 +1,17 @@
 //! One HTTP check: asked again and again until it has passed often enough in a row, or its time is over.
 //!
 //! Whatever is wrong with the answer is evidence, and so is that there is none: a name that does not resolve and a
-//! refused connection are what a deployment that failed looks like.
+//! refused connection are what a deployment that failed looks like. That it may not be asked says nothing of it: that is
+//! for an operator to mend, and nothing to roll back for.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use proto::{CheckReport, Deployment, Verdict};
-use reqwest::{Client, StatusCode, header};
+use reqwest::{StatusCode, header};
 use runtime::{
     config::HealthCheck,
-    http::{HttpError, read_start},
+    http::{Guarded, HttpError, read_start},
+    network::Blocked,
 };
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
@@ -54,6 +56,9 @@ pub(crate) enum BadCheck {
     /// Its URL.
     #[error("it is no http:// or https:// URL once it is filled in")]
     Url,
+    /// Where it leads.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
 }
 
 /// What one try saw: that all is well, or what is not.
@@ -92,7 +97,7 @@ impl Check {
     }
 
     /// Makes it.
-    pub(crate) async fn run(&self, http: &Client) -> CheckReport {
+    pub(crate) async fn run(&self, http: &Guarded) -> Result<CheckReport, Blocked> {
         let began = Instant::now();
         let (mut attempts, mut passes) = (0, 0);
         let mut last = None;
@@ -100,7 +105,7 @@ impl Check {
             attempts += 1;
             let left = self.deadline.map_or(self.max_latency, |deadline| deadline.saturating_sub(began.elapsed()));
             let within = left.min(self.max_latency);
-            match self.ask(http, within).await {
+            match self.ask(http, within).await? {
                 Some(seen) => last = Some(seen),
                 // A try that the deadline cut short says less than the one before.
                 None if within < self.max_latency && last.is_some() => break,
@@ -115,7 +120,7 @@ impl Check {
         }
         let (verdict, evidence) = self.judge(last, passes, attempts);
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        CheckReport { name: self.name(), verdict, evidence, attempts, duration_ms }
+        Ok(CheckReport { name: self.name(), verdict, evidence, attempts, duration_ms })
     }
 
     /// A check that was still passing at its deadline was not refuted; it was too late, or flapped.
@@ -131,10 +136,10 @@ impl Check {
     }
 
     /// One try; nothing when there was no answer in this time.
-    async fn ask(&self, http: &Client, within: Duration) -> Option<Seen> {
+    async fn ask(&self, http: &Guarded, within: Duration) -> Result<Option<Seen>, Blocked> {
         let began = Instant::now();
         // A connection kept from before could lead to an instance that is on its way out.
-        let request = http.get(self.url.clone()).header(header::CONNECTION, "close").timeout(within);
+        let request = http.get(self.url.clone())?.header(header::CONNECTION, "close").timeout(within);
         let request = request.header(header::CACHE_CONTROL, "no-cache");
         let answered = async {
             let response = request.send().await?;
@@ -142,9 +147,10 @@ impl Check {
             Ok((status, read_start(response, BODY).await?))
         };
         match answered.await {
-            Ok((status, (body, whole))) => Some(self.compare(status, &body, whole, began.elapsed())),
-            Err(HttpError::TimedOut { .. }) => None,
-            Err(error) => Some(Err(error.to_string())),
+            Ok((status, (body, whole))) => Ok(Some(self.compare(status, &body, whole, began.elapsed()))),
+            Err(HttpError::Blocked(blocked)) => Err(blocked),
+            Err(HttpError::TimedOut { .. }) => Ok(None),
+            Err(error) => Ok(Some(Err(error.to_string()))),
         }
     }
 

@@ -7,7 +7,7 @@ mod check;
 mod placeholder;
 mod steps;
 
-use futures_util::future::join_all;
+use futures_util::future::try_join_all;
 use proto::{CheckReport, Data, Deployment, Event, HealthReported, SyncFinished, Verdict, WorkerName};
 use runtime::{
     Context, Failure, Outcomes, Worker,
@@ -47,9 +47,12 @@ impl Prober {
         let smoke = smoke.collect::<Result<Vec<_>, _>>()?;
 
         let http = &self.ctx.http;
-        let mut reports = join_all(health.iter().map(|check| check.run(http))).await;
+        let blocked = |key, blocked| misconfigured(deployment, key, &BadCheck::Blocked(blocked));
+        let made = try_join_all(health.iter().map(|check| check.run(http))).await;
+        let mut reports = made.map_err(|why| blocked("health", why))?;
         if all_passed(&reports) {
-            reports.extend(join_all(smoke.iter().map(|check| check.run(http))).await);
+            let made = try_join_all(smoke.iter().map(|check| check.run(http))).await;
+            reports.extend(made.map_err(|why| blocked("smoke", why))?);
         } else {
             reports.extend(smoke.iter().map(|check| steps::skipped(&check.name())));
         }

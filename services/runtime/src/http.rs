@@ -1,13 +1,20 @@
-//! HTTP out: one client for everybody, with deadlines and without redirects.
+//! HTTP out, with deadlines: [`Guarded`] for addresses that stem from a payload or from an app's configuration, and
+//! [`trusted`] for those that operators configured for Windlass itself.
 //!
 //! Errors name the host and never the rest of a URL: a path, a query or a user name may be somebody's secret
 //! (a Slack webhook is nothing but its path).
+
+mod guarded;
 
 use std::{sync::Once, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 
-/// How long a connection may take; a host that needs longer is away.
+pub use guarded::{Guarded, Redirects};
+
+use crate::network::Blocked;
+
+/// How long a connection may take, to the other end of the world too; a host that needs longer is away.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long a whole exchange may take unless the request says otherwise.
 const TOTAL: Duration = Duration::from_secs(30);
@@ -15,6 +22,9 @@ const TOTAL: Duration = Duration::from_secs(30);
 /// Why there is no answer, or no whole one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
+    /// It may not be asked at all.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
     /// Not within the request's time.
     #[error("{host} did not answer in time")]
     TimedOut {
@@ -57,6 +67,9 @@ impl From<reqwest::Error> for HttpError {
 impl HttpError {
     /// The error of an exchange with this host; an error amid a body does not know whose it was.
     fn of(host: String, error: reqwest::Error) -> Self {
+        if let Some(blocked) = blocked(&error) {
+            return Self::Blocked(blocked.clone());
+        }
         let (timed_out, broken) = (error.is_timeout(), error.is_body() || error.is_decode());
         let why = innermost(&error.without_url());
         match (timed_out, broken) {
@@ -76,6 +89,12 @@ fn innermost(error: &dyn std::error::Error) -> String {
     at.to_string()
 }
 
+/// The guard's refusal, wherever in an error it lies.
+pub fn blocked(error: &reqwest::Error) -> Option<&Blocked> {
+    let chain = std::iter::successors(std::error::Error::source(error), |at| at.source());
+    chain.into_iter().find_map(|cause| cause.downcast_ref())
+}
+
 /// A URL's scheme, host and port: what may be told of it to anybody.
 pub fn host_of(url: &url::Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
@@ -89,15 +108,19 @@ pub fn install_tls() {
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
-/// The client everybody shares. A request sets its own `timeout` when 30 s is not what it needs.
-pub fn client() -> anyhow::Result<reqwest::Client> {
+/// What every client has in common. A request sets its own `timeout` when 30 s is not what it needs.
+fn builder() -> reqwest::ClientBuilder {
     install_tls();
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT)
         .timeout(TOTAL)
-        .redirect(reqwest::redirect::Policy::none())
-        .build();
+}
+
+/// The client for addresses that operators configured for Windlass itself; it follows no redirect. Nobody but them
+/// chooses these, and Slack's stand-ins (Mattermost, a relay) do lie within their own network, or behind a proxy.
+pub fn trusted() -> anyhow::Result<reqwest::Client> {
+    let client = builder().redirect(reqwest::redirect::Policy::none()).build();
     client.map_err(|error| anyhow::anyhow!("building the HTTP client: {}", innermost(&error)))
 }
 
@@ -152,7 +175,7 @@ mod tests {
     async fn it_says_who_it_is_and_follows_no_redirect() {
         let (url, asked) =
             answering(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
-        let response = client().unwrap().get(url).send().await.unwrap();
+        let response = trusted().unwrap().get(url).send().await.unwrap();
         assert_eq!(response.status(), 302);
         let asked = asked.await.unwrap().to_ascii_lowercase();
         assert!(asked.contains(concat!("user-agent: windlass/", env!("CARGO_PKG_VERSION"))), "{asked}");
@@ -162,12 +185,12 @@ mod tests {
     async fn a_body_is_read_to_its_bound_and_no_further() {
         const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123456789";
         let (url, _) = answering(ANSWER).await;
-        assert_eq!(read_bounded(client().unwrap().get(url).send().await.unwrap(), 10).await.unwrap(), "0123456789");
+        assert_eq!(read_bounded(trusted().unwrap().get(url).send().await.unwrap(), 10).await.unwrap(), "0123456789");
         let (url, _) = answering(ANSWER).await;
-        let error = read_bounded(client().unwrap().get(url).send().await.unwrap(), 9).await.unwrap_err();
+        let error = read_bounded(trusted().unwrap().get(url).send().await.unwrap(), 9).await.unwrap_err();
         assert!(matches!(error, HttpError::TooLarge { max: 9, .. }), "{error}");
         let (url, _) = answering(ANSWER).await;
-        let start = read_start(client().unwrap().get(url).send().await.unwrap(), 4).await.unwrap();
+        let start = read_start(trusted().unwrap().get(url).send().await.unwrap(), 4).await.unwrap();
         assert_eq!(start, (Bytes::from_static(b"0123"), false));
     }
 
@@ -176,11 +199,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let url = format!("http://me:hush@{address}/services/hush?token=hush");
-        let slow = client().unwrap().get(&url).timeout(Duration::from_millis(50)).send().await.unwrap_err();
+        let slow = trusted().unwrap().get(&url).timeout(Duration::from_millis(50)).send().await.unwrap_err();
         drop(listener);
-        let refused = client().unwrap().get(&url).send().await.unwrap_err();
+        let refused = trusted().unwrap().get(&url).send().await.unwrap_err();
         let (cut, _) = answering(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n012").await;
-        let cut = read_bounded(client().unwrap().get(cut).send().await.unwrap(), 100).await.unwrap_err();
+        let cut = read_bounded(trusted().unwrap().get(cut).send().await.unwrap(), 100).await.unwrap_err();
         let (slow, refused) = (HttpError::from(slow), HttpError::from(refused));
         assert!(matches!(slow, HttpError::TimedOut { .. }), "{slow}");
         assert!(matches!(refused, HttpError::Unreachable { .. }), "{refused}");

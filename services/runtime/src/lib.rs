@@ -10,6 +10,7 @@ pub mod git;
 pub mod harness;
 pub mod http;
 pub mod logs;
+pub mod network;
 pub mod oci;
 pub mod ops;
 pub mod order;

@@ -9,22 +9,22 @@ mod error;
 mod session;
 mod wire;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use proto::{CommitSha, Digest, ImageName};
-use reqwest::redirect::{Action, Attempt, Policy};
 use sha2::Digest as _;
 
-use crate::{config, http};
+use crate::{
+    config,
+    http::{Guarded, Redirects},
+    network::Guard,
+};
 
 pub use error::OciError;
 use session::{Answer, Session};
 
 /// The label, or manifest annotation, that names the source commit.
 pub const REVISION: &str = "org.opencontainers.image.revision";
-/// Enough for a registry on another continent that is thinking; a hung one must not hold a worker.
-const CONNECT: Duration = Duration::from_secs(5);
-const TOTAL: Duration = Duration::from_secs(30);
 /// The specification's own bound for manifests; image configs are far smaller.
 const LARGEST: usize = 4 * 1024 * 1024;
 /// Indexes point to images. One that points to an index is legal, and deeper ones are somebody's joke.
@@ -35,9 +35,9 @@ const DEPTH: u32 = 3;
 pub struct Registries {
     config: Arc<BTreeMap<String, config::Registry>>,
     /// Manifests come from the registry itself.
-    strict: reqwest::Client,
+    strict: Guarded,
     /// Blobs may lie with a storage provider; their digest proves them.
-    roaming: reqwest::Client,
+    roaming: Guarded,
 }
 
 /// What a reference stands for.
@@ -54,21 +54,13 @@ pub struct Resolved {
 }
 
 impl Registries {
-    /// Registries reached as `registries` in the config says; secrets are read when they are used.
-    pub fn new(config: &BTreeMap<String, config::Registry>) -> anyhow::Result<Self> {
-        http::install_tls();
-        let client = |policy| {
-            reqwest::Client::builder()
-                .connect_timeout(CONNECT)
-                .timeout(TOTAL)
-                .redirect(policy)
-                .user_agent(concat!("windlass/", env!("CARGO_PKG_VERSION")))
-                .build()
-        };
+    /// Registries reached as `registries` in the config says, where the guard lets them be; secrets are read when they
+    /// are used.
+    pub fn new(config: &BTreeMap<String, config::Registry>, guard: &Guard) -> anyhow::Result<Self> {
         Ok(Self {
             config: Arc::new(config.clone()),
-            strict: client(Policy::custom(|attempt| follow(attempt, true)))?,
-            roaming: client(Policy::custom(|attempt| follow(attempt, false)))?,
+            strict: Guarded::new(guard, Redirects::SameServer)?,
+            roaming: Guarded::new(guard, Redirects::Anywhere)?,
         })
     }
 
@@ -124,15 +116,6 @@ impl Registries {
         }
         Ok((media_type, labels))
     }
-}
-
-/// Follows redirects within the same server; to other servers only when allowed, and never from HTTPS to HTTP.
-fn follow(attempt: Attempt<'_>, same_server: bool) -> Action {
-    let Some(from) = attempt.previous().first() else { return attempt.stop() };
-    let to = attempt.url();
-    let leaves = from.host_str() != to.host_str() || from.port_or_known_default() != to.port_or_known_default();
-    let weaker = from.scheme() == "https" && to.scheme() != "https";
-    if weaker || attempt.previous().len() > 5 || (same_server && leaves) { attempt.stop() } else { attempt.follow() }
 }
 
 fn digest_of(bytes: &[u8]) -> Digest {

@@ -14,7 +14,9 @@ use tracing::info;
 use crate::{
     Config, Worker,
     git::Git,
-    harness, http,
+    harness,
+    http::{self, Guarded, Redirects},
+    network::Guard,
     oci::Registries,
     ops::{Metrics, Ops},
     telemetry,
@@ -65,8 +67,10 @@ pub struct Context {
     pub ledger: Ledger,
     /// The bus; only the harness, the receiver, the recorder and replay publish.
     pub bus: Bus,
-    /// HTTP out, with timeouts and without redirects.
-    pub http: reqwest::Client,
+    /// HTTP to what a payload or an app's configuration names; without redirects.
+    pub http: Guarded,
+    /// HTTP to what operators configured for Windlass itself; without redirects.
+    pub trusted: reqwest::Client,
     /// Git, with the configured credentials.
     pub git: Git,
     /// Registries, with the configured credentials.
@@ -107,10 +111,12 @@ impl Context {
         let location = base.config.ledger_location()?;
         let ledger =
             Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))?;
+        let guard = Guard::new(&base.config.network);
         Ok(Self {
-            http: http::client()?,
-            git: Git::new(&base.config.git),
-            registries: Registries::new(&base.config.registries)?,
+            http: Guarded::new(&guard, Redirects::None)?,
+            trusted: http::trusted()?,
+            git: Git::new(&base.config.git, &guard),
+            registries: Registries::new(&base.config.registries, &guard)?,
             ledger,
             config: base.config,
             bus: base.bus,

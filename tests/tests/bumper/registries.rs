@@ -9,7 +9,8 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, web};
 use runtime::{
     Failure,
-    config::Registry as RegistryConfig,
+    config::{Network, Registry as RegistryConfig},
+    network::Guard,
     oci::{OciError, Registries},
 };
 use serde_json::json;
@@ -179,6 +180,53 @@ async fn scripted(request: HttpRequest, script: web::Data<Script>) -> HttpRespon
     }
 }
 
+fn guard(allow: &[&str]) -> Guard {
+    Guard::new(&Network { allow: allow.iter().map(|text| (*text).to_owned().try_into().unwrap()).collect() })
+}
+
+/// A registry that leads to another address for its tokens, for its manifests, or for its blobs.
+async fn leading(request: HttpRequest, inside: web::Data<String>) -> HttpResponse {
+    let away = || {
+        HttpResponse::TemporaryRedirect().insert_header(("location", format!("http://{}/x", inside.as_str()))).finish()
+    };
+    let config =
+        json!({ "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(b"{}"), "size": 2 });
+    match request.path().rsplit('/').next().unwrap_or_default() {
+        "token" => HttpResponse::Unauthorized()
+            .insert_header(("www-authenticate", format!(r#"Bearer realm="http://{}/token""#, inside.as_str())))
+            .finish(),
+        "blob" => HttpResponse::Ok().json(json!({ "schemaVersion": 2, "config": config, "layers": [] })),
+        _ => away(),
+    }
+}
+
+#[tokio::test]
+async fn a_registry_leads_nobody_inside() {
+    let canary = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+    canary.set_nonblocking(true).unwrap();
+    let inside = web::Data::new(canary.local_addr().unwrap().to_string());
+    let server = Server::start(move |app| {
+        app.app_data(inside.clone()).default_service(web::to(leading));
+    });
+    let host = server.as_ref().unwrap().address();
+    let plain = |host: String| (host, RegistryConfig { username: None, password: None, plain_http: true });
+    let within = canary.local_addr().unwrap().to_string();
+    let hosts = BTreeMap::from([plain(host.clone()), plain(within.clone())]);
+    let ours = Registries::new(&hosts, &guard(&["127.0.0.1"])).unwrap();
+    for (image, tag) in
+        [(format!("{host}/a/b"), "token"), (format!("{host}/a/b"), "blob"), (format!("{within}/a/b"), "x")]
+    {
+        let error = ours.resolve(&image.parse().unwrap(), tag).await.unwrap_err();
+        assert!(matches!(error, OciError::Blocked { .. }) && !error.is_transient(), "{error}");
+        let words = [&format!("{image}:{tag}"), "127.0.0.2", "`network.allow`"];
+        assert!(words.iter().all(|word| error.to_string().contains(word)), "{error}");
+    }
+    // Manifests come from the registry itself or not at all.
+    let error = ours.resolve(&format!("{host}/a/b").parse().unwrap(), "away").await.unwrap_err();
+    assert!(error.to_string().contains("another server"), "{error}");
+    assert!(canary.accept().is_err(), "somebody was led inside");
+}
+
 #[tokio::test]
 async fn tokens_redirects_and_oddities() {
     let script = web::Data::from(Arc::new(Script::default()));
@@ -194,8 +242,9 @@ async fn tokens_redirects_and_oddities() {
         password: Some(format!("file:{}", secret.display()).try_into().unwrap()),
         plain_http: true,
     };
-    let registries =
-        |config: &RegistryConfig| Registries::new(&BTreeMap::from([(host.clone(), config.clone())])).unwrap();
+    let registries = |config: &RegistryConfig| {
+        Registries::new(&BTreeMap::from([(host.clone(), config.clone())]), &guard(&["127.0.0.0/8", "::1"])).unwrap()
+    };
     let ours = registries(&config);
     let image = format!("{host}/a/b").parse().unwrap();
     let good = ours.resolve(&image, "good").await.unwrap().unwrap();

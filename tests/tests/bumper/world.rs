@@ -29,6 +29,7 @@ apps:
       production: { path: production/app.yaml, after: staging, rollback: automatic, sync: { command: ["true"] } }
 git: { author: { name: "Hauler <of> things", email: hauler@example.org } }
 registries: { "REGISTRY": { plain_http: true } }
+network: { allow: ["127.0.0.0/8", "::1"] }
 "#;
 
 pub(crate) struct World {

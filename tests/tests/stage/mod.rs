@@ -20,10 +20,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With this configuration besides where data is.
+    /// With this configuration besides where data is; this machine may be asked unless it says another `network`.
     pub(crate) async fn open(config: &str) -> Self {
         let folder = Folder::new("stage").unwrap();
-        let text = format!("data: '{}'\n{config}", folder.join("data").display());
+        let network = if config.contains("network:") { "" } else { "network: { allow: [127.0.0.0/8, '::1'] }\n" };
+        let text = format!("data: '{}'\n{network}{config}", folder.join("data").display());
         let config = Config::parse(&text, Path::new("test.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let context = Context::open(Base::open(config, "test").await.unwrap()).await.unwrap();
         Self { context, folder, hooks: None }

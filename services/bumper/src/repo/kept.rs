@@ -66,11 +66,11 @@ impl Kept {
 
     fn local(&self) -> Program {
         // What users wrote is a path, never a pattern.
-        self.git.command(Some(&self.folder), None).env("GIT_LITERAL_PATHSPECS", "1")
+        self.git.local(&self.folder).env("GIT_LITERAL_PATHSPECS", "1")
     }
 
-    fn remote(&self) -> Program {
-        self.git.command(Some(&self.folder), Some(&self.url))
+    async fn remote(&self) -> Result<Program, Trouble> {
+        Ok(self.git.remote(Some(&self.folder), &self.url).await?)
     }
 
     async fn run(&self, program: Program) -> Result<Finished, Trouble> {
@@ -98,7 +98,8 @@ impl Kept {
             self.begin().await?;
         }
         let (branch, tracking) = (&self.branch, self.tracking());
-        let fetch = self.remote().args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--"]);
+        let fetch =
+            self.remote().await?.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--"]);
         let fetch = fetch.arg(without_userinfo(&self.url)).arg(format!("+refs/heads/{branch}:{tracking}"));
         self.run(fetch).await?;
         self.commit_id(self.local().args(["rev-parse", "--verify", "--quiet", &format!("{tracking}^{{commit}}")])).await
@@ -191,7 +192,7 @@ impl Kept {
     /// Pushes a commit to the branch, if it builds on what is there.
     pub(super) async fn push(&self, commit: &CommitSha) -> Result<Pushed, Trouble> {
         let refspec = format!("{commit}:refs/heads/{}", self.branch);
-        let push = self.remote().args(["push", "--porcelain", "--no-verify", "--"]);
+        let push = self.remote().await?.args(["push", "--porcelain", "--no-verify", "--"]);
         let push = push.arg(without_userinfo(&self.url)).arg(refspec).keep_stdout(64 * 1024);
         let finished = push.run().await?;
         if finished.succeeded() {

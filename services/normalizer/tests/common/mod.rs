@@ -22,6 +22,7 @@ apps:
     repository: acme/admin
     components:
       backend: { image: "127.0.0.1:5000/acme/admin" }
+network: { allow: [127.0.0.1] }
 "#;
 
 pub fn config() -> Config {

@@ -70,7 +70,8 @@ impl Config {
             .prefix_separator("__")
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("workers");
+            .with_list_parse_key("workers")
+            .with_list_parse_key("network.allow");
         let mut layers = config::Config::builder().add_source(File::from_str(text, FileFormat::Yaml)).add_source(env);
         for (key, value) in overrides {
             layers = layers.set_override(key, value.as_str()).map_err(syntax)?;

@@ -23,7 +23,7 @@ pub use apps::{
 pub use derived::schema;
 pub use load::{ConfigError, Overrides};
 pub use secret::{Secret, SecretRef};
-pub use value::{BranchPattern, RelativePath};
+pub use value::{AddressRange, BranchPattern, RelativePath};
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -71,6 +71,9 @@ pub struct Config {
     /// Credentials for Git over HTTP, by the beginning of the URL; the longest match counts.
     #[serde(default)]
     pub git: Git,
+    /// Where addresses of payloads and apps may lead besides the public Internet.
+    #[serde(default)]
+    pub network: Network,
     /// How registries are reached, by host and port.
     #[serde(default)]
     pub registries: BTreeMap<String, Registry>,
@@ -251,6 +254,15 @@ impl Default for GitAuthor {
     fn default() -> Self {
         Self { name: "Windlass".to_owned(), email: "windlass@localhost".to_owned() }
     }
+}
+
+/// Where health checks, registries and repositories may be.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Networks besides the public Internet that may be asked: `10.0.0.0/8` for health checks within a cluster,
+    /// `127.0.0.0/8` for a registry on this machine. A cloud's metadata service only when it is named by itself.
+    pub allow: Vec<AddressRange>,
 }
 
 /// How a registry is reached.

@@ -1,7 +1,8 @@
 //! Values with a rule of their own: durations, branch patterns, paths that stay where they should.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -92,6 +93,32 @@ impl fmt::Display for RelativePath {
     }
 }
 
+/// A network of addresses, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AddressRange(IpNet);
+
+impl TryFrom<String> for AddressRange {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let one = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        let network = text.parse::<IpNet>().ok().or_else(one);
+        let network = network.ok_or_else(|| format!("`{text}` is no network; write `10.0.0.0/8`, or one address"))?;
+        // Somebody who writes 10.1.2.3/8 means either less or something else.
+        if network.addr() != network.network() {
+            return Err(format!("`{text}` has more of an address than its prefix; write `{}`", network.trunc()));
+        }
+        Ok(Self(network))
+    }
+}
+
+impl AddressRange {
+    /// The network.
+    pub fn network(self) -> IpNet {
+        self.0
+    }
+}
+
 macro_rules! as_string_schema {
     ($name:ident, $description:literal) => {
         impl JsonSchema for $name {
@@ -106,6 +133,7 @@ macro_rules! as_string_schema {
 }
 
 as_string_schema!(BranchPattern, "a branch, or a pattern of branches: `*` for anything but `/`, `**` for anything");
+as_string_schema!(AddressRange, "a network, such as `10.0.0.0/8`, or one address");
 as_string_schema!(RelativePath, "a path below the repository's root");
 
 #[cfg(test)]
@@ -134,6 +162,19 @@ mod tests {
         }
         for (good, plain) in [("a/b", "a/b"), ("./a", "a"), ("a/", "a"), (".", "")] {
             assert_eq!(RelativePath::try_from(good.to_owned()).unwrap().as_str(), plain);
+        }
+    }
+
+    #[test]
+    fn a_network_is_written_as_what_it_is() {
+        for (text, network) in [("10.0.0.0/8", "10.0.0.0/8"), ("::1", "::1/128"), ("fd00::/8", "fd00::/8")] {
+            assert_eq!(AddressRange::try_from(text.to_owned()).unwrap().network().to_string(), network);
+        }
+        for (bad, hint) in
+            [("10.1.2.3/8", "write `10.0.0.0/8`"), ("10/8", "or one address"), ("localhost", "no network")]
+        {
+            let why = AddressRange::try_from(bad.to_owned()).unwrap_err();
+            assert!(why.contains(hint), "{why}");
         }
     }
 }

@@ -6,6 +6,7 @@ use super::without_userinfo;
 use crate::{
     Failure,
     exec::{ExecError, Finished},
+    network::Blocked,
 };
 
 /// Why Git could not do it.
@@ -55,6 +56,9 @@ pub enum GitError {
         /// What was given.
         url: String,
     },
+    /// The server lies where nobody may be asked.
+    #[error(transparent)]
+    Blocked(#[from] Blocked),
     /// Anything else.
     #[error("git failed on {url}: {why}")]
     Other {
@@ -91,6 +95,8 @@ const REFUSED: &[&str] = &[
     "' not found",
     "does not appear to be a git repository",
     "does not exist",
+    // A redirect is not followed.
+    "returned error: 30",
     "returned error: 401",
     "returned error: 403",
     "returned error: 404",
@@ -159,7 +165,11 @@ impl GitError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Conflict { .. } | Self::Other { .. } => true,
-            Self::NoSuchCommit { .. } | Self::Unadvertised { .. } | Self::Refused { .. } | Self::BadUrl { .. } => false,
+            Self::NoSuchCommit { .. }
+            | Self::Unadvertised { .. }
+            | Self::Refused { .. }
+            | Self::Blocked(_)
+            | Self::BadUrl { .. } => false,
             Self::Program(error) => error.is_transient(),
         }
     }

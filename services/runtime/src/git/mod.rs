@@ -1,10 +1,14 @@
 //! Git as a program: told nothing by the machine's own configuration, asking nobody, and with the configured
 //! credentials in its environment, never on its command line.
 //!
+//! The server is looked up here and pinned for Git and ssh, so that what the guard checked is what they connect to;
+//! that takes Git 2.37. A redirect is a refusal: it could lead anywhere.
+//!
 //! No hook runs, no submodule is fetched, no large file is smudged; transports are HTTP, SSH, and local files where
 //! the configuration itself names one. What is done with a repository is its caller's business.
 
 mod error;
+mod pin;
 mod url;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -15,6 +19,7 @@ use proto::CommitSha;
 use crate::{
     Secret, config,
     exec::{ExecError, Finished, Program},
+    network::Guard,
 };
 
 pub use self::url::without_userinfo;
@@ -27,29 +32,44 @@ const TOO_SLOW: (&str, &str) = ("1000", "30");
 
 /// Git, with the configured credentials; cheap to clone.
 #[derive(Clone)]
-pub struct Git(Arc<config::Git>);
+pub struct Git {
+    config: Arc<config::Git>,
+    guard: Guard,
+}
 
 impl Git {
-    /// Git as `git` in the config says; secrets are read when they are used.
-    pub fn new(config: &config::Git) -> Self {
-        Self(Arc::new(config.clone()))
+    /// Git as `git` in the config says, with servers where the guard lets them be; secrets are read when they are used.
+    pub fn new(config: &config::Git, guard: &Guard) -> Self {
+        Self { config: Arc::new(config.clone()), guard: guard.clone() }
     }
 
-    /// `git` in this folder, with what it needs to talk to this URL. Add a subcommand and its arguments; put `--` or
-    /// `--end-of-options` before what stems from data, and [`without_userinfo`] around the URL.
-    pub fn command(&self, dir: Option<&Path>, url: Option<&str>) -> Program {
+    /// `git` in this folder, for what asks no server. Add a subcommand and its arguments; put `--` or
+    /// `--end-of-options` before what stems from data.
+    pub fn local(&self, dir: &Path) -> Program {
+        with_settings(self.begin(Some(dir)).env("GIT_ALLOW_PROTOCOL", ""), &settings())
+    }
+
+    /// `git` in this folder, with what it needs to talk to this URL, and pinned to where the guard found it. As
+    /// [`Git::local`], and with [`without_userinfo`] around the URL.
+    pub async fn remote(&self, dir: Option<&Path>, url: &str) -> Result<Program, GitError> {
+        let pinned = pin::pin(&self.guard, url).await?;
         let mut settings = settings();
-        let mut program = Program::new(["git"]).timeout(TIMEOUT).envs(self.environment());
-        if let Some(dir) = dir {
-            program = program.dir(dir);
-            // A folder that is no repository must not be taken for part of one around it.
-            if let Some(parent) = dir.parent() {
-                program = program.env("GIT_CEILING_DIRECTORIES", parent);
-            }
-        }
-        let local = url.is_some_and(|url| url.starts_with("file://"));
-        program = program.env("GIT_ALLOW_PROTOCOL", if local { "https:http:ssh:file" } else { "https:http:ssh" });
-        match url.map_or(Ok(None), |url| self.credential(url)) {
+        settings.extend(pinned.settings);
+        let program = self.begin(dir).envs(pinned.environment);
+        let program = program.env("GIT_ALLOW_PROTOCOL", pinned.scheme);
+        Ok(self.with_credential(program, settings, url))
+    }
+
+    fn begin(&self, dir: Option<&Path>) -> Program {
+        let program = Program::new(["git"]).timeout(TIMEOUT).envs(self.environment());
+        let Some(dir) = dir else { return program };
+        // A folder that is no repository must not be taken for part of one around it.
+        let ceiling = dir.parent().map(|parent| ("GIT_CEILING_DIRECTORIES", parent));
+        program.dir(dir).envs(ceiling)
+    }
+
+    fn with_credential(&self, mut program: Program, mut settings: Vec<(String, String)>, url: &str) -> Program {
+        match self.credential(url) {
             Ok(None) => {}
             Ok(Some((prefix, username, password))) => {
                 let coded = STANDARD.encode(format!("{username}:{}", password.expose()));
@@ -60,14 +80,10 @@ impl Git {
                 program = program.broken(ExecError::Secret { program: "git".to_owned(), why: format!("{why:#}") });
             }
         }
-        let numbered = settings.iter().enumerate();
-        program = program.env("GIT_CONFIG_COUNT", settings.len().to_string());
-        program.envs(numbered.flat_map(|(n, (key, value))| {
-            [(format!("GIT_CONFIG_KEY_{n}"), key.clone()), (format!("GIT_CONFIG_VALUE_{n}"), value.clone())]
-        }))
+        with_settings(program, &settings)
     }
 
-    /// Runs a command made by [`Git::command`]; anything but status 0 is an error, classified.
+    /// Runs a command made by [`Git::local`] or [`Git::remote`]; anything but status 0 is an error, classified.
     pub async fn run(&self, program: Program, url: &str) -> Result<Finished, GitError> {
         let finished = program.run().await?;
         if finished.succeeded() { Ok(finished) } else { Err(GitError::of(url, &finished)) }
@@ -79,9 +95,9 @@ impl Git {
         url::check(url)?;
         let sha256 = commit.as_str().len() == 64;
         let format = if sha256 { "--object-format=sha256" } else { "--object-format=sha1" };
-        self.run(self.command(Some(into), None).args(["init", "-q", "--template=", format]), url).await?;
+        self.run(self.local(into).args(["init", "-q", "--template=", format]), url).await?;
         self.fetch_commit(url, commit, into).await?;
-        let here = |args: &[&str]| self.command(Some(into), None).args(args.to_vec());
+        let here = |args: &[&str]| self.local(into).args(args.to_vec());
         self.run(here(&["checkout", "-q", "--detach", "--end-of-options", commit.as_str()]), url).await?;
         let head = self.run(here(&["rev-parse", "HEAD"]).keep_stdout(100), url).await?;
         let head = String::from_utf8_lossy(&head.stdout).trim().to_owned();
@@ -94,18 +110,18 @@ impl Git {
 
     async fn fetch_commit(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
         let remote = without_userinfo(url);
-        let fetch = || {
-            let fetch = self.command(Some(into), Some(url)).args(["fetch", "-q", "--no-tags"]);
-            fetch.arg("--no-recurse-submodules")
+        let fetch = async || {
+            let fetch = self.remote(Some(into), url).await?.args(["fetch", "-q", "--no-tags"]);
+            Ok::<_, GitError>(fetch.arg("--no-recurse-submodules"))
         };
-        let exact = fetch().args(["--depth", "1", "--", &remote, commit.as_str()]);
+        let exact = fetch().await?.args(["--depth", "1", "--", &remote, commit.as_str()]);
         match self.run(exact, url).await {
             Err(GitError::Unadvertised { .. }) => {}
             other => return other.map(drop).map_err(|error| error.about(commit)),
         }
         // A server that gives only what its refs name, and perhaps that without cutting history.
-        self.run(fetch().args(["--", &remote, "+refs/heads/*:refs/remotes/origin/*"]), url).await?;
-        let there = self.command(Some(into), None).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+        self.run(fetch().await?.args(["--", &remote, "+refs/heads/*:refs/remotes/origin/*"]), url).await?;
+        let there = self.local(into).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
         if there.run().await?.succeeded() {
             return Ok(());
         }
@@ -117,26 +133,32 @@ impl Git {
         if let Some(own) = url::userinfo(url) {
             return Ok(Some(own));
         }
-        let matching = self.0.credentials.iter().filter(|c| url::is_below(url, &c.url));
+        let matching = self.config.credentials.iter().filter(|c| url::is_below(url, &c.url));
         let Some(best) = matching.max_by_key(|c| c.url.len()) else { return Ok(None) };
         Ok(Some((best.url.clone(), best.username.clone(), best.password.read()?)))
     }
 
     fn environment(&self) -> Vec<(&'static str, &str)> {
-        let author = &self.0.author;
+        let author = &self.config.author;
         vec![
             ("LC_ALL", "C"),
             ("GIT_TERMINAL_PROMPT", "0"),
             ("GIT_CONFIG_NOSYSTEM", "1"),
             ("GIT_CONFIG_GLOBAL", "/dev/null"),
             ("GIT_LFS_SKIP_SMUDGE", "1"),
-            ("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=30"),
             ("GIT_AUTHOR_NAME", &author.name),
             ("GIT_AUTHOR_EMAIL", &author.email),
             ("GIT_COMMITTER_NAME", &author.name),
             ("GIT_COMMITTER_EMAIL", &author.email),
         ]
     }
+}
+
+fn with_settings(program: Program, settings: &[(String, String)]) -> Program {
+    let numbered = settings.iter().enumerate();
+    program.env("GIT_CONFIG_COUNT", settings.len().to_string()).envs(numbered.flat_map(|(n, (key, value))| {
+        [(format!("GIT_CONFIG_KEY_{n}"), key.clone()), (format!("GIT_CONFIG_VALUE_{n}"), value.clone())]
+    }))
 }
 
 fn settings() -> Vec<(String, String)> {
@@ -151,6 +173,7 @@ fn settings() -> Vec<(String, String)> {
         ("submodule.recurse", "false"),
         ("advice.detachedHead", "false"),
         ("init.defaultBranch", "main"),
+        ("http.followRedirects", "false"),
         ("http.lowSpeedLimit", TOO_SLOW.0),
         ("http.lowSpeedTime", TOO_SLOW.1),
     ]

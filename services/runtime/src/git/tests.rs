@@ -26,7 +26,7 @@ impl Origin {
     }
 
     async fn git(&self, args: &[&str]) -> String {
-        let program = git().command(Some(&self.path()), None).args(args.to_vec()).keep_stdout(10_000);
+        let program = git().local(&self.path()).args(args.to_vec()).keep_stdout(10_000);
         let finished = program.run().await.unwrap();
         assert!(finished.succeeded(), "{args:?}: {}", finished.tail);
         String::from_utf8(finished.stdout).unwrap().trim().to_owned()
@@ -40,8 +40,13 @@ impl Origin {
     }
 }
 
+fn guard(allow: &[&str]) -> Guard {
+    let allow = allow.iter().map(|text| (*text).to_owned().try_into().unwrap()).collect();
+    Guard::new(&config::Network { allow })
+}
+
 fn git() -> Git {
-    Git::new(&config::Git::default())
+    Git::new(&config::Git::default(), &guard(&["127.0.0.1"]))
 }
 
 #[tokio::test]
@@ -63,8 +68,8 @@ async fn an_old_server_is_asked_for_its_branches() {
     origin.commit("a", "second").await;
     // Protocol 0 gives nothing that no ref names, unless it is told to.
     let into = tempfile::tempdir().unwrap();
-    git().run(git().command(Some(into.path()), None).args(["init", "-q"]), "").await.unwrap();
-    git().run(git().command(Some(into.path()), None).args(["config", "protocol.version", "0"]), "").await.unwrap();
+    git().run(git().local(into.path()).args(["init", "-q"]), "").await.unwrap();
+    git().run(git().local(into.path()).args(["config", "protocol.version", "0"]), "").await.unwrap();
     git().checkout(&origin.url(), &first, into.path()).await.unwrap();
     assert_eq!(std::fs::read_to_string(into.path().join("a")).unwrap(), "first");
     let absent = CommitSha::new("b".repeat(40)).unwrap();
@@ -121,8 +126,11 @@ async fn a_url_that_is_an_option_does_nothing() {
     }
     // Were it to slip through, Git itself is told to refuse it.
     let url = format!("ext::touch {}", mark.display());
-    let error = git().run(git().command(None, Some(&url)).args(["ls-remote", "--", &url]), &url).await.unwrap_err();
-    assert!(matches!(error, GitError::Refused { .. }), "{error}");
+    for git_command in [git().local(folder.path()), git().remote(None, "http://127.0.0.1/").await.unwrap()] {
+        let error = git().run(git_command.args(["ls-remote", "--", &url]), &url).await.unwrap_err();
+
+        assert!(matches!(error, GitError::Refused { .. }), "{error}");
+    }
     assert!(!mark.exists());
 }
 
@@ -144,23 +152,94 @@ async fn credentials_travel_in_the_environment_and_only_to_their_server() {
     let token = folder.path().join("token");
     std::fs::write(&token, "hunter22\n").unwrap();
     let credential = config::GitCredential {
-        url: "https://host/acme/".to_owned(),
+        url: "https://127.0.0.1/acme/".to_owned(),
         username: "me".to_owned(),
         password: format!("file:{}", token.display()).try_into().unwrap(),
     };
-    let git = Git::new(&config::Git { credentials: vec![credential], author: config::GitAuthor::default() });
-    let header = |url: &'static str| {
-        let command = git.command(None, Some(url)).args(["config", "--get-urlmatch", "http.extraHeader", url]);
-        async move { String::from_utf8(command.keep_stdout(1000).run().await.unwrap().stdout).unwrap() }
+    let credentials = vec![credential];
+    let git = Git::new(&config::Git { credentials, author: config::GitAuthor::default() }, &guard(&["127.0.0.0/8"]));
+    let header = async |url: &str| {
+        let command = git.remote(None, url).await.unwrap().args(["config", "--get-urlmatch", "http.extraHeader", url]);
+        String::from_utf8(command.keep_stdout(1000).run().await.unwrap().stdout).unwrap()
     };
     assert_eq!(
-        header("https://host/acme/x.git").await.trim(),
+        header("https://127.0.0.1/acme/x.git").await.trim(),
         format!("Authorization: Basic {}", STANDARD.encode("me:hunter22"))
     );
-    assert_eq!(header("https://host/other/x.git").await, "");
-    assert_eq!(header("https://other/acme/x.git").await, "");
-    assert!(!format!("{:?}", git.command(None, Some("https://host/acme/x.git"))).contains("hunter22"));
+    assert_eq!(header("https://127.0.0.1/other/x.git").await, "");
+    assert_eq!(header("https://127.0.0.2/acme/x.git").await, "");
+    let command = git.remote(None, "https://127.0.0.1/acme/x.git").await.unwrap();
+    assert!(!format!("{command:?}").contains("hunter22"));
     std::fs::remove_file(&token).unwrap();
-    let error = git.command(None, Some("https://host/acme/x.git")).arg("version").run().await.unwrap_err();
+    let command = git.remote(None, "https://127.0.0.1/acme/x.git").await.unwrap();
+    let error = command.arg("version").run().await.unwrap_err();
     assert!(matches!(error, ExecError::Secret { .. }) && error.to_string().contains("token"), "{error}");
+}
+
+/// A server that answers every request so, and what asked it.
+fn server(address: &str, answer: String) -> (std::net::SocketAddr, std::sync::mpsc::Receiver<String>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind(address).unwrap();
+    let (at, (tell, asked)) = (listener.local_addr().unwrap(), std::sync::mpsc::channel());
+    std::thread::spawn(move || {
+        for mut socket in listener.incoming().flatten() {
+            let mut head = [0; 4096];
+            let n = socket.read(&mut head).unwrap_or_default();
+            let _nobody_listens_any_more = tell.send(String::from_utf8_lossy(&head[..n]).into_owned());
+            let _it_may_have_gone = socket.write_all(answer.as_bytes());
+        }
+    });
+    (at, asked)
+}
+
+const GONE: &str = "HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+#[tokio::test]
+async fn a_server_within_is_not_asked() {
+    let (inside, asked) = server("127.0.0.2:0", GONE.to_owned());
+    let commit = CommitSha::new("a".repeat(40)).unwrap();
+    for host in ["127.0.0.2", "127.2", "0x7f000002", "[::ffff:127.0.0.2]"] {
+        let (into, url) = (tempfile::tempdir().unwrap(), format!("http://{host}:{}/x.git", inside.port()));
+        let error = git().checkout(&url, &commit, into.path()).await.unwrap_err();
+        assert!(matches!(&error, GitError::Blocked(_)) && error.to_string().contains("`network.allow`"), "{error}");
+    }
+    assert!(asked.try_recv().is_err());
+}
+
+/// A name server that says where every name is.
+struct At(std::net::IpAddr);
+
+impl reqwest::dns::Resolve for At {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let found = std::net::SocketAddr::new(self.0, 0);
+        Box::pin(async move { Ok(Box::new(std::iter::once(found)) as reqwest::dns::Addrs) })
+    }
+}
+
+#[tokio::test]
+async fn git_connects_to_what_was_checked_whatever_the_name_says_to_others() {
+    let (public, asked) = server("127.0.0.1:0", GONE.to_owned());
+    let guard = guard(&["127.0.0.1"]).with_names(Arc::new(At([127, 0, 0, 1].into())));
+    let git = Git::new(&config::Git::default(), &guard);
+    let commit = CommitSha::new("a".repeat(40)).unwrap();
+    // No resolver of this machine's knows these, or knows them so; each is written as curl may read it otherwise.
+    for host in ["rebinding.invalid", "Rebinding.invalid", "rebinding.invalid."] {
+        let (into, url) = (tempfile::tempdir().unwrap(), format!("http://{host}:{}/x.git", public.port()));
+        let error = git.checkout(&url, &commit, into.path()).await.unwrap_err();
+        assert!(matches!(error, GitError::Refused { .. }), "{error}");
+        assert!(
+            asked.recv_timeout(Duration::from_secs(10)).unwrap().to_lowercase().contains("host: rebinding.invalid")
+        );
+    }
+}
+
+#[tokio::test]
+async fn git_is_not_led_elsewhere_by_a_redirect() {
+    let (inside, canary) = server("127.0.0.2:0", GONE.to_owned());
+    let moved = format!("HTTP/1.1 302 Found\r\nlocation: http://{inside}/x.git/info/refs\r\ncontent-length: 0\r\n\r\n");
+    let (public, _asked) = server("127.0.0.1:0", moved);
+    let (into, commit) = (tempfile::tempdir().unwrap(), CommitSha::new("a".repeat(40)).unwrap());
+    let error = git().checkout(&format!("http://{public}/x.git"), &commit, into.path()).await.unwrap_err();
+    assert!(matches!(error, GitError::Refused { .. }), "{error}");
+    assert!(canary.try_recv().is_err());
 }

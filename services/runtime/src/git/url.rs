@@ -8,18 +8,20 @@ use crate::Secret;
 /// Transports that ask a server or read a folder; `ext::` and its like run programs.
 const SCHEMES: [&str; 4] = ["https", "http", "ssh", "file"];
 
-/// Refuses what is no plain URL: an option, a transport that runs programs, `host:path`.
-pub(super) fn check(url: &str) -> Result<(), GitError> {
+/// The URL, if it is a plain one: no option, no transport that runs programs, no `host:path`.
+pub(super) fn check(url: &str) -> Result<Url, GitError> {
     let plain = !url.starts_with('-') && !url.contains(|c: char| c.is_control() || c.is_whitespace());
     match Url::parse(url) {
-        Ok(parsed) if plain && SCHEMES.contains(&parsed.scheme()) && !host_is_option(&parsed) => Ok(()),
+        Ok(parsed) if plain && SCHEMES.contains(&parsed.scheme()) && host_is_plain(&parsed) => Ok(parsed),
         _ => Err(GitError::BadUrl { url: without_userinfo(url) }),
     }
 }
 
-/// `ssh://-oProxyCommand=x/` would be an option to ssh.
-fn host_is_option(url: &Url) -> bool {
-    url.host_str().is_some_and(|host| host.starts_with('-')) || url.username().starts_with('-')
+/// `ssh://-oProxyCommand=x/` would be an option to ssh, and other signs something to the shell between Git and ssh.
+fn host_is_plain(url: &Url) -> bool {
+    let plain = |host: &str| host.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    let plain = url.scheme() == "file" || url.domain().is_none_or(plain);
+    plain && url.host_str().is_none_or(|host| !host.starts_with('-')) && !url.username().starts_with('-')
 }
 
 /// The URL without the password in it, and over HTTP without the name: what goes on a command line or into an error.
@@ -76,6 +78,9 @@ mod tests {
             "ext::sh -c id",
             "ssh://-oProxyCommand=id/x",
             "ssh://-oProxyCommand=id@host/x",
+            "ssh://host;id/x",
+            "ssh://$(id)/x",
+            "ssh://ho'st/x",
             "fd::3",
             "/etc",
             "../x",

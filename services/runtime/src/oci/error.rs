@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::network::Blocked;
+
 /// Why a registry did not say what was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum OciError {
@@ -12,6 +14,14 @@ pub enum OciError {
         at: String,
         /// The network's own words.
         why: String,
+    },
+    /// It, or where it sends us, lies where nobody may be asked.
+    #[error("`{at}`: its registry may not be asked: {why}")]
+    Blocked {
+        /// Image and reference.
+        at: String,
+        /// What the guard says.
+        why: Blocked,
     },
     /// It wants other credentials than it was given.
     #[error("`{at}`: its registry refuses: {why}")]
@@ -64,7 +74,7 @@ impl OciError {
             Self::Unreachable { .. } | Self::RateLimited { .. } => true,
             // A 404 that is not the registry's own comes from whatever stands before it while it is away.
             Self::Status { status, .. } => *status >= 500 || matches!(status, 404 | 408 | 425),
-            Self::Refused { .. } | Self::Lies { .. } | Self::Malformed { .. } => false,
+            Self::Blocked { .. } | Self::Refused { .. } | Self::Lies { .. } | Self::Malformed { .. } => false,
         }
     }
 }

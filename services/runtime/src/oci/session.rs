@@ -3,7 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use proto::{Digest, ImageName};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url, header};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -12,7 +12,11 @@ use super::{
     digest_of,
     wire::{Descriptor, Errors, MANIFESTS, Token},
 };
-use crate::{Secret, config};
+use crate::{
+    Secret, config,
+    http::{self, Guarded},
+    network::Blocked,
+};
 
 /// Requests about one reference, under one authorization.
 pub(super) struct Session<'a> {
@@ -105,7 +109,14 @@ impl<'a> Session<'a> {
         OciError::Refused { at: self.at.clone(), why }
     }
 
+    fn blocked(&self, why: Blocked) -> OciError {
+        OciError::Blocked { at: self.at.clone(), why }
+    }
+
     fn unreachable(&self, error: reqwest::Error) -> OciError {
+        if let Some(blocked) = http::blocked(&error) {
+            return self.blocked(blocked.clone());
+        }
         // Token and storage URLs carry signatures.
         let error = error.without_url();
         let mut why = error.to_string();
@@ -122,11 +133,12 @@ impl<'a> Session<'a> {
     }
 
     /// A successful response, or `None` when the registry says that there is no such thing.
-    async fn get(&mut self, client: &Client, path: &str) -> Result<Option<Response>, OciError> {
+    async fn get(&mut self, client: &Guarded, path: &str) -> Result<Option<Response>, OciError> {
         let url = self.base.join(path).map_err(|why| self.malformed(format!("no address: {why}")))?;
         let mut asked_again = false;
         loop {
-            let request = client.get(url.clone()).header(header::ACCEPT, format!("{MANIFESTS}, */*;q=0.1"));
+            let request = client.get(url.clone()).map_err(|why| self.blocked(why))?;
+            let request = request.header(header::ACCEPT, format!("{MANIFESTS}, */*;q=0.1"));
             let response = self.with_proof(request).send().await.map_err(|why| self.unreachable(why))?;
             match response.status() {
                 StatusCode::OK => return Ok(Some(response)),
@@ -146,7 +158,8 @@ impl<'a> Session<'a> {
         // What reads may not write: a token got for reading is asked for again with the scope for this.
         let mut asked_again = false;
         loop {
-            let request = self.registries.strict.put(url.clone()).header(header::CONTENT_TYPE, media_type);
+            let request = self.registries.strict.request(Method::PUT, url.clone());
+            let request = request.map_err(|why| self.blocked(why))?.header(header::CONTENT_TYPE, media_type);
             let request = self.with_proof(request.body(manifest.clone()));
             let response = request.send().await.map_err(|why| self.unreachable(why))?;
             match response.status() {
@@ -235,7 +248,7 @@ impl<'a> Session<'a> {
         url.query_pairs_mut()
             .extend_pairs(service.map(|s| ("service", s)))
             .append_pair("scope", scope.unwrap_or(&pull));
-        let mut request = self.registries.strict.get(url);
+        let mut request = self.registries.strict.get(url).map_err(|why| self.blocked(why))?;
         if let Some((name, password)) = self.credentials()? {
             request = request.basic_auth(name, Some(password.expose()));
         }

@@ -124,6 +124,7 @@ impl Fleet {
                 "github": { "kind": "github", "secrets": [file("github-secret")] },
                 "registry": { "kind": "distribution", "secrets": [file("registry-token")] },
             },
+            "network": { "allow": ["127.0.0.0/8"] },
             "registries": { self.registry.address(): { "plain_http": true } },
             "apps": apps,
             "notify": [{ "slack": file("slack-url") }],

@@ -1,0 +1,119 @@
+//! A server looked up once, and Git and ssh held to the addresses that were found.
+
+use std::net::SocketAddr;
+
+use url::{Host, Url};
+
+use super::{GitError, url::check, without_userinfo};
+use crate::network::{Blocked, Guard};
+
+/// What holds Git to what was found.
+#[derive(Debug)]
+pub(super) struct Pinned {
+    /// The one transport that may be used.
+    pub(super) scheme: &'static str,
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) environment: Vec<(&'static str, String)>,
+}
+
+const SSH: &str = "ssh -oBatchMode=yes -oConnectTimeout=30";
+
+/// Looks the URL's server up behind the guard. A local repository has none.
+pub(super) async fn pin(guard: &Guard, url: &str) -> Result<Pinned, GitError> {
+    let parsed = check(url)?;
+    match parsed.scheme() {
+        "file" => Ok(Pinned { scheme: "file", settings: Vec::new(), environment: Vec::new() }),
+        "ssh" => Ok(over_ssh(&parsed, &find(guard, &parsed).await?)),
+        _ => Ok(over_http(&parsed, &find(guard, &parsed).await?)),
+    }
+}
+
+async fn find(guard: &Guard, url: &Url) -> Result<Vec<SocketAddr>, GitError> {
+    guard.check(url)?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    guard.addresses(host).await.map_err(|why| match why.downcast::<Blocked>() {
+        Ok(blocked) => GitError::Blocked(*blocked),
+        Err(why) => GitError::Unreachable { url: without_userinfo(url.as_str()), why: why.to_string() },
+    })
+}
+
+/// One entry for every name on the URL's port, so that no other way to write the host gets around it
+/// (`CURLOPT_RESOLVE`; `http.curloptResolve` since Git 2.37).
+fn over_http(url: &Url, found: &[SocketAddr]) -> Pinned {
+    let shown = |at: &SocketAddr| if at.is_ipv6() { format!("[{}]", at.ip()) } else { at.ip().to_string() };
+    let addresses = found.iter().map(shown).collect::<Vec<_>>().join(",");
+    let port = url.port_or_known_default().unwrap_or(443);
+    let scheme = if url.scheme() == "https" { "https" } else { "http" };
+    let settings = vec![("http.curloptResolve".to_owned(), format!("*:{port}:{addresses}"))];
+    Pinned { scheme, settings, environment: Vec::new() }
+}
+
+/// ssh takes one address; the host's own name stays what its key is known by. The host is of letters, digits, `.`, `-`
+/// and `_`, as [`check`] has seen to, for Git hands this line to a shell.
+fn over_ssh(url: &Url, found: &[SocketAddr]) -> Pinned {
+    let alias = match (url.host(), url.port()) {
+        (Some(Host::Domain(host)), Some(port)) if port != 22 => format!(" -oHostKeyAlias='[{host}]:{port}'"),
+        (Some(Host::Domain(host)), _) => format!(" -oHostKeyAlias={host}"),
+        // An address is its own name.
+        _ => String::new(),
+    };
+    let pinned = found.first().map(|at| format!(" -oHostName={}", at.ip())).unwrap_or_default();
+    let environment = vec![("GIT_SSH_COMMAND", format!("{SSH}{pinned}{alias}"))];
+    Pinned { scheme: "ssh", settings: Vec::new(), environment }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+    use super::*;
+    use crate::config;
+
+    /// Every name is two public addresses and a private one.
+    struct Names;
+
+    impl Resolve for Names {
+        fn resolve(&self, _: Name) -> Resolving {
+            let found = ["10.0.0.1", "140.82.121.3", "2606:50c0:8000::153"].map(|ip| ip.parse().unwrap());
+            Box::pin(async move { Ok(Box::new(found.into_iter().map(|ip| SocketAddr::new(ip, 0))) as Addrs) })
+        }
+    }
+
+    fn guard() -> Guard {
+        Guard::new(&config::Network::default()).with_names(Arc::new(Names))
+    }
+
+    #[tokio::test]
+    async fn what_may_be_asked_is_pinned() {
+        for (url, setting) in [
+            ("https://git.example/x.git", "*:443:140.82.121.3,[2606:50c0:8000::153]"),
+            ("http://me:hush@git.example:8080/x.git", "*:8080:140.82.121.3,[2606:50c0:8000::153]"),
+            ("https://140.82.121.4/x.git", "*:443:140.82.121.4"),
+        ] {
+            let pinned = pin(&guard(), url).await.unwrap();
+            assert_eq!(pinned.settings, [("http.curloptResolve".to_owned(), setting.to_owned())]);
+        }
+        for (url, options) in [
+            ("ssh://git@git.example/x", "-oHostName=140.82.121.3 -oHostKeyAlias=git.example"),
+            ("ssh://git@git.example:2222/x", "-oHostName=140.82.121.3 -oHostKeyAlias='[git.example]:2222'"),
+            ("ssh://git@[2606:50c0:8000::153]/x", "-oHostName=2606:50c0:8000::153"),
+        ] {
+            let pinned = pin(&guard(), url).await.unwrap();
+            assert_eq!(pinned.environment, [("GIT_SSH_COMMAND", format!("{SSH} {options}"))]);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_not_is_refused_over_every_transport() {
+        for host in ["127.0.0.1", "localhost", "0x7f.1", "10.1.2.3", "[::1]", "[::ffff:10.0.0.1]", "169.254.169.254"] {
+            for scheme in ["http", "https", "ssh"] {
+                let error = pin(&Guard::new(&config::Network::default()), &format!("{scheme}://{host}/x")).await;
+                let error = error.unwrap_err();
+                assert!(matches!(error, GitError::Blocked(_)) && !error.is_transient(), "{scheme}://{host}: {error}");
+            }
+        }
+    }
+}

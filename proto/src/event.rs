@@ -9,7 +9,8 @@ use crate::{
     AppName, DecodeError, EventId, JSON, Message, Timestamp,
     payload::{
         DeliveryParked, EventIgnored, HealthReported, ImageBuilt, ImageFailed, ImagePushed, ManifestBumped,
-        PullRequestReceived, PushReceived, ScanFinished, SyncFinished, TestsFinished, WebhookReceived,
+        PullRequestReceived, PushReceived, QuarantineReleased, RollbackRequested, ScanFinished, SyncFinished,
+        TestsFinished, WebhookReceived,
     },
 };
 
@@ -134,6 +135,10 @@ events! {
     SyncFinished(SyncFinished) = "sync.finished",
     /// The verdict over a deployment, with its evidence.
     HealthReported(HealthReported) = "health.reported",
+    /// A person wants an environment taken back to what was healthy there.
+    RollbackRequested(RollbackRequested) = "rollback.requested",
+    /// A person lets a quarantined digest be deployed again.
+    QuarantineReleased(QuarantineReleased) = "quarantine.released",
     /// A worker looked at an event and rightly did nothing; it says why.
     EventIgnored(EventIgnored) = "event.ignored",
     /// A worker could not handle a delivery; it lies among the dead letters until somebody replays it.
@@ -267,6 +272,8 @@ impl Data {
             Self::ManifestBumped(d) => Some(&d.deployment.app),
             Self::SyncFinished(d) => Some(&d.deployment.app),
             Self::HealthReported(d) => Some(&d.deployment.app),
+            Self::RollbackRequested(d) => Some(&d.app),
+            Self::QuarantineReleased(d) => Some(&d.app),
             Self::EventIgnored(d) => d.app.as_ref(),
             Self::DeliveryParked(d) => d.app.as_ref(),
         }

@@ -94,7 +94,13 @@ pub const QUEUES: &[Queue] = &[
     Queue {
         // One writer a GitOps repository; many deliveries at once, so that what waits together is pushed together.
         worker: WorkerName::Bumper,
-        hears: &[EventType::ImagePushed, EventType::ImageBuilt, EventType::HealthReported],
+        hears: &[
+            EventType::ImagePushed,
+            EventType::ImageBuilt,
+            EventType::HealthReported,
+            EventType::RollbackRequested,
+            EventType::QuarantineReleased,
+        ],
         concurrency: 64,
         single_active: true,
         deadline: Duration::from_mins(10),

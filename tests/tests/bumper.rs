@@ -15,6 +15,8 @@ mod deploy;
 mod late;
 #[path = "bumper/manifests.rs"]
 mod manifests;
+#[path = "bumper/orders.rs"]
+mod orders;
 #[path = "bumper/registries.rs"]
 mod registries;
 #[path = "bumper/verdicts.rs"]

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use proto::{
     BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment, Event, EventId, EventIgnored, EventType,
     Finding, HealthReported, ImageBuilt, ImageFailed, ImagePushed, Lane, ManifestBumped, PullRequestReceived,
-    PushReceived, Release, ReleasedImage, ScanFinished, ScanReport, Severity, StepReport, SyncFinished, TestsFinished,
-    Timestamp, Verdict, WebhookReceived, WorkerName,
+    PushReceived, QuarantineReleased, Release, ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity,
+    StepReport, SyncFinished, TestsFinished, Timestamp, Verdict, WebhookReceived, WorkerName,
 };
 
 const COMMIT: &str = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
@@ -38,6 +38,8 @@ pub fn all() -> Vec<Event> {
         ("bumper", "staging", Data::from(ManifestBumped { deployment: deployment(BumpReason::Deploy) })),
         ("syncer", "staging", synced().into()),
         ("prober", "staging", health().into()),
+        ("operator", "production", rollback().into()),
+        ("operator", DIGEST, released().into()),
         ("normalizer", "normalizer", ignored().into()),
         ("recorder", "bumper", parked(id).into()),
     ];
@@ -63,6 +65,25 @@ fn webhook() -> WebhookReceived {
             header("xgithubdelivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
         ]),
         body: format!("{{\"ref\": \"refs/heads/main\",  \"after\": \"{COMMIT}\"}}").into(),
+    }
+}
+
+fn rollback() -> RollbackRequested {
+    RollbackRequested {
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        to: Some(COMMIT.to_owned()),
+        by: "mona".to_owned(),
+        reason: "checkout is slow".to_owned(),
+    }
+}
+
+fn released() -> QuarantineReleased {
+    QuarantineReleased {
+        app: "shop".parse().unwrap(),
+        digest: DIGEST.parse().unwrap(),
+        by: "mona".to_owned(),
+        reason: "the database was to blame, and is mended".to_owned(),
     }
 }
 

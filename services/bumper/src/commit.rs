@@ -47,7 +47,7 @@ fn body(reason: BumpReason) -> &'static str {
     match reason {
         BumpReason::Deploy => "A new image is in the registry.",
         BumpReason::Promotion => "The environment before this one is healthy with it.",
-        BumpReason::Rollback => "What was here is unhealthy; this is what was last healthy here.",
+        BumpReason::Rollback => "What was here is taken back; this was healthy here before.",
     }
 }
 

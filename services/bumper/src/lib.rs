@@ -8,6 +8,7 @@
 mod commit;
 mod edit;
 mod image;
+mod order;
 mod outcome;
 mod release;
 mod repo;
@@ -75,6 +76,8 @@ impl Worker for Bumper {
             Data::ImagePushed(pushed) => self.image_pushed(event, pushed).await,
             Data::ImageBuilt(built) => self.image_built(event, built).await,
             Data::HealthReported(report) => self.health_reported(event, report).await,
+            Data::RollbackRequested(asked) => self.rollback_requested(event, asked).await,
+            Data::QuarantineReleased(released) => self.quarantine_released(event, released).await,
             other => Ok(Outcomes::ignored(format!("the bumper does not act on {}", other.kind()))),
         }
     }

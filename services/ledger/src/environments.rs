@@ -18,6 +18,7 @@ const BAR: &str = "
     ON CONFLICT (app, digest) DO NOTHING
     RETURNING app";
 const BARRED: &str = "SELECT app, digest, reason, event, at FROM quarantine WHERE app = $1 AND digest = $2";
+const EVERY_BARRED: &str = "SELECT app, digest, reason, event, at FROM quarantine ORDER BY app, at, digest";
 const PARDON: &str = "DELETE FROM quarantine WHERE app = $1 AND digest = $2 AND event = $3 RETURNING app";
 
 impl Ledger {
@@ -50,6 +51,11 @@ impl Ledger {
     pub async fn pardon(&self, entry: &Quarantined) -> Result<()> {
         let args = args![entry.app.as_str(), entry.digest.as_str(), entry.event.0];
         self.db.write(PARDON, args).await.map(drop)
+    }
+
+    /// Every digest that is barred, by app and time.
+    pub async fn quarantines(&self) -> Result<Vec<Quarantined>> {
+        self.db.read(EVERY_BARRED, args![]).await?.iter().map(entry).collect()
     }
 
     /// The entry that bars this digest, if one does.

@@ -51,6 +51,13 @@ pub(crate) fn line(event: &Event) -> String {
             let how = if d.healthy { "is healthy" } else { "is UNHEALTHY" };
             format!("{} {how} with {}: {}", d.deployment.environment, deployed(&d.deployment), first_line(&d.summary))
         }
+        Data::RollbackRequested(d) => {
+            let to = d.to.as_deref().unwrap_or("what was last healthy");
+            format!("{} asks to take {} back to {to}: {}", d.by, d.environment, first_line(&d.reason))
+        }
+        Data::QuarantineReleased(d) => {
+            format!("{} releases {}: {}", d.by, d.digest.short(), first_line(&d.reason))
+        }
         Data::EventIgnored(d) => format!("{}: {}", d.worker, first_line(&d.reason)),
         Data::DeliveryParked(d) => format!("{} gave up: {}", d.worker, first_line(&d.reason)),
     }
@@ -60,7 +67,7 @@ fn change(change: &Change) -> String {
     format!("{}@{}", change.branch, change.commit.short())
 }
 
-fn deployed(deployment: &Deployment) -> String {
+pub(crate) fn deployed(deployment: &Deployment) -> String {
     let image = |name: &proto::ComponentName| {
         let image = deployment.release.get(name);
         let what = image.map_or("?", |i| i.commit.as_ref().map_or_else(|| i.digest.short(), |c| c.short()));

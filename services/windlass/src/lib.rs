@@ -8,9 +8,11 @@ mod dead;
 mod describe;
 mod events;
 mod open;
+mod order;
 mod out;
 mod replay;
 mod send;
+mod status;
 mod up;
 
 use std::process::ExitCode;
@@ -40,6 +42,13 @@ enum Verb {
     /// Shows and replays what could not be handled.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// Shows what runs where, how it fares, what is on its way and what is barred.
+    Status(status::Status),
+    /// Takes an environment back to what was healthy there.
+    Rollback(order::Rollback),
+    /// Shows and releases digests that must not be deployed.
+    #[command(subcommand)]
+    Quarantine(order::Quarantine),
     /// Checks the configuration, or prints its JSON Schema.
     #[command(subcommand)]
     Config(config::Verb),
@@ -64,6 +73,9 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Up => runtime::service::start(cli.arguments.load()?, "up", up::up),
         Verb::Send(send) => open::block_on(send::run(send, cli.arguments.load()?)),
         Verb::Events(events) => open::block_on(events::run(events, cli.arguments.load()?)),
+        Verb::Status(status) => open::block_on(status::run(status, cli.arguments.load()?)),
+        Verb::Rollback(rollback) => open::block_on(order::rollback(rollback, cli.arguments.load()?)),
+        Verb::Quarantine(verb) => open::block_on(order::quarantine(verb, cli.arguments.load()?)),
         Verb::Dead(dead) => open::block_on(dead::run(dead, cli.arguments.load()?)),
     }
 }

@@ -87,6 +87,7 @@ pub(crate) async fn a_digest_is_barred_once_and_for_its_app_only(place: Place) {
     assert_eq!(ledger.quarantined(&first.app, &first.digest).await.unwrap(), Some(first.clone()));
     assert_eq!(ledger.quarantined(&app("blog"), &first.digest).await.unwrap(), None);
     assert_eq!(ledger.quarantined(&first.app, &digest("b")).await.unwrap(), None);
+    assert_eq!(ledger.quarantines().await.unwrap(), [first.clone()]);
     ledger.pardon(&Quarantined { event: EventId::fresh(), ..first.clone() }).await.unwrap();
     assert_eq!(ledger.quarantined(&first.app, &first.digest).await.unwrap(), Some(first.clone()), "another's entry");
     ledger.pardon(&first).await.unwrap();

@@ -13,7 +13,7 @@ use crate::{
 
 /// An authenticated webhook: the sender's bytes as they were signed, and the headers that say what they are.
 ///
-/// On the wire the body is the message's body, and the rest are attributes: `webhooksource`, `webhookkind`, and
+/// On the wire the body is the message's body, and the rest are attributes: `webhooksource`, `webhookkind`, `webhookproof`, and
 /// `header<name>` for each kept header, its `-` removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookReceived {
@@ -25,6 +25,8 @@ pub struct WebhookReceived {
     pub content_type: String,
     /// Headers the parser needs, by lower-case name without `-`: `xgithubevent`, `xgithubdelivery`. Never credentials.
     pub headers: BTreeMap<String, String>,
+    /// What proved the sender: a secret's reference in the config (never the secret), or the proof's name.
+    pub proof: Option<String>,
     /// The body, to the byte.
     pub body: Bytes,
 }
@@ -33,8 +35,9 @@ impl WebhookReceived {
     pub(crate) fn attributes(&self) -> impl Iterator<Item = (String, String)> {
         let own = [("webhooksource", self.webhook_source.as_str()), ("webhookkind", &self.kind)];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let proof = self.proof.clone().map(|proof| ("webhookproof".to_owned(), proof));
         let headers = self.headers.iter().map(|(name, value)| (format!("header{name}"), value.clone()));
-        own.into_iter().chain(headers.collect::<Vec<_>>())
+        own.into_iter().chain(proof).chain(headers.collect::<Vec<_>>())
     }
 
     pub(crate) fn from_message(message: &Message) -> Result<Self, DecodeError> {
@@ -44,6 +47,7 @@ impl WebhookReceived {
             kind: event::text(message, "webhookkind")?.to_owned(),
             content_type: message.content_type.clone(),
             headers: message.attributes.iter().filter_map(header).collect(),
+            proof: message.attributes.get("webhookproof").cloned(),
             body: message.body.clone(),
         })
     }
@@ -54,6 +58,7 @@ impl WebhookReceived {
             "kind": self.kind,
             "content_type": self.content_type,
             "headers": self.headers,
+            "proof": self.proof,
             "body_bytes": self.body.len(),
         })
     }

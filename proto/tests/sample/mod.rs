@@ -64,6 +64,7 @@ fn webhook() -> WebhookReceived {
             header("xgithubevent", "push"),
             header("xgithubdelivery", "72d3162e-cc78-11e3-81ab-4c9367dc0958"),
         ]),
+        proof: Some("file:/run/secrets/github-webhook".to_owned()),
         body: format!("{{\"ref\": \"refs/heads/main\",  \"after\": \"{COMMIT}\"}}").into(),
     }
 }

@@ -37,6 +37,9 @@ pub(crate) enum Refusal {
     /// A connection more than `receiver.max_connections`.
     #[error("too many connections; try again")]
     TooManyConnections,
+    /// Authentic, and more than the source's `rate`.
+    #[error("this source sends more often than it may; try again")]
+    TooOften(std::time::Duration),
     /// Bodies under way fill the memory set aside for them.
     #[error("too many bodies are under way; try again")]
     TooMuchUnderWay,
@@ -98,6 +101,7 @@ impl Refusal {
             Self::UnknownSource => "unknown_source",
             Self::WrongMethod => "wrong_method",
             Self::TooManyConnections | Self::TooMuchUnderWay => "busy",
+            Self::TooOften(_) => "too_often",
             Self::WrongMediaType(_) | Self::Encoded => "wrong_media_type",
             Self::TooLarge(_) | Self::TooLargeForBus => "too_large",
             Self::TooSlow => "too_slow",
@@ -117,14 +121,15 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge(_) | Self::TooLargeForBus => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMediaType(_) | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::TooManyConnections | Self::TooMuchUnderWay => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyConnections | Self::TooMuchUnderWay | Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoSecret | Self::NotDurable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
     /// How many seconds a sender should wait before it tries again, where trying again helps.
-    fn retry_after(&self) -> Option<u32> {
+    fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::TooOften(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
             Self::TooManyConnections | Self::TooMuchUnderWay => Some(1),
             Self::NotDurable => Some(5),
             // Somebody has to put a secret in place first.

@@ -25,7 +25,8 @@ const LEAST_A_QUARTER: usize = 4 * 1024;
 
 /// The limits of bodies, shared by all.
 pub(crate) struct Limits {
-    max_bytes: usize,
+    /// The largest body of a source that has no limit of its own.
+    pub(crate) max_bytes: usize,
     deadline: Duration,
     memory: Semaphore,
 }
@@ -39,9 +40,9 @@ impl Limits {
     }
 
     /// Refuses a body that says beforehand that it is too large.
-    pub(crate) fn check_declared(&self, length: Option<u64>) -> Result<(), Refusal> {
-        if length.is_some_and(|length| length > self.max_bytes as u64) {
-            return Err(Refusal::TooLarge(self.max_bytes));
+    pub(crate) fn check_declared(length: Option<u64>, max: usize) -> Result<(), Refusal> {
+        if length.is_some_and(|length| length > max as u64) {
+            return Err(Refusal::TooLarge(max));
         }
         Ok(())
     }
@@ -51,6 +52,7 @@ impl Limits {
         &self,
         payload: &mut web::Payload,
         declared: Option<u64>,
+        max: usize,
         mut body: Unverified,
     ) -> Result<(Authentic, Share<'_>), Refusal> {
         let mut share = self.nothing()?;
@@ -63,8 +65,8 @@ impl Limits {
                 Ok(None) => break,
                 Ok(Some(Err(_))) => return Err(Refusal::BrokenBody),
                 Ok(Some(Ok(chunk))) => {
-                    if body.len() + chunk.len() > self.max_bytes {
-                        return Err(Refusal::TooLarge(self.max_bytes));
+                    if body.len() + chunk.len() > max {
+                        return Err(Refusal::TooLarge(max));
                     }
                     self.make_room(&mut body, chunk.len(), &mut share)?;
                     body.push(&chunk);
@@ -117,24 +119,21 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::sync::Arc;
-
-    use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+    use actix_web::http::header::HeaderMap;
 
     use super::*;
-    use crate::secrets::Key;
+    use crate::proof::{Shown, Verifier};
 
-    fn body() -> Unverified {
-        let keys: Arc<[Key]> = Arc::new([Key::new(b"token").unwrap()]);
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_static("token"));
-        Unverified::borne(&headers, &keys).unwrap()
+    async fn body() -> Unverified {
+        let open = serde_json::json!({ "kind": "github", "insecure": true });
+        let verifier = Verifier::new(&serde_json::from_value(open).unwrap()).unwrap();
+        verifier.begin(&Shown { headers: &HeaderMap::new(), in_path: None, peer: None }).await.unwrap()
     }
 
-    #[test]
-    fn bodies_share_their_memory_and_give_it_back() {
+    #[tokio::test]
+    async fn bodies_share_their_memory_and_give_it_back() {
         let limits = Limits { max_bytes: 1_000_000, deadline: Duration::from_secs(1), memory: Semaphore::new(100_000) };
-        let (mut first, mut second) = (body(), body());
+        let (mut first, mut second) = (body().await, body().await);
         let (mut first_share, mut second_share) = (limits.nothing().unwrap(), limits.nothing().unwrap());
         limits.make_room(&mut first, 60_000, &mut first_share).unwrap();
         // Room there is already costs nothing.

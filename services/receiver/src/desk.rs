@@ -7,7 +7,10 @@ use std::{
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{self, HeaderMap},
+    http::{
+        Method,
+        header::{self, HeaderMap},
+    },
     web,
 };
 use bus::{Bus, BusError};
@@ -19,7 +22,7 @@ use crate::{
     answer::{Answer, Refusal},
     body::Limits,
     metrics::Metrics,
-    proof::Authentic,
+    proof::{Authentic, Shown},
     server::Connection,
     source::{Described, Source},
     trace,
@@ -34,12 +37,15 @@ pub(crate) struct Desk {
     metrics: Metrics,
 }
 
-/// `POST /webhooks/{source}`.
+/// `POST /webhooks/{source}`, and `POST /webhooks/{source}/{secret}` for senders that can prove themselves in no other
+/// way. Whatever else is asked for is refused.
 pub(crate) async fn receive(request: HttpRequest, mut payload: web::Payload, desk: web::Data<Desk>) -> HttpResponse {
     let begun = Instant::now();
-    let source = desk.source(&request);
+    let (name, in_path) = Desk::parts(request.path());
+    let source = desk.source(name);
     let result = match source {
-        Some(source) => desk.admit(&request, &mut payload, source).await,
+        _ if name.is_some() && request.method() != Method::POST => Err(Refusal::WrongMethod),
+        Some(source) => desk.admit(&request, &mut payload, source, in_path).await,
         None => Err(Refusal::UnknownSource),
     };
     let name = source.map(|source| source.name.as_str());
@@ -55,34 +61,38 @@ pub(crate) async fn receive(request: HttpRequest, mut payload: web::Payload, des
     }
 }
 
-/// Any other method on a webhook's path.
-pub(crate) async fn wrong_method(payload: web::Payload) -> HttpResponse {
-    Refusal::WrongMethod.answer(payload)
-}
-
-/// Any other path.
-pub(crate) async fn nothing_here(payload: web::Payload) -> HttpResponse {
-    Refusal::UnknownSource.answer(payload)
-}
-
 impl Desk {
-    pub(crate) fn new(config: &Config, bus: Bus, registry: &mut Registry) -> Self {
-        let source = |(name, configured)| (SourceName::clone(name), Source::new(name, configured));
-        Self {
-            sources: config.sources.iter().map(source).collect(),
+    pub(crate) fn new(config: &Config, bus: Bus, registry: &mut Registry) -> anyhow::Result<Self> {
+        let source = |(name, configured)| Ok((SourceName::clone(name), Source::new(name, configured)?));
+        Ok(Self {
+            sources: config.sources.iter().map(source).collect::<anyhow::Result<_>>()?,
             limits: Limits::new(config.receiver.max_body_bytes, config.receiver.body_deadline),
             bus,
             publish_deadline: config.receiver.publish_deadline,
             metrics: Metrics::new(registry),
+        })
+    }
+
+    /// The source's name in a webhook's path, and what stands behind it.
+    fn parts(path: &str) -> (Option<&str>, Option<&str>) {
+        let Some(rest) = path.strip_prefix("/webhooks/") else { return (None, None) };
+        match rest.split_once('/') {
+            Some((name, secret)) => (Some(name), Some(secret)),
+            None => (Some(rest), None),
         }
     }
 
-    fn source(&self, request: &HttpRequest) -> Option<&Source> {
-        let name = SourceName::new(request.match_info().get("source")?).ok()?;
-        self.sources.get(&name)
+    fn source(&self, name: Option<&str>) -> Option<&Source> {
+        self.sources.get(&SourceName::new(name?).ok()?)
     }
 
-    async fn admit(&self, request: &HttpRequest, payload: &mut web::Payload, from: &Source) -> Result<Answer, Refusal> {
+    async fn admit(
+        &self,
+        request: &HttpRequest,
+        payload: &mut web::Payload,
+        from: &Source,
+        in_path: Option<&str>,
+    ) -> Result<Answer, Refusal> {
         if request.conn_data::<Connection>().is_some_and(Connection::is_over) {
             return Err(Refusal::TooManyConnections);
         }
@@ -90,10 +100,13 @@ impl Desk {
         let content_type = from.content_type(headers)?;
         check_encoding(headers)?;
         let declared = number(headers, header::CONTENT_LENGTH);
-        self.limits.check_declared(declared)?;
+        let max = from.max_body_bytes.unwrap_or(self.limits.max_bytes);
+        Limits::check_declared(declared, max)?;
 
-        let unverified = from.unverified(headers)?;
-        let (body, _share) = self.limits.read(payload, declared, unverified).await?;
+        let peer = request.peer_addr().map(|address| address.ip());
+        let unverified = from.unverified(&Shown { headers, in_path, peer }).await?;
+        let (body, _share) = self.limits.read(payload, declared, max, unverified).await?;
+        from.count(&body)?;
         let described = from.describe(headers, &body)?;
         if let Some(reason) = described.ignored {
             return Ok(Answer::Ignored(reason));
@@ -146,6 +159,7 @@ fn webhook(from: &Source, content_type: String, described: Described, body: Auth
         kind: from.kind.as_str().to_owned(),
         content_type,
         headers: described.headers,
+        proof: Some(body.by.clone()),
         body: body.into_bytes(),
     };
     Event::first(id, format!("/webhooks/{}", from.name), described.subject, Timestamp::now(), data)

@@ -7,16 +7,19 @@
 //! - [`desk`] is what happens to one request, step by step.
 //! - [`body`] reads a body within its limits of size, time and memory.
 //! - [`proof`] is the one place where bytes become [`proof::Authentic`]; [`secrets`] holds what proves them.
-//! - [`source`] is what each kind of sender may send, and how it identifies itself.
+//! - [`source`] is one configured sender; [`dialect`] has a row for each kind of them.
+//! - [`signing`] is the senders' side: how they prove themselves, to try a configuration without them.
 //! - [`answer`] is every answer, and the one place where a refusal becomes an HTTP status.
 
 mod answer;
 mod body;
 mod desk;
+mod dialect;
 mod metrics;
 mod proof;
 mod secrets;
 mod server;
+pub mod signing;
 mod source;
 mod trace;
 

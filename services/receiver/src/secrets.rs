@@ -9,15 +9,22 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use hmac::{Hmac, KeyInit};
-use runtime::SecretRef;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use runtime::{
+    SecretRef,
+    config::{HmacAlgorithm, Proof},
+};
 use sha2::{Digest, Sha256};
+
+use crate::proof::Mac;
 
 /// One secret, prepared for both ways it may be used.
 #[derive(Clone)]
 pub(crate) struct Key {
+    /// Where the secret is; never what it is.
+    pub(crate) reference: String,
     /// A MAC keyed with it, at the start of a message.
-    pub(crate) mac: Hmac<Sha256>,
+    pub(crate) mac: Mac,
     /// Its digest: what a bearer of the same secret has.
     pub(crate) digest: [u8; 32],
 }
@@ -34,6 +41,7 @@ struct Cache {
 
 struct Slot {
     reference: SecretRef,
+    form: Form,
     seen: Option<Stamp>,
     key: Option<Key>,
 }
@@ -53,8 +61,13 @@ enum Stamp {
 }
 
 impl Secrets {
-    pub(crate) fn new(references: &[SecretRef]) -> Self {
-        let slot = |reference: &SecretRef| Slot { reference: reference.clone(), seen: None, key: None };
+    pub(crate) fn new(references: &[SecretRef], proof: &Proof) -> Self {
+        let form = match proof {
+            Proof::Hmac(hmac) => Form::Plain(hmac.algorithm),
+            Proof::StandardWebhooks => Form::Base64,
+            _ => Form::Plain(HmacAlgorithm::Sha256),
+        };
+        let slot = |reference: &SecretRef| Slot { reference: reference.clone(), form, seen: None, key: None };
         let slots = references.iter().map(slot).collect();
         Self { cache: Mutex::new(Cache { slots, keys: Arc::new([]) }) }
     }
@@ -83,7 +96,12 @@ impl Slot {
         self.key = match self.reference.read() {
             Ok(secret) => {
                 tracing::info!(secret = %self.reference, "the secret {} is read", self.reference);
-                Key::new(secret.expose().as_bytes())
+                let key = Key::new(&self.reference.to_string(), secret.expose(), self.form);
+                if key.is_none() {
+                    let secret = &self.reference;
+                    tracing::error!(%secret, "the secret {secret} verifies nobody: it must be base64, after `whsec_` or alone");
+                }
+                key
             }
             Err(error) => {
                 tracing::error!(secret = %self.reference, "the secret {} verifies nobody: {error:#}", self.reference);
@@ -94,11 +112,25 @@ impl Slot {
     }
 }
 
+/// What a secret's text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The key itself, for this MAC.
+    Plain(HmacAlgorithm),
+    /// The key in base64, perhaps after `whsec_` (Standard Webhooks 1.0.0).
+    Base64,
+}
+
 impl Key {
-    pub(crate) fn new(secret: &[u8]) -> Option<Self> {
-        // HMAC takes keys of any length; the trait's error is for other MACs.
-        let mac = Hmac::new_from_slice(secret).ok()?;
-        Some(Self { mac, digest: Sha256::digest(secret).into() })
+    pub(crate) fn new(reference: &str, secret: &str, form: Form) -> Option<Self> {
+        let mac = match form {
+            Form::Plain(algorithm) => Mac::new(algorithm, secret.as_bytes()),
+            Form::Base64 => {
+                let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?;
+                Mac::new(HmacAlgorithm::Sha256, &key)
+            }
+        }?;
+        Some(Self { reference: reference.to_owned(), mac, digest: Sha256::digest(secret).into() })
     }
 }
 

@@ -49,7 +49,7 @@ impl Receiver {
         Ok(Self {
             listener,
             address,
-            desk: web::Data::new(Desk::new(config, bus, registry)),
+            desk: web::Data::new(Desk::new(config, bus, registry)?),
             max_connections: config.receiver.max_connections,
             grace: config.receiver.publish_deadline + STOP_GRACE,
         })
@@ -68,14 +68,8 @@ impl Receiver {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let limit = self.max_connections;
         let server = HttpServer::new(move || {
-            App::new()
-                .app_data(desk.clone())
-                .service(
-                    web::resource("/webhooks/{source}")
-                        .route(web::post().to(desk::receive))
-                        .default_service(web::to(desk::wrong_method)),
-                )
-                .default_service(web::to(desk::nothing_here))
+            // The desk reads the path itself: a pattern would be matched by a regular expression at each request.
+            App::new().app_data(desk.clone()).default_service(web::to(desk::receive))
         })
         .workers(cores)
         // Those over the limit are let in as far as an answer of 429 needs it; those over twice the limit wait outside.

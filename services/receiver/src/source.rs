@@ -1,42 +1,34 @@
-//! What each kind of sender may send, and how it identifies what it sends. Headers only: no body is read here.
+//! One configured sender: what it may send, how it proves itself, and how often.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use actix_web::http::header::{self, HeaderMap};
+use anyhow::{Context as _, Result};
+use governor::{
+    Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+    state::{InMemoryState, NotKeyed},
+};
 use proto::{EventId, SourceName};
-use runtime::config::{Source as Configured, SourceKind};
+use runtime::config::{Rate, Source as Configured, SourceKind};
 
 use crate::{
     answer::Refusal,
-    proof::{Authentic, Unverified},
-    secrets::{Key, Secrets},
+    dialect::{self, Identity, Row},
+    proof::{Authentic, Shown, Unverified, Verifier},
 };
 
-/// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
-/// sends dozens of types.
-const GITHUB_EVENTS: &[&str] = &["push", "pull_request", "package", "registry_package"];
-const GITHUB_TYPES: &[&str] = &["application/json", "application/x-www-form-urlencoded"];
-const DISTRIBUTION_TYPES: &[&str] = &[
-    "application/vnd.docker.distribution.events.v1+json",
-    "application/vnd.docker.distribution.events.v2+json",
-    "application/json",
-];
-/// GitHub's headers that go along, by name and by their name in an event. Never `X-Hub-Signature…`, which is a proof.
-const KEPT: &[(&str, &str)] = &[
-    ("x-github-event", "xgithubevent"),
-    ("x-github-delivery", "xgithubdelivery"),
-    ("x-github-hook-id", "xgithubhookid"),
-    ("x-github-hook-installation-target-type", "xgithubhookinstallationtargettype"),
-    ("x-github-hook-installation-target-id", "xgithubhookinstallationtargetid"),
-];
-/// The longest value of a header that goes along, in bytes; GitHub's longest has 36.
-const LONGEST_VALUE: usize = 128;
+/// The longest value of a header that goes along, in bytes; an event's source is a URI.
+const LONGEST_VALUE: usize = 512;
 
 /// A configured sender.
 pub(crate) struct Source {
     pub(crate) name: SourceName,
     pub(crate) kind: SourceKind,
-    secrets: Secrets,
+    pub(crate) max_body_bytes: Option<usize>,
+    row: Row,
+    verifier: Verifier,
+    rate: Option<RateLimiter<NotKeyed, InMemoryState, DefaultClock>>,
 }
 
 /// What an authentic request's headers say it is.
@@ -50,69 +42,89 @@ pub(crate) struct Described {
 }
 
 impl Source {
-    pub(crate) fn new(name: &SourceName, configured: &Configured) -> Self {
-        Self { name: name.clone(), kind: configured.kind, secrets: Secrets::new(&configured.secrets) }
+    pub(crate) fn new(name: &SourceName, configured: &Configured) -> Result<Self> {
+        if configured.insecure {
+            let key = format!("sources.{name}.insecure");
+            tracing::warn!(source = %name, "`{key}`: whoever reaches this receiver can pass for `{name}`");
+        }
+        Ok(Self {
+            name: name.clone(),
+            kind: configured.kind,
+            max_body_bytes: configured.max_body_bytes,
+            row: dialect::row(configured.kind),
+            verifier: Verifier::new(configured).with_context(|| format!("`sources.{name}.proof`"))?,
+            rate: configured.rate.and_then(limiter),
+        })
     }
 
     /// The request's content type, if the source may send it.
     pub(crate) fn content_type(&self, headers: &HeaderMap) -> Result<String, Refusal> {
-        let allowed = match self.kind {
-            SourceKind::Github => GITHUB_TYPES,
-            SourceKind::Distribution => DISTRIBUTION_TYPES,
-        };
         let value = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
         let essence = value.split(';').next().unwrap_or_default().trim();
-        if allowed.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
+        if self.row.media.iter().any(|known| known.eq_ignore_ascii_case(essence)) {
             Ok(value.to_owned())
         } else {
-            Err(Refusal::WrongMediaType(allowed.join(", ")))
+            Err(Refusal::WrongMediaType(self.row.media.join(", ")))
         }
     }
 
-    /// Begins a verification with every secret that is valid now.
-    pub(crate) fn unverified(&self, headers: &HeaderMap) -> Result<Unverified, Refusal> {
-        let keys: Arc<[Key]> = self.secrets.keys();
-        if keys.is_empty() {
-            return Err(Refusal::NoSecret);
-        }
-        match self.kind {
-            SourceKind::Github => Unverified::signed(headers, &keys),
-            SourceKind::Distribution => Unverified::borne(headers, &keys),
-        }
+    /// Begins a verification.
+    pub(crate) async fn unverified(&self, shown: &Shown<'_>) -> Result<Unverified, Refusal> {
+        self.verifier.begin(shown).await
+    }
+
+    /// Counts an authentic request. Others do not count, so that nobody else can use up the source's share.
+    pub(crate) fn count(&self, _proven: &Authentic) -> Result<(), Refusal> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        rate.check().map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            Refusal::TooOften(wait.max(Duration::from_secs(1)))
+        })
     }
 
     /// What the headers of an authentic request say. Asked after verification, so that only those who know a secret
     /// are told what is wrong with a header.
     pub(crate) fn describe(&self, headers: &HeaderMap, _proven: &Authentic) -> Result<Described, Refusal> {
-        match self.kind {
-            SourceKind::Github => describe_github(headers),
-            SourceKind::Distribution => {
-                Ok(Described { subject: "notification".to_owned(), headers: BTreeMap::new(), ignored: None })
+        let missing = self.row.required.iter().find(|name| text(headers, name).is_none());
+        if let Some(name) = missing {
+            return Err(Refusal::BadHeader(name));
+        }
+        let event = match &self.row.event {
+            Some(header) => text(headers, header.0).and_then(event_name).ok_or(Refusal::BadHeader(header.0))?,
+            None => text(headers, "ce-type").and_then(event_name).unwrap_or_else(|| "notification".to_owned()),
+        };
+        let kept = self.row.kept.iter().filter_map(|name| Some((dialect::attribute(name), text(headers, name)?)));
+        let headers = kept.map(|(name, value)| (name, value.to_owned())).collect();
+        Ok(Described { ignored: dialect::ignored(self.kind, &event), subject: event, headers })
+    }
+
+    /// The webhook's id: what its sender signed as its own, else what its row says.
+    pub(crate) fn id(&self, body: &Authentic) -> EventId {
+        let digest = || EventId::of_webhook(&self.name, &body.digest());
+        match (&body.signed_id, self.row.identity) {
+            (Some(id), _) => EventId::of_webhook(&self.name, id.as_bytes()),
+            (None, Identity::Bytes) => digest(),
+            (None, Identity::Nothing) => EventId::of_webhook(&self.name, uuid::Uuid::new_v4().as_bytes()),
+            (None, Identity::At(pointer)) => {
+                let body: Option<serde_json::Value> = serde_json::from_slice(body.bytes()).ok();
+                let own = body.as_ref().and_then(|body| body.pointer(pointer)?.as_str()).filter(|id| !id.is_empty());
+                own.map_or_else(digest, |id| EventId::of_webhook(&self.name, id.as_bytes()))
             }
         }
     }
-
-    /// The webhook's id: the digest of the bytes that were proven.
-    ///
-    /// - GitHub: the delivery's GUID lies outside the signature, so a captured body could be sent again under another.
-    /// - Distribution: the body holds its events' ids and times, so no two are alike, and a sender that tries again
-    ///   repeats the bytes.
-    pub(crate) fn id(&self, body: &Authentic) -> EventId {
-        EventId::of_webhook(&self.name, &body.digest())
-    }
 }
 
-fn describe_github(headers: &HeaderMap) -> Result<Described, Refusal> {
-    let is_name = |value: &&str| value.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    let event = text(headers, "x-github-event").filter(is_name).ok_or(Refusal::BadHeader("X-GitHub-Event"))?;
-    text(headers, "x-github-delivery").ok_or(Refusal::BadHeader("X-GitHub-Delivery"))?;
-    let kept = KEPT.iter().filter_map(|(name, kept)| Some(((*kept).to_owned(), text(headers, name)?.to_owned())));
-    let ignored = match event {
-        "ping" => Some("a ping: the webhook is set up rightly, and authentic".to_owned()),
-        _ if GITHUB_EVENTS.contains(&event) => None,
-        _ => Some(format!("nobody here hears `{event}`; of use are {}", GITHUB_EVENTS.join(", "))),
-    };
-    Ok(Described { subject: event.to_owned(), headers: kept.collect(), ignored })
+fn limiter(rate: Rate) -> Option<RateLimiter<NotKeyed, InMemoryState, DefaultClock>> {
+    let quota = Quota::per_second(NonZeroU32::new(rate.per_second)?);
+    let burst = rate.burst.and_then(NonZeroU32::new);
+    Some(RateLimiter::direct(burst.map_or(quota, |burst| quota.allow_burst(burst))))
+}
+
+/// An event's name as a subject: `Push Hook` is `push_hook`.
+fn event_name(text: &str) -> Option<String> {
+    let name = text.to_ascii_lowercase().replace(' ', "_");
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_:.-".contains(&b);
+    name.bytes().all(fits).then_some(name)
 }
 
 /// The header's value, if it is printable ASCII of a sane length.

@@ -4,13 +4,8 @@ use std::{io::Read, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use hmac::{Hmac, KeyInit, Mac};
 use proto::SourceName;
-use runtime::{
-    Config,
-    config::{Source, SourceKind},
-};
-use sha2::Sha256;
+use runtime::{Config, Secret, SecretRef};
 
 use crate::out;
 
@@ -36,8 +31,15 @@ pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
     let body = read(&send.file)?;
     let base = send.to.clone().unwrap_or_else(|| format!("http://{}", reachable(&config.receiver.listen)));
     let url = format!("{}/webhooks/{}", base.trim_end_matches('/'), send.source);
-    let request = runtime::http::trusted()?.post(&url);
-    let answer = signed(request, source, &send.event, body)?.send().await;
+    let secret = source.secrets.first().map(SecretRef::read).transpose()?;
+    let secret = secret.as_ref().map_or("", Secret::expose);
+    let signed = receiver::signing::sign(source, secret, &send.event, &body);
+    let signed = signed.with_context(|| format!("signing as `{}` would", send.source))?;
+    let mut request = runtime::http::trusted()?.post(format!("{url}{}", signed.path));
+    for (name, value) in signed.headers {
+        request = request.header(name, value);
+    }
+    let answer = request.body(body).send().await.map_err(runtime::http::HttpError::from);
     let answer = answer.with_context(|| format!("posting to {url}; is the receiver running?"))?;
     let status = answer.status();
     let text = answer.text().await.unwrap_or_default();
@@ -59,28 +61,4 @@ fn read(file: &PathBuf) -> Result<Vec<u8>> {
 /// An address one listens on, as one to connect to.
 fn reachable(listen: &str) -> String {
     listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
-}
-
-fn signed(
-    request: reqwest::RequestBuilder,
-    source: &Source,
-    event: &str,
-    body: Vec<u8>,
-) -> Result<reqwest::RequestBuilder> {
-    let secret = source.secrets.first().context("the source has no secret")?.read()?;
-    let request = match source.kind {
-        SourceKind::Github => {
-            let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes())?;
-            mac.update(&body);
-            request
-                .header("content-type", "application/json")
-                .header("x-github-event", event)
-                .header("x-github-delivery", uuid::Uuid::new_v4().to_string())
-                .header("x-hub-signature-256", format!("sha256={}", hex::encode(mac.finalize().into_bytes())))
-        }
-        SourceKind::Distribution => request
-            .header("content-type", "application/vnd.docker.distribution.events.v1+json")
-            .header("authorization", format!("Bearer {}", secret.expose())),
-    };
-    Ok(request.body(body))
 }

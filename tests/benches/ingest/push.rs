@@ -58,7 +58,8 @@ fn message(body: Bytes) -> Message {
     let mut headers: BTreeMap<_, _> = kept.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     headers.insert("xgithubdelivery".to_owned(), id.to_string());
     let content_type = "application/json".to_owned();
-    let data = WebhookReceived { webhook_source: source, kind: "github".to_owned(), content_type, headers, body };
+    let data =
+        WebhookReceived { webhook_source: source, kind: "github".to_owned(), content_type, headers, proof: None, body };
     let mut event = Event::first(id, format!("/webhooks/{SOURCE}"), "push".to_owned(), Timestamp::now(), data);
     event.traceparent = Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
     event.to_message()

@@ -39,6 +39,7 @@ pub fn raw(kind: &str, event: Option<&str>, content_type: &str, body: &[u8]) -> 
         kind: kind.to_owned(),
         content_type: content_type.to_owned(),
         headers: event.map(|event| ("xgithubevent".to_owned(), event.to_owned())).into_iter().collect(),
+        proof: None,
         body: body.to_vec().into(),
     }
 }

@@ -20,9 +20,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     }
     check_listeners(config, &mut found);
     for (name, source) in &config.sources {
-        if source.secrets.is_empty() {
-            found.push(format!("`sources.{name}.secrets`: at least one secret is needed, or nobody is who they say"));
-        }
+        found.extend(source.problems().into_iter().map(|(key, why)| format!("`sources.{name}.{key}`: {why}")));
     }
     for (name, app) in &config.apps {
         check_app(name, app, &mut found);
@@ -188,5 +186,65 @@ apps:
         assert_eq!(found.len(), 5, "{found:?}");
         let allowed = "network: { allow: [127.0.0.1, 10.0.0.0/8, 'fd00::/8', 169.254.169.254] }";
         assert_eq!(of(&format!("{allowed}{APPS}")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_source_that_proves_nothing_or_contradicts_itself_is_told_by_its_key() {
+        let secret = "secrets: [env:S]";
+        let jwt = |rest: &str| format!("kind: google-artifact-registry, proof: {{ jwt: {{ {rest} }} }}");
+        let proxy = |rest: &str| format!("{secret}, kind: ecr, proof: {{ proxy_tls: {{ {rest} }} }}");
+        let whole = "issuers: [https://i], audience: us, email: e@x, jwks: 'https://keys.example/certs'";
+        for (source, key) in [
+            ("kind: github".to_owned(), "secrets"),
+            ("kind: docker-hub".to_owned(), "secrets"),
+            (format!("kind: github, insecure: true, {secret}"), "secrets"),
+            ("kind: github, insecure: true, proof: path".to_owned(), "insecure"),
+            ("kind: google-artifact-registry".to_owned(), "proof"),
+            (format!("kind: github, {secret}, rate: {{ per_second: 0 }}"), "rate"),
+            (format!("kind: github, {secret}, max_body_bytes: 0"), "max_body_bytes"),
+            (format!("kind: github, {secret}, read: {{ image: /image }}"), "read"),
+            (format!("kind: standard-webhooks, {secret}"), "read"),
+            (format!("kind: acr, {secret}, proof: {{ token: {{ header: 'a b' }} }}"), "proof"),
+            (format!("{secret}, {}", jwt(whole)), "secrets"),
+            (jwt(&whole.replace("email: e@x, ", "")), "proof"),
+            (jwt(&whole.replace("[https://i]", "[]")), "proof"),
+            (jwt(&whole.replace("us", "''")), "proof"),
+            (jwt(&whole.replace("https://keys", "http://keys")), "proof"),
+            (proxy("header: x-subject, subjects: [], from: [10.0.0.1/32]"), "proof"),
+            (proxy("header: x-subject, subjects: [CN=a], from: []"), "proof"),
+            (proxy("header: x-subject, subjects: [CN=a], from: [0.0.0.0/0]"), "proof"),
+        ] {
+            let found = of(&format!("sources: {{ it: {{ {source} }} }}"));
+            let at = format!("`sources.it.{key}`: ");
+            assert!(found.iter().any(|problem| problem.starts_with(&at)), "{source}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn every_way_to_prove_oneself_can_be_written() {
+        for source in [
+            "kind: github, secrets: [env:S]",
+            "kind: forgejo, secrets: [env:S]",
+            "kind: azure-devops, secrets: [env:S], proof: { basic: { username: azure } }",
+            "kind: gitlab, secrets: [env:S], proof: standard_webhooks",
+            "kind: artifactory, secrets: [env:S], proof: { hmac: { header: x-jfrog-event-auth } }",
+            "kind: nexus, secrets: [env:S], proof: { hmac: { header: h, algorithm: sha512, encoding: base64, prefix: p } }",
+            "kind: quay, insecure: true, max_body_bytes: 10000, rate: { per_second: 5, burst: 20 }",
+            "kind: harbor, secrets: [env:S], proof: path, registry: harbor.example",
+            "kind: ecr, proof: { proxy_tls: { header: x-s, subjects: ['CN=a'], from: [10.0.0.0/24, '::1/128'] } }",
+            "kind: google-artifact-registry, proof: { jwt: { issuers: [https://i], audience: us, subject: s, jwks: 'http://127.0.0.1:1/' } }",
+            "kind: generic, secrets: [env:S], proof: { token: { header: x-key } }, read: { image: /image }",
+        ] {
+            assert_eq!(of(&format!("sources: {{ it: {{ {source} }} }}")), Vec::<String>::new(), "{source}");
+        }
+    }
+
+    #[test]
+    fn every_kind_is_written_as_events_name_it() {
+        for kind in super::super::SourceKind::ALL {
+            let read: super::super::SourceKind =
+                serde_json::from_value(serde_json::Value::from(kind.as_str())).unwrap();
+            assert_eq!(read, kind);
+        }
     }
 }

@@ -7,7 +7,9 @@ mod apps;
 mod check;
 mod derived;
 mod load;
+mod proof;
 mod secret;
+mod sources;
 mod value;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -22,7 +24,11 @@ pub use apps::{
 };
 pub use derived::schema;
 pub use load::{ConfigError, Overrides};
+pub use proof::{
+    BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
+};
 pub use secret::{Secret, SecretRef};
+pub use sources::{Rate, Reading, Source, SourceKind};
 pub use value::{AddressRange, BranchPattern, RelativePath};
 
 /// The whole configuration.
@@ -186,36 +192,6 @@ pub struct Sentry {
     /// The environment reports are filed under.
     #[serde(default)]
     pub environment: Option<String>,
-}
-
-/// A sender of webhooks.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Source {
-    /// Which dialect it speaks, and so how it proves itself.
-    pub kind: SourceKind,
-    /// Every secret that is valid now; several while one replaces another.
-    pub secrets: Vec<SecretRef>,
-}
-
-/// The senders Windlass understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum SourceKind {
-    /// GitHub, GHCR included: HMAC-SHA256 over the body in `X-Hub-Signature-256`.
-    Github,
-    /// CNCF Distribution notifications: a secret in `Authorization`, with or without `Bearer `.
-    Distribution,
-}
-
-impl SourceKind {
-    /// As it stands in the config and in events.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Github => "github",
-            Self::Distribution => "distribution",
-        }
-    }
 }
 
 /// Git.

@@ -1,0 +1,121 @@
+//! What each kind of sender's requests look like: a row a kind. Headers only; what bodies mean is the normalizer's.
+
+use runtime::config::SourceKind;
+
+const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
+const CLOUDEVENT: &str = "application/cloudevents+json";
+/// The attributes of a `CloudEvent` in binary mode (`CloudEvents` HTTP binding 1.0.2, 3.1.3).
+const CLOUDEVENT_HEADERS: &[&str] =
+    &["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-datacontenttype"];
+
+/// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
+/// sends dozens of types.
+const GITHUB_EVENTS: &[&str] = &["push", "pull_request", "package", "registry_package"];
+
+/// One kind of sender.
+pub(crate) struct Row {
+    /// Its bodies' media types.
+    pub(crate) media: &'static [&'static str],
+    /// The header that names the event, and whether a request without it is malformed.
+    pub(crate) event: Option<Required>,
+    /// Other headers that must be there.
+    pub(crate) required: &'static [&'static str],
+    /// Headers that go along. Never one that is a proof.
+    pub(crate) kept: &'static [&'static str],
+    /// What tells one webhook from another, where its sender did not sign an id of its own.
+    pub(crate) identity: Identity,
+}
+
+/// A header that names the event.
+pub(crate) struct Required(pub(crate) &'static str);
+
+/// What tells one webhook from another.
+#[derive(Clone, Copy)]
+pub(crate) enum Identity {
+    /// The bytes of its body: it holds ids or times, and whoever sends it again repeats the bytes.
+    Bytes,
+    /// What stands at this JSON pointer in its body: what else is in it may differ when it is sent again.
+    At(&'static str),
+    /// Nothing: two that are the same to the byte can both be meant.
+    Nothing,
+}
+
+/// The row of a kind.
+pub(crate) fn row(kind: SourceKind) -> Row {
+    let plain = Row { media: &[JSON], event: None, required: &[], kept: &[], identity: Identity::Bytes };
+    match kind {
+        SourceKind::Github => Row {
+            media: &[JSON, FORM],
+            event: Some(Required("x-github-event")),
+            // The delivery's GUID lies outside the signature, so it tells nothing apart; it goes along for people.
+            required: &["x-github-delivery"],
+            kept: &[
+                "x-github-event",
+                "x-github-delivery",
+                "x-github-hook-id",
+                "x-github-hook-installation-target-type",
+                "x-github-hook-installation-target-id",
+            ],
+            ..plain
+        },
+        SourceKind::Gitlab => Row {
+            event: Some(Required("x-gitlab-event")),
+            kept: &["x-gitlab-event", "x-gitlab-event-uuid", "x-gitlab-webhook-uuid", "x-gitlab-instance"],
+            ..plain
+        },
+        SourceKind::Gitea => Row {
+            media: &[JSON, FORM],
+            event: Some(Required("x-gitea-event")),
+            kept: &["x-gitea-event", "x-gitea-event-type", "x-gitea-delivery"],
+            ..plain
+        },
+        SourceKind::Bitbucket => Row {
+            event: Some(Required("x-event-key")),
+            kept: &["x-event-key", "x-hook-uuid", "x-request-uuid", "x-request-id"],
+            ..plain
+        },
+        SourceKind::Nexus => Row { kept: &["x-nexus-webhook-id", "x-nexus-webhook-delivery"], ..plain },
+        SourceKind::Harbor => Row { media: &[JSON, CLOUDEVENT], kept: CLOUDEVENT_HEADERS, ..plain },
+        SourceKind::CloudEvents => {
+            Row { media: &[JSON, CLOUDEVENT, "application/cloudevents-batch+json"], kept: CLOUDEVENT_HEADERS, ..plain }
+        }
+        SourceKind::Distribution => Row {
+            media: &[
+                "application/vnd.docker.distribution.events.v1+json",
+                "application/vnd.docker.distribution.events.v2+json",
+                JSON,
+            ],
+            ..plain
+        },
+        // Pub/Sub counts its attempts in the body.
+        SourceKind::GoogleArtifactRegistry => Row { identity: Identity::At("/message/messageId"), ..plain },
+        // Neither id nor time: two pushes of one tag are the same bytes.
+        SourceKind::Quay => Row { identity: Identity::Nothing, ..plain },
+        SourceKind::StandardWebhooks => Row { kept: &["webhook-id", "webhook-timestamp"], ..plain },
+        SourceKind::AzureDevops
+        | SourceKind::DockerHub
+        | SourceKind::Acr
+        | SourceKind::AliyunAcr
+        | SourceKind::Ecr
+        | SourceKind::Artifactory
+        | SourceKind::Generic => plain,
+    }
+}
+
+/// Why an event of this name is not kept, if it is not.
+pub(crate) fn ignored(kind: SourceKind, event: &str) -> Option<String> {
+    const PING: &str = "a ping: the webhook is set up rightly, and authentic";
+    match (kind, event) {
+        (SourceKind::Github, "ping") | (SourceKind::Bitbucket, "diagnostics:ping") => Some(PING.to_owned()),
+        (SourceKind::Github, other) if !GITHUB_EVENTS.contains(&other) => {
+            Some(format!("nobody here hears `{other}`; of use are {}", GITHUB_EVENTS.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+/// A header's name as an attribute's: without `-`.
+pub(crate) fn attribute(header: &str) -> String {
+    header.replace('-', "")
+}

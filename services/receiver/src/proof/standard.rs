@@ -1,0 +1,42 @@
+//! Standard Webhooks 1.0.0: the MAC covers the message's id and time besides its body, and may be stated several times
+//! while one secret replaces another.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actix_web::http::header::HeaderMap;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use runtime::config::TOLERANCE;
+
+use super::{mac::Macs, only};
+use crate::{answer::Refusal, secrets::Key};
+
+/// The most signatures that are looked at; senders state one a secret.
+const SIGNATURES: usize = 8;
+/// The longest id, in bytes.
+const LONGEST_ID: usize = 256;
+
+pub(super) fn stated(headers: &HeaderMap, keys: &[Key]) -> Result<Macs, Refusal> {
+    read(headers, keys).ok_or(Refusal::NotAuthentic)
+}
+
+fn read(headers: &HeaderMap, keys: &[Key]) -> Option<Macs> {
+    let text = |name| std::str::from_utf8(only(headers, name)?).ok();
+    let (id, time, signatures) = (text("webhook-id")?, text("webhook-timestamp")?, text("webhook-signature")?);
+    if id.is_empty() || id.len() > LONGEST_ID || !is_now(time) {
+        return None;
+    }
+    // Versions we do not know stand beside those we do.
+    let known = signatures.split_ascii_whitespace().filter_map(|signature| signature.strip_prefix("v1,"));
+    let stated: Vec<_> = known.filter_map(|mac| BASE64_STANDARD.decode(mac).ok()).take(SIGNATURES).collect();
+    let mut macs = Macs::of(stated, keys);
+    macs.update(format!("{id}.{time}.").as_bytes());
+    macs.signed_id = Some(id.to_owned());
+    Some(macs)
+}
+
+/// Whether the stated time, in whole seconds since 1970, is ours, give or take.
+fn is_now(stated: &str) -> bool {
+    let digits = !stated.is_empty() && stated.bytes().all(|b| b.is_ascii_digit());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    digits && stated.parse::<u64>().is_ok_and(|stated| stated.abs_diff(now) <= TOLERANCE.as_secs())
+}

@@ -47,9 +47,9 @@ pub(crate) fn row(kind: SourceKind) -> Row {
     match kind {
         SourceKind::Github => Row {
             media: &[JSON, FORM],
-            event: Some(Required("x-github-event")),
+            event: Some(Required("X-GitHub-Event")),
             // The delivery's GUID lies outside the signature, so it tells nothing apart; it goes along for people.
-            required: &["x-github-delivery"],
+            required: &["X-GitHub-Delivery"],
             kept: &[
                 "x-github-event",
                 "x-github-delivery",
@@ -60,18 +60,18 @@ pub(crate) fn row(kind: SourceKind) -> Row {
             ..plain
         },
         SourceKind::Gitlab => Row {
-            event: Some(Required("x-gitlab-event")),
+            event: Some(Required("X-Gitlab-Event")),
             kept: &["x-gitlab-event", "x-gitlab-event-uuid", "x-gitlab-webhook-uuid", "x-gitlab-instance"],
             ..plain
         },
         SourceKind::Gitea => Row {
             media: &[JSON, FORM],
-            event: Some(Required("x-gitea-event")),
+            event: Some(Required("X-Gitea-Event")),
             kept: &["x-gitea-event", "x-gitea-event-type", "x-gitea-delivery"],
             ..plain
         },
         SourceKind::Bitbucket => Row {
-            event: Some(Required("x-event-key")),
+            event: Some(Required("X-Event-Key")),
             kept: &["x-event-key", "x-hook-uuid", "x-request-uuid", "x-request-id"],
             ..plain
         },

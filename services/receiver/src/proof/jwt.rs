@@ -203,3 +203,177 @@ fn parts(token: &str) -> Option<(Header, &str, Vec<u8>)> {
 fn decode<T: DeserializeOwned>(part: &str) -> Option<T> {
     serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use actix_web::{App, HttpServer, web};
+    use ring::{
+        rand::SystemRandom,
+        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    };
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// RFC 7515, appendix A.2: the key, what was signed, and its signature.
+    const N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR\
+        T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEM\
+        a2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9g\
+        b54h4FRWyuXpoQ";
+    const SIGNED: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvb\
+        S9pc19yb290Ijp0cnVlfQ";
+    const SIGNATURE: &str = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5\
+        jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383\
+        LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0ig\
+        cN_IoypGlUPQGe77Rw";
+
+    #[test]
+    fn the_specifications_own_example_is_verified_and_only_as_what_it_is() {
+        let rsa = |alg: Option<&str>| -> Jwk {
+            serde_json::from_value(json!({ "kty": "RSA", "n": N, "e": "AQAB", "alg": alg })).unwrap()
+        };
+        let signature = BASE64_URL_SAFE_NO_PAD.decode(SIGNATURE).unwrap();
+        assert!(rsa(None).signed("RS256", SIGNED.as_bytes(), &signature));
+        assert!(rsa(Some("RS256")).signed("RS256", SIGNED.as_bytes(), &signature));
+        for algorithm in ["none", "HS256", "RS512", "ES256", ""] {
+            assert!(!rsa(None).signed(algorithm, SIGNED.as_bytes(), &signature), "{algorithm}");
+        }
+        assert!(!rsa(Some("RS512")).signed("RS256", SIGNED.as_bytes(), &signature), "a key for something else");
+        assert!(!rsa(None).signed("RS256", &SIGNED.as_bytes()[1..], &signature));
+        assert!(!rsa(None).signed("RS256", SIGNED.as_bytes(), &signature[1..]));
+    }
+
+    /// An identity provider: a key of its own, and a server that tells it.
+    struct Provider {
+        key: EcdsaKeyPair,
+        url: String,
+        asked: &'static AtomicUsize,
+        up: &'static AtomicUsize,
+    }
+
+    impl Provider {
+        fn start() -> Self {
+            let random = SystemRandom::new();
+            let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+            let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
+            let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+            let point = key.public_key().as_ref();
+            let (x, y) = (encode(&point[1..33]), encode(&point[33..]));
+            let set = json!({ "keys": [
+                { "kty": "OKP", "crv": "Ed25519", "x": 7 },
+                { "kty": "EC", "crv": "P-256", "kid": "one", "use": "sig", "alg": "ES256", "x": x, "y": y },
+            ]});
+            let asked: &AtomicUsize = Box::leak(Box::default());
+            let up: &AtomicUsize = Box::leak(Box::new(AtomicUsize::new(1)));
+            let answer = move || {
+                let set = set.clone();
+                async move {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    let there = up.load(Ordering::SeqCst) == 1;
+                    if there {
+                        actix_web::HttpResponse::Ok().json(set)
+                    } else {
+                        actix_web::HttpResponse::BadGateway().finish()
+                    }
+                }
+            };
+            let app = move || App::new().default_service(web::to(answer.clone()));
+            let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/certs", server.addrs()[0]);
+            tokio::spawn(server.run());
+            Self { key, url, asked, up }
+        }
+
+        fn token(&self, header: &Value, claims: &Value) -> String {
+            let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+            let signed = format!("{}.{}", encode(header), encode(claims));
+            let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+            format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+        }
+
+        fn issuer(&self) -> Issuer {
+            let (issuers, email) = (vec!["https://accounts.example".to_owned()], Some("push@acme.example".to_owned()));
+            let (audience, jwks) = ("https://windlass.example".to_owned(), self.url.clone());
+            Issuer::new(JwtProof { issuers, audience, jwks, email, subject: None }).unwrap()
+        }
+    }
+
+    fn now() -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+    }
+
+    fn claims() -> Value {
+        json!({
+            "iss": "https://accounts.example", "aud": "https://windlass.example", "exp": now() + 600, "sub": "1",
+            "email": "push@acme.example", "email_verified": true,
+        })
+    }
+
+    async fn ask(issuer: &Issuer, token: &str) -> Result<String, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(actix_web::http::header::AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        issuer.known(&headers).await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_token_is_believed_when_everything_stated_holds() {
+        let provider = Provider::start();
+        let issuer = provider.issuer();
+        let header = json!({ "alg": "ES256", "kid": "one" });
+        assert_eq!(ask(&issuer, &provider.token(&header, &claims())).await.unwrap(), "jwt");
+        let mut several = claims();
+        several["aud"] = json!(["https://other.example", "https://windlass.example"]);
+        ask(&issuer, &provider.token(&header, &several)).await.unwrap();
+        let wrong = [
+            ("iss", json!("https://evil.example")),
+            ("aud", json!("https://other.example")),
+            ("aud", json!([])),
+            ("exp", json!(now() - 120)),
+            ("nbf", json!(now() + 120)),
+            ("email", json!("else@acme.example")),
+            ("email", Value::Null),
+            ("email_verified", json!(false)),
+            ("email_verified", json!("true")),
+        ];
+        for (name, value) in wrong {
+            let mut claims = claims();
+            claims[name] = value.clone();
+            let refused = ask(&issuer, &provider.token(&header, &claims)).await;
+            assert!(matches!(refused, Err(Refusal::NotAuthentic)), "{name}: {value}: {refused:?}");
+        }
+        for header in [
+            json!({ "alg": "none", "kid": "one" }),
+            json!({ "alg": "HS256", "kid": "one" }),
+            json!({ "alg": "RS256", "kid": "one" }),
+            json!({ "alg": "ES256", "kid": "one", "crit": ["exp"] }),
+            json!({ "alg": "ES256" }),
+            json!({ "kid": "one" }),
+        ] {
+            let refused = ask(&issuer, &provider.token(&header, &claims())).await;
+            assert!(matches!(refused, Err(Refusal::NotAuthentic)), "{header}: {refused:?}");
+        }
+        let good = provider.token(&header, &claims());
+        let unsigned = format!("{}.", good.rsplit_once('.').unwrap().0);
+        for token in [&good[1..], &good[..good.len() - 1], &unsigned, "", "..", "a.b.c", &format!("{good}.x")] {
+            assert!(matches!(ask(&issuer, token).await, Err(Refusal::NotAuthentic)), "{token}");
+        }
+        let another = Provider::start();
+        assert!(matches!(ask(&issuer, &another.token(&header, &claims())).await, Err(Refusal::NotAuthentic)));
+        assert_eq!(provider.asked.load(Ordering::SeqCst), 1, "the keys were asked for once, whatever was invented");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn without_the_providers_keys_nobody_is_refused_for_good_and_nobody_is_let_in() {
+        let provider = Provider::start();
+        provider.up.store(0, Ordering::SeqCst);
+        let issuer = provider.issuer();
+        let token = provider.token(&json!({ "alg": "ES256", "kid": "one" }), &claims());
+        for _ in 0..3 {
+            assert!(matches!(ask(&issuer, &token).await, Err(Refusal::NoSecret)));
+        }
+        assert_eq!(provider.asked.load(Ordering::SeqCst), 1, "it is not asked at each request");
+    }
+}

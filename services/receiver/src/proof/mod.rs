@@ -7,6 +7,8 @@ mod jwt;
 mod mac;
 mod shown;
 mod standard;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 

@@ -54,6 +54,19 @@ impl Told {
         self.bumps.iter().next().is_some()
     }
 
+    /// Those that nobody holds; of the others it is said who does not get it, and what then.
+    pub(crate) fn unheld<'e>(
+        &mut self,
+        environments: Vec<(&'e EnvironmentName, &'e Environment)>,
+    ) -> Vec<(&'e EnvironmentName, &'e Environment)> {
+        let (held, free): (Vec<_>, _) = environments.into_iter().partition(|(_, config)| config.hold.is_some());
+        for (name, why) in held.into_iter().filter_map(|(name, config)| Some((name, config.hold.as_ref()?))) {
+            let hint = "once `hold` is taken away, `windlass events replay` the event this came of";
+            self.ignored(format!("{name} is held ({why}) and left as it is; {hint}"));
+        }
+        free
+    }
+
     fn bumped(&mut self, deployment: Deployment) {
         let subject = deployment.environment.to_string();
         self.bumps = std::mem::take(&mut self.bumps).and(subject, ManifestBumped { deployment });

@@ -79,6 +79,7 @@ impl Bumper {
         let late =
             Wish { event: event.id, reason: BumpReason::Deploy, wanted: Release::new(), instead_of: None, note: title };
         let left = self.tell_late(event, target, app.first_environments().collect(), &late, &mut told).await?;
+        let left = told.unheld(left);
         if left.is_empty() {
             return Ok(told.outcomes());
         }

@@ -102,7 +102,7 @@ impl Bumper {
         release.retain(|name, _| target.app.components.contains_key(name));
         let barred = self.barred(target.name, &release).await?;
         let mut next = Vec::new();
-        for (name, environment) in after {
+        for (name, environment) in told.unheld(after) {
             if environment.promotion == Promotion::Manual {
                 told.ignored(format!("{name} waits for a person (`promotion: manual`)"));
             } else if let Some(why) = &barred {
@@ -132,6 +132,9 @@ impl Bumper {
             return left("this was the rollback itself, so nothing is tried on; a human is needed".to_owned());
         }
         self.quarantine(event, report, last_healthy.as_ref()).await?;
+        if let Some(why) = &config.hold {
+            return left(format!("it is held ({why}), so a person decides; what is bad is not deployed again"));
+        }
         if config.rollback == Rollback::Manual {
             return left("`rollback: manual`, so a person decides; what is bad is not deployed again".to_owned());
         }

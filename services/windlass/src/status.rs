@@ -24,9 +24,12 @@ pub(crate) async fn run(asked: Status, config: Config) -> Result<()> {
     let barred = ledger.quarantines().await?;
     for (name, app) in config.apps.iter().filter(|(name, _)| wanted(name)) {
         out::line(name)?;
-        for environment in app.environments.keys() {
+        for (environment, configured) in &app.environments {
             let state = states.iter().find(|state| state.app == *name && state.environment == *environment);
             out::line(format_args!("  {:<12} {}", environment.as_str(), runs(state)))?;
+            if let Some(why) = &configured.hold {
+                out::line(format_args!("               held: {why}"))?;
+            }
             if let Some((coming, since)) = coming(&ledger, name, environment, state).await? {
                 out::line(format_args!("               on its way since {since:.0}: {}", describe::deployed(&coming)))?;
             }

@@ -227,6 +227,10 @@ pub struct Environment {
     /// What an unhealthy verdict leads to.
     #[serde(default)]
     pub rollback: Rollback,
+    /// Why nothing comes here by itself for now, if so: no deployment, no promotion, no automatic rollback, so that what
+    /// people wrote into the manifest stays. They still may order a rollback.
+    #[serde(default)]
+    pub hold: Option<String>,
     /// What brings the cluster to the manifest's state.
     pub sync: Sync,
     /// The address integration tests are given as `TEST_BASE_URL`.

@@ -21,6 +21,8 @@ mod place;
 mod samples;
 #[path = "ledger/server.rs"]
 mod server;
+#[path = "ledger/sweeps.rs"]
+mod sweeps;
 
 macro_rules! over_both {
     ($($topic:ident: { $($story:ident),+ $(,)? })+) => {
@@ -84,6 +86,13 @@ over_both! {
         what_is_known_is_replaced_whole,
         environments_are_listed_by_app_and_name,
         a_digest_is_barred_once_and_for_its_app_only,
+    }
+    sweeps: {
+        of_many_sweepers_one_is_let_in,
+        a_place_is_swept_again_only_after_a_while,
+        a_sweep_that_vanished_is_taken_over_and_keeps_its_watermark,
+        what_was_asked_is_counted_and_forgotten,
+        a_tag_s_changes_are_counted_once,
     }
     opening: {
         eight_at_once_open_a_new_database,

@@ -1,4 +1,4 @@
-//! What is known and must be remembered: history, claims, dead letters, environments. PostgreSQL or one SQLite file.
+//! What is known and must be remembered: history, claims, dead letters, environments, sweeps. PostgreSQL or one SQLite file.
 //!
 //! What a statement means is written once, for both databases; `db` holds all in which they differ. Both pass the
 //! one list of tests in `tests/tests/ledger.rs`. Migrations run at opening, under a lock, so any number of processes
@@ -14,6 +14,7 @@ mod letters;
 mod location;
 mod outcomes;
 mod rows;
+mod sweeps;
 
 use proto::Timestamp;
 
@@ -21,8 +22,8 @@ use db::{Db, args};
 
 pub use location::{BadLocation, Location};
 pub use rows::{
-    Claim, ClaimKey, DeadFilter, EnvironmentState, EventFilter, NewDeadLetter, Quarantined, Recorded, Run, RunState,
-    StoredDeadLetter,
+    Claim, ClaimKey, DeadFilter, EnvironmentState, EventFilter, NewDeadLetter, Quarantined, Recorded, Redelivery, Run,
+    RunState, SeenTag, StoredDeadLetter, Swept,
 };
 
 /// Why the ledger could not do it.

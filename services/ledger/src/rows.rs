@@ -180,3 +180,34 @@ pub struct Quarantined {
     /// Since when.
     pub at: Timestamp,
 }
+
+/// How far a place was swept for what never came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Swept {
+    /// What is older need not be looked at again.
+    pub watermark: Option<Timestamp>,
+    /// When a sweep last went well.
+    pub swept_at: Option<Timestamp>,
+}
+
+/// A delivery that its sender was asked to send again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redelivery {
+    /// The sender's id of it.
+    pub delivery: String,
+    /// How often it was asked.
+    pub times: u32,
+    /// When it was last asked.
+    pub asked_at: Timestamp,
+}
+
+/// What a tag stood for when it was last looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeenTag {
+    /// What it stood for.
+    pub digest: Digest,
+    /// How often that has changed since it was first seen.
+    pub changes: u32,
+    /// Since when it has stood for that, as far as was seen.
+    pub seen_at: Timestamp,
+}

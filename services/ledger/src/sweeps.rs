@@ -1,0 +1,134 @@
+//! Sweeps for what never came: who sweeps a place now, how far it was swept, and what has been asked or seen there.
+//!
+//! As with claims, leases are by the database's clock and each change of one is one statement. Unlike a claim a sweep
+//! is never done for good: the place is swept again after a while.
+
+use std::time::Duration;
+
+use proto::{Digest, ImageName, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    Ledger, Redelivery, Result, SeenTag, Swept,
+    db::{Row, args},
+};
+
+// Parameters are numbered in the order in which they first appear: SQLite goes by it.
+const BEGIN: &str = "
+    INSERT INTO sweeps (target, owner, lease_until) VALUES ($1, $2, clock_timestamp() + CAST($3 AS interval))
+    ON CONFLICT (target) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+    WHERE sweeps.lease_until <= clock_timestamp()
+      AND (sweeps.swept_at IS NULL OR sweeps.swept_at <= clock_timestamp() - CAST($4 AS interval))
+    RETURNING watermark, swept_at";
+
+const EXTEND: &str = "
+    UPDATE sweeps SET lease_until = clock_timestamp() + CAST($1 AS interval)
+    WHERE target = $2 AND owner = $3 RETURNING target";
+
+const END: &str = "
+    UPDATE sweeps SET watermark = coalesce($1, watermark), swept_at = clock_timestamp(),
+        lease_until = clock_timestamp()
+    WHERE target = $2 AND owner = $3 RETURNING target";
+
+const LET_GO: &str = "
+    UPDATE sweeps SET lease_until = clock_timestamp() WHERE target = $1 AND owner = $2 RETURNING target";
+
+const SWEPT: &str = "SELECT watermark, swept_at FROM sweeps WHERE target = $1";
+
+const ASKED: &str = "
+    INSERT INTO redeliveries (target, delivery, times, asked_at) VALUES ($1, $2, 1, clock_timestamp())
+    ON CONFLICT (target, delivery) DO UPDATE SET times = redeliveries.times + 1, asked_at = excluded.asked_at
+    RETURNING times";
+
+const ASKED_ARRAYS: &str = "
+    INSERT INTO redeliveries (target, delivery, times, asked_at)
+    SELECT target, delivery, 1, clock_timestamp()
+    FROM unnest(CAST($1 AS text[]), CAST($2 AS text[])) AS fresh(target, delivery)
+    ON CONFLICT (target, delivery) DO UPDATE SET times = redeliveries.times + 1, asked_at = excluded.asked_at
+    RETURNING times";
+
+const REDELIVERIES: &str = "SELECT delivery, times, asked_at FROM redeliveries WHERE target = $1";
+
+const FORGET: &str = "DELETE FROM redeliveries WHERE target = $1 AND asked_at < $2 RETURNING delivery";
+
+const SEEN: &str = "SELECT digest, changes, seen_at FROM seen_tags WHERE image = $1 AND tag = $2";
+
+// Of several who saw the same change one writes it; who saw an older one writes nothing.
+const SEE: &str = "
+    INSERT INTO seen_tags (image, tag, digest, changes, seen_at) VALUES ($1, $2, $3, $4, clock_timestamp())
+    ON CONFLICT (image, tag) DO UPDATE
+    SET digest = excluded.digest, changes = excluded.changes, seen_at = excluded.seen_at
+    WHERE seen_tags.changes < excluded.changes
+    RETURNING changes";
+
+impl Ledger {
+    /// Takes the place for `owner` until `lease` from now. `None` when somebody sweeps it, or has swept it within
+    /// `every`.
+    pub async fn begin_sweep(
+        &self,
+        target: &str,
+        owner: Uuid,
+        lease: Duration,
+        every: Duration,
+    ) -> Result<Option<Swept>> {
+        let rows = self.db.write(BEGIN, args![target, owner, lease, every]).await?;
+        rows.first().map(swept).transpose()
+    }
+
+    /// Extends the lease; false when the place is no longer `owner`'s.
+    pub async fn extend_sweep(&self, target: &str, owner: Uuid, lease: Duration) -> Result<bool> {
+        Ok(!self.db.write(EXTEND, args![lease, target, owner]).await?.is_empty())
+    }
+
+    /// Ends a sweep that went well. What is older than the watermark need not be looked at again; without one the old
+    /// one stays. False when the place is no longer `owner`'s; then nothing is written.
+    pub async fn end_sweep(&self, target: &str, owner: Uuid, watermark: Option<Timestamp>) -> Result<bool> {
+        Ok(!self.db.write(END, args![watermark, target, owner]).await?.is_empty())
+    }
+
+    /// Lets the place go without having swept it; anybody may begin at once.
+    pub async fn let_sweep_go(&self, target: &str, owner: Uuid) -> Result<()> {
+        self.db.write(LET_GO, args![target, owner]).await.map(drop)
+    }
+
+    /// How far the place was swept; `None` when nobody ever began.
+    pub async fn swept(&self, target: &str) -> Result<Option<Swept>> {
+        self.db.read(SWEPT, args![target]).await?.first().map(swept).transpose()
+    }
+
+    /// Notes that the sender was asked for these once more.
+    pub async fn note_redeliveries(&self, target: &str, deliveries: &[String]) -> Result<()> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let rows = deliveries.iter().map(|delivery| args![target, delivery.as_str()]).collect();
+        self.db.insert(ASKED, ASKED_ARRAYS, rows).await.map(drop)
+    }
+
+    /// What the sender was asked for.
+    pub async fn redeliveries(&self, target: &str) -> Result<Vec<Redelivery>> {
+        let redelivery =
+            |row: &Row| Ok(Redelivery { delivery: row.get(0)?, times: row.get(1)?, asked_at: row.get(2)? });
+        self.db.read(REDELIVERIES, args![target]).await?.iter().map(redelivery).collect()
+    }
+
+    /// Forgets what the sender was last asked for before this time.
+    pub async fn forget_redeliveries(&self, target: &str, before: Timestamp) -> Result<()> {
+        self.db.write(FORGET, args![target, before]).await.map(drop)
+    }
+
+    /// What the tag stood for when it was last looked at.
+    pub async fn seen_tag(&self, image: &ImageName, tag: &str) -> Result<Option<SeenTag>> {
+        let seen = |row: &Row| Ok(SeenTag { digest: row.parse(0)?, changes: row.get(1)?, seen_at: row.get(2)? });
+        self.db.read(SEEN, args![image.as_str(), tag]).await?.first().map(seen).transpose()
+    }
+
+    /// Notes what the tag stands for after so many changes, unless as many are known already.
+    pub async fn see_tag(&self, image: &ImageName, tag: &str, digest: &Digest, changes: u32) -> Result<()> {
+        self.db.write(SEE, args![image.as_str(), tag, digest.as_str(), changes]).await.map(drop)
+    }
+}
+
+fn swept(row: &Row) -> Result<Swept> {
+    Ok(Swept { watermark: row.get(0)?, swept_at: row.get(1)? })
+}

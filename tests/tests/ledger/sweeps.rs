@@ -1,0 +1,94 @@
+//! Sweeps: one at a time, and what they leave for the next.
+
+use std::time::Duration;
+
+use ledger::{Redelivery, Swept};
+use proto::{Digest, ImageName};
+use uuid::Uuid;
+
+use crate::{place::Place, samples::time};
+
+const LONG: Duration = Duration::from_mins(10);
+const FRESH: Swept = Swept { watermark: None, swept_at: None };
+
+pub(crate) async fn of_many_sweepers_one_is_let_in(place: Place) {
+    let ledger = place.open().await;
+    let tasks: Vec<_> = (0..32)
+        .map(|_| {
+            let ledger = ledger.clone();
+            tokio::spawn(async move { ledger.begin_sweep("hook", Uuid::new_v4(), LONG, LONG).await.unwrap() })
+        })
+        .collect();
+    let mut let_in = 0;
+    for task in tasks {
+        let_in += usize::from(task.await.unwrap().is_some());
+    }
+    assert_eq!(let_in, 1);
+    assert!(ledger.begin_sweep("another hook", Uuid::new_v4(), LONG, LONG).await.unwrap().is_some());
+}
+
+pub(crate) async fn a_place_is_swept_again_only_after_a_while(place: Place) {
+    let ledger = place.open().await;
+    let (owner, other, mark) = (Uuid::new_v4(), Uuid::new_v4(), time("2026-03-01T10:00:00.123456Z"));
+    assert_eq!(ledger.swept("hook").await.unwrap(), None);
+    assert_eq!(ledger.begin_sweep("hook", owner, LONG, LONG).await.unwrap(), Some(FRESH));
+    ledger.let_sweep_go("hook", other).await.unwrap();
+    assert_eq!(ledger.begin_sweep("hook", other, LONG, Duration::ZERO).await.unwrap(), None, "it is the owner's still");
+    ledger.let_sweep_go("hook", owner).await.unwrap();
+    assert_eq!(ledger.begin_sweep("hook", owner, LONG, LONG).await.unwrap(), Some(FRESH), "it was not swept yet");
+
+    assert!(ledger.end_sweep("hook", owner, Some(mark)).await.unwrap());
+    assert_eq!(ledger.begin_sweep("hook", other, LONG, LONG).await.unwrap(), None);
+    let again = ledger.begin_sweep("hook", other, LONG, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(again.watermark, Some(mark));
+    assert!(again.swept_at.is_some());
+    assert!(ledger.end_sweep("hook", other, None).await.unwrap());
+    assert_eq!(ledger.swept("hook").await.unwrap().unwrap().watermark, Some(mark));
+}
+
+pub(crate) async fn a_sweep_that_vanished_is_taken_over_and_keeps_its_watermark(place: Place) {
+    let ledger = place.open().await;
+    let (vanished, heir, mark) = (Uuid::new_v4(), Uuid::new_v4(), time("2026-03-01T10:00:00Z"));
+    ledger.begin_sweep("hook", vanished, LONG, LONG).await.unwrap();
+    ledger.end_sweep("hook", vanished, Some(mark)).await.unwrap();
+    ledger.begin_sweep("hook", vanished, Duration::ZERO, Duration::ZERO).await.unwrap();
+    assert!(ledger.extend_sweep("hook", vanished, Duration::ZERO).await.unwrap());
+    let taken = ledger.begin_sweep("hook", heir, LONG, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!(taken.watermark, Some(mark));
+    assert!(!ledger.extend_sweep("hook", vanished, LONG).await.unwrap());
+    assert!(!ledger.end_sweep("hook", vanished, Some(time("2026-04-01T10:00:00Z"))).await.unwrap());
+    assert_eq!(ledger.swept("hook").await.unwrap().unwrap().watermark, Some(mark));
+}
+
+pub(crate) async fn what_was_asked_is_counted_and_forgotten(place: Place) {
+    let ledger = place.open().await;
+    let many: Vec<String> = (0..500).map(|n| format!("guid-{n}")).collect();
+    ledger.note_redeliveries("hook", &many).await.unwrap();
+    ledger.note_redeliveries("hook", &many[..1]).await.unwrap();
+    ledger.note_redeliveries("another hook", &[]).await.unwrap();
+    let asked = ledger.redeliveries("hook").await.unwrap();
+    let times = |delivery: &str| asked.iter().find(|r| r.delivery == delivery).map(|r| r.times);
+    assert_eq!((asked.len(), times("guid-0"), times("guid-1")), (500, Some(2), Some(1)));
+    assert_eq!(ledger.redeliveries("another hook").await.unwrap(), Vec::<Redelivery>::new());
+    let last = asked.iter().find(|r| r.delivery == "guid-0").unwrap().asked_at;
+    ledger.forget_redeliveries("hook", last).await.unwrap();
+    let left = ledger.redeliveries("hook").await.unwrap();
+    assert!(left.len() < 500 && left.iter().any(|r| r.delivery == "guid-0"), "{}", left.len());
+}
+
+pub(crate) async fn a_tag_s_changes_are_counted_once(place: Place) {
+    let ledger = place.open().await;
+    let image = ImageName::new("ghcr.io/acme/shop").unwrap();
+    let digest = |c: &str| Digest::new(format!("sha256:{}", c.repeat(64))).unwrap();
+    let seen = async || {
+        let seen = ledger.seen_tag(&image, "main").await.unwrap();
+        seen.map(|seen| (seen.digest, seen.changes))
+    };
+    assert_eq!(seen().await, None);
+    ledger.see_tag(&image, "main", &digest("a"), 0).await.unwrap();
+    ledger.see_tag(&image, "main", &digest("b"), 1).await.unwrap();
+    ledger.see_tag(&image, "main", &digest("c"), 1).await.unwrap();
+    ledger.see_tag(&image, "main", &digest("a"), 0).await.unwrap();
+    assert_eq!(seen().await, Some((digest("b"), 1)));
+    assert_eq!(ledger.seen_tag(&image, "hotfix-x").await.unwrap(), None);
+}

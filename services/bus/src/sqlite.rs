@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{BusError, Deliveries, Letters, Location, Settings, codec};
 pub(crate) use feed::Settle;
 use queue::{Queue, Queues};
+pub use store::Stock;
 use writer::{Draft, Target};
 
 /// A handle to the embedded bus; cheap to clone.
@@ -48,7 +49,8 @@ struct Inner {
 }
 
 impl SqliteBus {
-    pub(crate) async fn open(settings: Settings) -> Result<Self, BusError> {
+    /// Opens the file, and makes it if need be. It is then published to and consumed from as [`crate::Bus::Sqlite`].
+    pub async fn open(settings: Settings) -> Result<Self, BusError> {
         let Location::Sqlite(path) = settings.location else {
             return Err(BusError::Unusable(format!("{} is no file", settings.location)));
         };
@@ -125,6 +127,12 @@ impl SqliteBus {
     pub(crate) async fn depths(&self) -> Result<Vec<(String, u64)>, BusError> {
         let path = self.0.path.clone();
         blocking(move || store::depths(&path)).await
+    }
+
+    /// What lies in the file.
+    pub async fn stock(&self) -> Result<Stock, BusError> {
+        let path = self.0.path.clone();
+        blocking(move || store::stock(&path)).await
     }
 
     pub(crate) async fn close(&self) {

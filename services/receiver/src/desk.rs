@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,6 +26,7 @@ use crate::{
     proof::{Authentic, Shown},
     server::Connection,
     source::{Described, Source},
+    spool::{NotKept, Spool},
     trace,
 };
 
@@ -33,6 +35,7 @@ pub(crate) struct Desk {
     sources: BTreeMap<SourceName, Source>,
     limits: Limits,
     bus: Bus,
+    spool: Option<Arc<Spool>>,
     publish_deadline: Duration,
     metrics: Metrics,
 }
@@ -62,12 +65,21 @@ pub(crate) async fn receive(request: HttpRequest, mut payload: web::Payload, des
 }
 
 impl Desk {
-    pub(crate) fn new(config: &Config, bus: Bus, registry: &mut Registry) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        bus: Bus,
+        spool: Option<Arc<Spool>>,
+        registry: &mut Registry,
+    ) -> anyhow::Result<Self> {
+        if let Some(spool) = &spool {
+            spool.register(registry);
+        }
         let source = |(name, configured)| Ok((SourceName::clone(name), Source::new(name, configured)?));
         Ok(Self {
             sources: config.sources.iter().map(source).collect::<anyhow::Result<_>>()?,
             limits: Limits::new(config.receiver.max_body_bytes, config.receiver.body_deadline),
             bus,
+            spool,
             publish_deadline: config.receiver.publish_deadline,
             metrics: Metrics::new(registry),
         })
@@ -79,6 +91,13 @@ impl Desk {
         match rest.split_once('/') {
             Some((name, secret)) => (Some(name), Some(secret)),
             None => (Some(rest), None),
+        }
+    }
+
+    /// After the last answer.
+    pub(crate) async fn close(&self) {
+        if let Some(spool) = &self.spool {
+            spool.close().await;
         }
     }
 
@@ -114,41 +133,43 @@ impl Desk {
         let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
         let mut event = webhook(from, content_type, described, body);
         event.traceparent = Some(trace::parent(given));
-        self.publish(&event.to_message()).await?;
+        self.make_durable(&event.to_message()).await?;
         Ok(Answer::Accepted(event.id))
     }
 
-    async fn publish(&self, message: &Message) -> Result<(), Refusal> {
+    /// On the bus; or in the spool, where the bus does not confirm, or something waits there to go first.
+    async fn make_durable(&self, message: &Message) -> Result<(), Refusal> {
         let (id, source) = (message.attribute("id"), message.attribute("webhooksource"));
-        let published = tokio::time::timeout(self.publish_deadline, self.bus.publish(std::slice::from_ref(message)));
-        match published.await {
-            Ok(Ok(())) => {
-                tracing::debug!(event = id, source, "webhook {id} is durable");
-                Ok(())
-            }
-            Ok(Err(BusError::Refused(why))) => {
-                tracing::error!(
-                    event = id,
-                    source,
-                    bytes = message.body.len(),
-                    "webhook {id} is refused for good: {why}"
-                );
-                Err(Refusal::TooLargeForBus)
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(event = id, source, "webhook {id} is not durable, its sender is told so: {error}");
-                Err(Refusal::NotDurable)
-            }
-            Err(_) => {
-                let after = self.publish_deadline;
-                tracing::warn!(
-                    event = id,
-                    source,
-                    "webhook {id} is not confirmed after {after:?}, its sender is told so"
-                );
-                Err(Refusal::NotDurable)
-            }
+        match &self.spool {
+            Some(spool) if spool.is_in_use() => {}
+            spool => match self.publish(message).await {
+                Ok(()) => {
+                    tracing::debug!(event = id, source, "webhook {id} is durable");
+                    return Ok(());
+                }
+                Err(BusError::Refused(why)) => {
+                    let bytes = message.body.len();
+                    tracing::error!(event = id, source, bytes, "webhook {id} is refused for good: {why}");
+                    return Err(Refusal::TooLargeForBus);
+                }
+                Err(error) if spool.is_none() => {
+                    tracing::warn!(event = id, source, "webhook {id} is not durable, its sender is told so: {error}");
+                    return Err(Refusal::NotDurable);
+                }
+                Err(error) => tracing::debug!(event = id, source, "webhook {id} goes to the spool: {error}"),
+            },
         }
+        let Some(spool) = &self.spool else { return Err(Refusal::NotDurable) };
+        spool.keep(message).await.map_err(|why| {
+            tracing::warn!(event = id, source, "webhook {id} is not durable, its sender is told so: {why}");
+            if matches!(why, NotKept::TooLarge(_)) { Refusal::TooLargeForBus } else { Refusal::NotDurable }
+        })
+    }
+
+    async fn publish(&self, message: &Message) -> Result<(), BusError> {
+        let published = self.bus.publish(std::slice::from_ref(message));
+        let late = |_| BusError::Unavailable(format!("not confirmed after {:?}", self.publish_deadline));
+        tokio::time::timeout(self.publish_deadline, published).await.map_err(late)?
     }
 }
 

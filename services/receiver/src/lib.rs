@@ -1,6 +1,6 @@
 //! HTTP in: takes webhooks, proves who sent them, makes them durable, and only then says so.
 //!
-//! It needs the bus and nothing else. It parses no body, neither before a body is authentic nor after: the raw bytes
+//! It needs the bus and nothing else, and for a while not even that: see [`spool`]. It parses no body, neither before a body is authentic nor after: the raw bytes
 //! travel on, and the normalizer reads them. It decides nothing but whether to let a request in.
 //!
 //! - [`server`] listens, bounds connections and stops in good order.
@@ -8,6 +8,7 @@
 //! - [`body`] reads a body within its limits of size, time and memory.
 //! - [`proof`] is the one place where bytes become [`proof::Authentic`]; [`secrets`] holds what proves them.
 //! - [`source`] is one configured sender; [`dialect`] has a row for each kind of them.
+//! - [`spool`] keeps on disk what the broker does not confirm, and hands it on.
 //! - [`signing`] is the senders' side: how they prove themselves, to try a configuration without them.
 //! - [`answer`] is every answer, and the one place where a refusal becomes an HTTP status.
 
@@ -21,15 +22,21 @@ mod secrets;
 mod server;
 pub mod signing;
 mod source;
+mod spool;
 mod trace;
 
 pub use server::Receiver;
+pub use spool::Spool;
 
 /// Takes webhooks in until shutdown.
 pub async fn serve(base: runtime::service::Base) -> anyhow::Result<()> {
+    let spool = Spool::open(&base.config, &base.bus).await?;
+    if let Some(spool) = spool.clone() {
+        base.readiness.set("bus", move || std::future::ready(spool.readiness()));
+    }
     let receiver = {
         let mut registry = base.metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Receiver::bind(&base.config, base.bus.clone(), &mut registry)?
+        Receiver::bind(&base.config, base.bus.clone(), spool, &mut registry)?
     };
     receiver.run(base.shutdown).await
 }

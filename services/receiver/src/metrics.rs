@@ -26,14 +26,14 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn new(registry: &mut Registry) -> Self {
         let metrics = Self { webhooks: Family::default(), duration: Histogram::new(BUCKETS) };
-        // The library adds `_total`.
+        // The registry puts `windlass_` before, the library `_total` behind.
         registry.register(
-            "windlass_webhooks",
+            "webhooks",
             "Webhook requests by source (`-` when it is none of ours) and outcome",
             metrics.webhooks.clone(),
         );
         registry.register(
-            "windlass_webhook_duration_seconds",
+            "webhook_duration_seconds",
             "From a webhook request's head to its answer, in seconds",
             metrics.duration.clone(),
         );

@@ -18,7 +18,10 @@ use prometheus_client::registry::Registry;
 use runtime::Config;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{self, Desk};
+use crate::{
+    desk::{self, Desk},
+    spool::Spool,
+};
 
 /// How long a request's head may take. GitHub sends it in one packet.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -40,7 +43,7 @@ pub struct Receiver {
 
 impl Receiver {
     /// Binds `receiver.listen`, and registers the receiver's metrics.
-    pub fn bind(config: &Config, bus: Bus, registry: &mut Registry) -> Result<Self> {
+    pub fn bind(config: &Config, bus: Bus, spool: Option<Arc<Spool>>, registry: &mut Registry) -> Result<Self> {
         let wanted = &config.receiver.listen;
         let hint =
             || format!("listening on `{wanted}` (`receiver.listen`); is another process there, or is it no address?");
@@ -49,7 +52,7 @@ impl Receiver {
         Ok(Self {
             listener,
             address,
-            desk: web::Data::new(Desk::new(config, bus, registry)?),
+            desk: web::Data::new(Desk::new(config, bus, spool, registry)?),
             max_connections: config.receiver.max_connections,
             grace: config.receiver.publish_deadline + STOP_GRACE,
         })
@@ -63,7 +66,7 @@ impl Receiver {
     /// Serves until `shutdown`, then takes no more, finishes what it has begun, and returns. Runs on any tokio runtime;
     /// requests are handled on threads of its own, one a core.
     pub async fn run(self, shutdown: CancellationToken) -> Result<()> {
-        let desk = self.desk;
+        let (desk, at_the_end) = (self.desk.clone(), self.desk);
         let open = Arc::new(AtomicUsize::new(0));
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let limit = self.max_connections;
@@ -95,6 +98,7 @@ impl Receiver {
             () = shutdown.cancelled() => {}
         }
         let ((), ended) = tokio::join!(handle.stop(true), server);
+        at_the_end.close().await;
         ended.context("serving webhooks")
     }
 }

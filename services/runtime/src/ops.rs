@@ -1,13 +1,16 @@
 //! The operators' port: `/livez`, `/readyz`, `/metrics` (`OpenMetrics` text 1.0.0). It is its own listener, so that
 //! nothing of it is reachable where webhooks come in.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use actix_web::{App, HttpResponse, HttpServer, dev::ServerHandle, web};
 use anyhow::{Context as _, Result};
 use bus::Bus;
-use ledger::Ledger;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -17,7 +20,7 @@ use proto::WorkerName;
 
 /// The media type of `/metrics`.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long a probe of the ledger may take before the service counts as not ready.
+/// How long one probe may take before the service counts as not ready.
 const PROBE: Duration = Duration::from_secs(2);
 
 /// Every metric of the process. Cheap to clone.
@@ -97,7 +100,42 @@ impl Metrics {
 struct Probed {
     metrics: Metrics,
     bus: Bus,
-    ledger: Option<Ledger>,
+    readiness: Readiness,
+}
+
+/// What a part says of itself: ready, with a remark where there is something to know; or why it is not.
+pub type Ready = Result<Option<String>, String>;
+
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Ready> + Send + Sync>;
+
+/// The parts `/readyz` asks, by name. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Check>>>);
+
+impl Readiness {
+    /// Has `/readyz` ask this, in place of what went by the name before: a service that bears a part's absence says so.
+    pub fn set<F, Fut>(&self, name: &'static str, check: F)
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Ready> + Send + 'static,
+    {
+        let check: Check = Arc::new(move || check().boxed());
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, check);
+    }
+
+    /// Asks every part: the remarks when all are ready, else what is wrong.
+    async fn ask(&self) -> Result<Vec<String>, Vec<String>> {
+        let checks = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (mut remarks, mut faults) = (Vec::new(), Vec::new());
+        for (name, check) in checks {
+            match tokio::time::timeout(PROBE, check()).await {
+                Ok(Ok(remark)) => remarks.extend(remark.map(|remark| format!("{name}: {remark}"))),
+                Ok(Err(why)) => faults.push(format!("{name}: {why}")),
+                Err(_) => faults.push(format!("{name}: no answer within {PROBE:?}")),
+            }
+        }
+        if faults.is_empty() { Ok(remarks) } else { Err(faults) }
+    }
 }
 
 /// The running port.
@@ -108,9 +146,9 @@ pub struct Ops {
 }
 
 impl Ops {
-    /// Opens the port. A service without a ledger is ready when its bus is.
-    pub fn start(listen: &str, metrics: Metrics, bus: Bus, ledger: Option<Ledger>) -> Result<Self> {
-        let probed = Probed { metrics, bus, ledger };
+    /// Opens the port.
+    pub fn start(listen: &str, metrics: Metrics, bus: Bus, readiness: Readiness) -> Result<Self> {
+        let probed = Probed { metrics, bus, readiness };
         let app = move || {
             App::new()
                 .app_data(web::Data::new(probed.clone()))
@@ -137,21 +175,10 @@ impl Ops {
 }
 
 async fn ready(probed: web::Data<Probed>) -> HttpResponse {
-    let mut faults = Vec::new();
-    if let Err(why) = probed.bus.ready() {
-        faults.push(format!("bus: {why}"));
-    }
-    if let Some(ledger) = &probed.ledger {
-        match tokio::time::timeout(PROBE, ledger.ping()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => faults.push(format!("ledger: {error}")),
-            Err(_) => faults.push(format!("ledger: no answer within {PROBE:?}")),
-        }
-    }
-    if faults.is_empty() {
-        HttpResponse::Ok().body("ready\n")
-    } else {
-        HttpResponse::ServiceUnavailable().body(faults.join("\n") + "\n")
+    let lines = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect::<String>();
+    match probed.readiness.ask().await {
+        Ok(remarks) => HttpResponse::Ok().body("ready\n".to_owned() + &lines(remarks)),
+        Err(faults) => HttpResponse::ServiceUnavailable().body(lines(faults)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     http::{self, Guarded, Redirects},
     network::Guard,
     oci::Registries,
-    ops::{Metrics, Ops},
+    ops::{Metrics, Ops, Readiness},
     telemetry,
 };
 
@@ -54,6 +54,8 @@ pub struct Base {
     pub bus: Bus,
     /// The process's metrics.
     pub metrics: Metrics,
+    /// What `/readyz` asks.
+    pub readiness: Readiness,
     /// Cancelled when the service is to stop.
     pub shutdown: CancellationToken,
 }
@@ -77,6 +79,8 @@ pub struct Context {
     pub registries: Registries,
     /// The process's metrics.
     pub metrics: Metrics,
+    /// What `/readyz` asks.
+    pub readiness: Readiness,
     /// Cancelled when the service is to stop.
     pub shutdown: CancellationToken,
 }
@@ -94,14 +98,18 @@ impl Base {
             name: format!("windlass-{name}"),
         };
         let bus = Bus::open(settings).await.context("opening the bus (`bus`)")?;
-        Ok(Self { config: Arc::new(config), bus, metrics: Metrics::default(), shutdown: CancellationToken::new() })
+        let readiness = Readiness::default();
+        let asked = bus.clone();
+        readiness.set("bus", move || std::future::ready(asked.ready().map(|()| None)));
+        let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
+        Ok(Self { config: Arc::new(config), bus, metrics, readiness, shutdown })
     }
 }
 
 impl Base {
     /// Opens the operators' port of a service without a ledger.
     pub fn open_ops(&self) -> Result<Ops> {
-        Ops::start(&self.config.ops.listen, self.metrics.clone(), self.bus.clone(), None)
+        Ops::start(&self.config.ops.listen, self.metrics.clone(), self.bus.clone(), self.readiness.clone())
     }
 }
 
@@ -111,6 +119,11 @@ impl Context {
         let location = base.config.ledger_location()?;
         let ledger =
             Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))?;
+        let asked = ledger.clone();
+        base.readiness.set("ledger", move || {
+            let asked = asked.clone();
+            async move { asked.ping().await.map(|()| None).map_err(|error| error.to_string()) }
+        });
         let guard = Guard::new(&base.config.network);
         Ok(Self {
             http: Guarded::new(&guard, Redirects::None)?,
@@ -121,6 +134,7 @@ impl Context {
             config: base.config,
             bus: base.bus,
             metrics: base.metrics,
+            readiness: base.readiness,
             shutdown: base.shutdown,
         })
     }
@@ -128,7 +142,7 @@ impl Context {
     /// Opens the operators' port.
     pub fn open_ops(&self) -> Result<Ops> {
         let listen = &self.config.ops.listen;
-        Ops::start(listen, self.metrics.clone(), self.bus.clone(), Some(self.ledger.clone()))
+        Ops::start(listen, self.metrics.clone(), self.bus.clone(), self.readiness.clone())
     }
 
     /// A folder of this name below the data folder; made when it is not there.

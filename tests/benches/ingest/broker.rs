@@ -17,7 +17,7 @@ use lapin::{
 };
 use prometheus_client::registry::Registry;
 use proto::{EventType, WorkerName, topology::EVENTS_EXCHANGE};
-use receiver::Receiver;
+use receiver::{Receiver, Spool};
 use runtime::Config;
 use testkit::rabbitmq::RabbitMq;
 use tokio_util::sync::CancellationToken;
@@ -40,15 +40,18 @@ pub(crate) async fn measure(plan: Plan) -> Result<Measure> {
     let secret = folder.path().join("secret");
     std::fs::write(&secret, push::SECRET)?;
     let yaml = format!(
-        "bus: {}\nworkers: [normalizer, recorder]\nreceiver: {{ listen: \"127.0.0.1:0\" }}\nsources:\n  {}: {{ kind: \
+        "bus: {}\ndata: {}\nworkers: [normalizer, recorder]\nreceiver: {{ listen: \"127.0.0.1:0\" }}\nsources:\n  {}: {{ kind: \
          github, secrets: [file:{}] }}\n",
         broker.url(),
+        folder.path().display(),
         push::SOURCE,
         secret.display()
     );
     let config = Config::parse(&yaml, Path::new("windlass.yaml"))?;
     let bus = open(&config).await?;
-    let receiver = Receiver::bind(&config, bus.clone(), &mut Registry::default())?;
+    // As in production: the way past an empty spool is part of what is measured.
+    let spool = Spool::open(&config, &bus).await?;
+    let receiver = Receiver::bind(&config, bus.clone(), spool, &mut Registry::default())?;
     let (address, stop) = (receiver.address(), CancellationToken::new());
     let serving = tokio::spawn(receiver.run(stop.clone()));
     let raw = Raw::connect(&broker.url()).await?;

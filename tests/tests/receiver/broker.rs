@@ -17,7 +17,7 @@ use crate::story::{PATIENCE, Request, Sender, Story};
 async fn while_the_broker_is_away_nothing_is_promised_and_what_was_promised_is_there() {
     let mut broker = RabbitMq::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let story = Story::on(folder, &broker.url(), "  publish_deadline: 2s").await;
+    let story = Story::on(folder, &broker.url(), "  publish_deadline: 2s\n  spool: off").await;
     until_accepted(&story, "before").await;
 
     let promised = Arc::new(Mutex::new(BTreeSet::new()));

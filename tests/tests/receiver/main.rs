@@ -4,5 +4,7 @@
 mod broker;
 mod durable;
 mod limits;
+mod outage;
 mod proof;
+mod spool;
 mod story;

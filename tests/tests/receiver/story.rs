@@ -13,7 +13,7 @@ use bus::{Bus, Deliveries};
 use hmac::{Hmac, KeyInit, Mac};
 use prometheus_client::registry::Registry;
 use proto::{Data, Event, Message, WebhookReceived, WorkerName};
-use receiver::Receiver;
+use receiver::{Receiver, Spool};
 use runtime::Config;
 use sha2::Sha256;
 use tokio::{
@@ -35,6 +35,7 @@ pub struct Story {
     pub address: SocketAddr,
     pub registry: Registry,
     pub bus: Bus,
+    pub spool: Option<Arc<Spool>>,
     pub folder: tempfile::TempDir,
     pub stop: CancellationToken,
     serving: JoinHandle<anyhow::Result<()>>,
@@ -53,22 +54,33 @@ impl Story {
     }
 
     pub async fn on(folder: tempfile::TempDir, location: &str, receiver: &str) -> Self {
-        let path = folder.path().display();
         for (name, secret) in [("old", SECRET), ("new", OTHER_SECRET), ("token", TOKEN)] {
             std::fs::write(folder.path().join(name), format!("{secret}\n")).unwrap();
         }
-        let yaml = format!(
-            "bus: {location}\nreceiver:\n  listen: 127.0.0.1:0\n{receiver}\nsources:\n  \
-             github: {{ kind: github, secrets: [file:{path}/old, file:{path}/new] }}\n  \
-             registry: {{ kind: distribution, secrets: [file:{path}/token] }}\n"
-        );
-        let config = Config::parse(&yaml, Path::new("windlass.yaml")).unwrap();
-        let bus = open(&config).await;
-        let mut registry = Registry::default();
-        let receiver = Receiver::bind(&config, bus.clone(), &mut registry).unwrap();
+        let config = configured(folder.path(), location, receiver);
+        Self::of(folder, &Config::parse(&config, Path::new("windlass.yaml")).unwrap()).await
+    }
+
+    /// With this configuration, over what lies in the folder.
+    pub async fn of(folder: tempfile::TempDir, config: &Config) -> Self {
+        let bus = open(config).await;
+        let mut registry = Registry::with_prefix("windlass");
+        std::fs::create_dir_all(&config.data).unwrap();
+        let spool = Spool::open(config, &bus).await.unwrap();
+        let receiver = Receiver::bind(config, bus.clone(), spool.clone(), &mut registry).unwrap();
         let (address, stop) = (receiver.address(), CancellationToken::new());
         let serving = tokio::spawn(receiver.run(stop.clone()));
-        Self { address, registry, bus, folder, stop, serving }
+        Self { address, registry, bus, spool, folder, stop, serving }
+    }
+
+    /// Stops it and starts it again over the same folder.
+    pub async fn again(self, location: &str) -> Self {
+        self.stop.cancel();
+        timeout(PATIENCE, self.serving).await.expect("a stop in time").unwrap().unwrap();
+        self.bus.close().await;
+        drop(self.spool);
+        let config = configured(self.folder.path(), location, "");
+        Self::of(self.folder, &Config::parse(&config, Path::new("windlass.yaml")).unwrap()).await
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -117,7 +129,17 @@ impl Story {
     }
 }
 
-async fn open(config: &Config) -> Bus {
+/// The configuration of a receiver whose files are in this folder.
+pub fn configured(folder: &Path, bus: &str, receiver: &str) -> String {
+    let path = folder.display();
+    format!(
+        "bus: {bus}\ndata: {path}/data\nreceiver:\n  listen: 127.0.0.1:0\n{receiver}\nsources:\n  \
+         github: {{ kind: github, secrets: [file:{path}/old, file:{path}/new] }}\n  \
+         registry: {{ kind: distribution, secrets: [file:{path}/token] }}\n"
+    )
+}
+
+pub async fn open(config: &Config) -> Bus {
     let settings = bus::Settings {
         location: bus::Location::parse(&config.bus, &config.data).unwrap(),
         workers: vec![WorkerName::Normalizer],

@@ -142,6 +142,32 @@ pub(super) fn depths(path: &Path) -> Result<Vec<(String, u64)>, BusError> {
     count().map_err(|error| in_use(path, &error))
 }
 
+/// What lies in a file, whoever published it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Messages that wait in workers' queues.
+    pub waiting: u64,
+    /// What those hold, in bytes: bodies, content types and attributes as JSON.
+    pub bytes: u64,
+    /// Dead letters.
+    pub dead: u64,
+}
+
+/// SQLite knows a value's length without reading it, so this costs little however large the bodies are.
+pub(super) fn stock(path: &Path) -> Result<Stock, BusError> {
+    let select = "SELECT count(*) FILTER (WHERE queue NOT IN (?1, ?2)), count(*) FILTER (WHERE queue = ?1),
+        coalesce(sum(length(body) + octet_length(attributes) + octet_length(content_type))
+            FILTER (WHERE queue NOT IN (?1, ?2)), 0)
+        FROM entries e JOIN messages m ON m.id = e.id >> ?3";
+    let count = || {
+        connect(path)?.query_row(select, (DEAD, UNROUTED, ENTRY_BITS), |row| {
+            let number = |n| row.get::<_, i64>(n).map(i64::unsigned_abs);
+            Ok(Stock { waiting: number(0)?, dead: number(1)?, bytes: number(2)? })
+        })
+    };
+    count().map_err(|error| in_use(path, &error))
+}
+
 /// What makes this process the file's consumer for as long as it is there; a crash lets go of it too.
 pub(super) struct Consuming(File);
 

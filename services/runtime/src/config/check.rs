@@ -8,6 +8,9 @@ use url::Url;
 use super::{App, Config, apps::SCAN_PRESETS};
 use crate::network::Guard;
 
+/// What a webhook may hold beside its body, in bytes: its attributes.
+const SPOOL_MARGIN: u64 = 64 << 10;
+
 /// Every contradiction, each beginning with the path of the key to mend.
 pub(super) fn problems(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
@@ -19,6 +22,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         found.push(format!("`ledger`: {error}"));
     }
     check_listeners(config, &mut found);
+    check_spool(config, &mut found);
     for (name, source) in &config.sources {
         found.extend(source.problems().into_iter().map(|(key, why)| format!("`sources.{name}.{key}`: {why}")));
     }
@@ -41,6 +45,22 @@ fn check_listeners(config: &Config, found: &mut Vec<String>) {
     }
     if receiver == ops && !receiver.ends_with(":0") {
         found.push(format!("`ops.listen`: `{ops}` is the receiver's; give it a port of its own"));
+    }
+}
+
+/// A spool that no webhook fits into would only look like one.
+fn check_spool(config: &Config, found: &mut Vec<String>) {
+    let (Some(spool), body) = (&config.receiver.spool, config.receiver.max_body_bytes) else { return };
+    let least = u64::try_from(body).unwrap_or(u64::MAX).saturating_add(SPOOL_MARGIN);
+    if spool.max_bytes < least {
+        found.push(format!(
+            "`receiver.spool.max_bytes`: {} holds no body of `receiver.max_body_bytes`; give it {least} or more, or \
+             write `receiver.spool: off`",
+            spool.max_bytes
+        ));
+    }
+    if spool.max_age.is_zero() {
+        found.push("`receiver.spool.max_age`: nothing would ever be taken; write `24h`".to_owned());
     }
 }
 
@@ -139,6 +159,25 @@ mod tests {
             Ok(_) => Vec::new(),
             Err(super::super::ConfigError::Contradictions { problems, .. }) => problems,
             Err(other) => vec![other.to_string()],
+        }
+    }
+
+    #[test]
+    fn a_spool_holds_at_least_one_webhook_or_is_off() {
+        for off in ["receiver: { spool: off }", "receiver: { spool: false }"] {
+            assert!(Config::parse(off, "windlass.yaml".as_ref()).unwrap().receiver.spool.is_none());
+        }
+        let config = Config::parse("receiver: { spool: { max_age: 1h } }", "windlass.yaml".as_ref()).unwrap();
+        assert_eq!(config.receiver.spool.unwrap().max_bytes, 1 << 30);
+        for (wrong, key) in [
+            ("{ max_bytes: 1000 }", "`receiver.spool.max_bytes`"),
+            ("{ max_age: 0s }", "`receiver.spool.max_age`"),
+            ("{ max_age: soon }", "`receiver.spool.max_age`"),
+            ("{ max_size: 1 }", "`receiver.spool.max_size`"),
+            ("on", "`receiver.spool`"),
+        ] {
+            let found = of(&format!("receiver: {{ spool: {wrong} }}")).concat();
+            assert!(found.contains(key), "{wrong}: {found}");
         }
     }
 

@@ -109,6 +109,28 @@ pub struct Receiver {
     #[serde(deserialize_with = "value::duration")]
     #[schemars(with = "String")]
     pub publish_deadline: Duration,
+    /// What is kept on disk while RabbitMQ does not confirm; `off` for 503 instead. The embedded bus needs none.
+    #[serde(deserialize_with = "value::or_off")]
+    #[schemars(schema_with = "value::schema_or_off::<Spool>")]
+    pub spool: Option<Spool>,
+}
+
+/// The receiver's spool, in `spool` below the data folder.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Spool {
+    /// What it may hold, in bytes of webhooks; the file takes somewhat more.
+    pub max_bytes: u64,
+    /// How old its oldest event may get before nothing more is taken. What was taken stays.
+    #[serde(deserialize_with = "value::duration")]
+    #[schemars(with = "String")]
+    pub max_age: Duration,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self { max_bytes: 1 << 30, max_age: Duration::from_hours(24) }
+    }
 }
 
 impl Default for Receiver {
@@ -119,6 +141,7 @@ impl Default for Receiver {
             body_deadline: Duration::from_secs(20),
             max_connections: 2048,
             publish_deadline: Duration::from_secs(5),
+            spool: Some(Spool::default()),
         }
     }
 }

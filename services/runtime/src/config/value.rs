@@ -1,10 +1,13 @@
 //! Values with a rule of their own: durations, branch patterns, paths that stay where they should.
 
-use std::{borrow::Cow, fmt, net::IpAddr, time::Duration};
+use std::{borrow::Cow, fmt, marker::PhantomData, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 /// Durations as people write them: `90s`, `5m`, `1h 30m` (jiff's friendly format).
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
@@ -12,6 +15,34 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     let wrong = || D::Error::custom(format!("`{text}` is not a duration; write `90s`, `5m` or `1h 30m`"));
     let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(span).map_err(|_| wrong())
+}
+
+/// A part that may be switched off: its keys, or `off`.
+pub(super) fn or_off<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    struct OrOff<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OrOff<T> {
+        type Value = Option<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("`off`, or keys of its own")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            if text == "off" { Ok(None) } else { Err(E::custom("expected `off`, or keys of its own")) }
+        }
+        // YAML 1.1 reads `off` so.
+        fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Self::Value, E> {
+            if on { Err(E::custom("expected `off`, or keys of its own")) } else { Ok(None) }
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    from.deserialize_any(OrOff(PhantomData))
+}
+
+/// The schema of what [`or_off`] reads.
+pub(super) fn schema_or_off<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let keys = generator.subschema_for::<T>();
+    json_schema!({ "anyOf": [keys, { "const": "off" }] })
 }
 
 /// A branch, or a pattern of branches: `*` stands for anything but `/`, `**` for anything.

@@ -1,0 +1,195 @@
+//! What is kept on this machine's disk while the broker does not confirm, and handed on in order once it does.
+//!
+//! The store is the embedded bus ([`bus::SqliteBus`]): one SQLite file that commits in groups and syncs before it says
+//! so, gives out in order, forgets what is settled and nothing else, sees a torn write by its checksum, and lets one
+//! process consume. A segment file of our own would be all of that written a second time, and no faster: either waits
+//! for the same fsync.
+//!
+//! - An event is answered for once it is in the file, and leaves the file once the broker has confirmed it. Between
+//!   the two a crash hands it on twice, under the same id.
+//! - While anything is in here, everything new goes behind it ([`Spool::is_in_use`]), until the last has left: so one
+//!   sender's events keep their order. What costs the ordinary way nothing but a look at a flag.
+//! - What the broker refuses for good is set aside as the file's own dead letter, so that it holds up nothing; the
+//!   next start tries it again.
+//!
+//! It never drops what it has taken: full or too old, it takes no more.
+
+mod drain;
+mod level;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use bus::{Bus, BusError, Location, Settings, SqliteBus};
+use prometheus_client::registry::Registry;
+use proto::{Message, WorkerName};
+use runtime::{Config, ops::Ready};
+use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use drain::Drain;
+use level::{Level, Shut};
+
+/// The file, in `spool` below the data folder.
+const FOLDER: &str = "spool";
+const FILE: &str = "spool.db";
+/// The queue of the file that everything here goes through: the one that hears webhooks.
+const QUEUE: WorkerName = WorkerName::Normalizer;
+/// How long the file's own work may take: for ever. Given up in between, nobody would know whether it was done; who
+/// waits for it has a deadline of his own.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+/// Events out of the file at once. The file gives them in pages bounded in bytes.
+const PREFETCH: u16 = 512;
+
+/// A receiver's spool.
+pub struct Spool {
+    file: Bus,
+    /// The broker.
+    bus: Bus,
+    level: Arc<Level>,
+    deadline: Duration,
+    runtime: Handle,
+    stop: CancellationToken,
+    draining: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Why an event was not kept.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotKept {
+    /// It takes nothing more for now.
+    #[error(transparent)]
+    Shut(#[from] Shut),
+    /// The disk could not, or not in time.
+    #[error("the spool did not take it: {0}")]
+    Disk(String),
+    /// Never: the event is over a limit.
+    #[error("the spool refuses it: {0}")]
+    TooLarge(String),
+}
+
+impl Spool {
+    /// Opens the spool and begins to hand on what an earlier process left in it. `None` when `receiver.spool` is `off`,
+    /// or the bus is embedded and so is durable by itself. Fails when another receiver has it, or the disk is not fit.
+    pub async fn open(config: &Config, bus: &Bus) -> Result<Option<Arc<Self>>> {
+        let (Bus::Amqp(_), Some(settings)) = (bus, &config.receiver.spool) else { return Ok(None) };
+        let path = config.data.join(FOLDER).join(FILE);
+        let opened = Self::open_at(path.clone(), config, bus, Level::new(settings)).await;
+        opened.map(Some).with_context(|| {
+            format!(
+                "opening the spool {} (`receiver.spool`); each receiver needs a `data` folder of its own, on a disk \
+                 that can be written, or `receiver.spool: off`",
+                path.display()
+            )
+        })
+    }
+
+    async fn open_at(path: PathBuf, config: &Config, bus: &Bus, level: Level) -> Result<Arc<Self>> {
+        let file = SqliteBus::open(Settings {
+            location: Location::Sqlite(path.clone()),
+            workers: vec![QUEUE],
+            publish_deadline: FOR_EVER,
+            name: "spool".to_owned(),
+        });
+        let file = file.await?;
+        sync_folders(&config.data)?;
+        let spool = Bus::Sqlite(file.clone());
+        // From here on no other receiver takes from the file.
+        let deliveries = spool.consume(QUEUE, PREFETCH).await?;
+        drain::put_back(&spool, file.stock().await?.dead).await?;
+        level.found(file.stock().await?);
+        let (level, stop) = (Arc::new(level), CancellationToken::new());
+        let drain = Drain {
+            path,
+            file: spool.clone(),
+            deliveries,
+            bus: bus.clone(),
+            level: Arc::clone(&level),
+            stop: stop.clone(),
+        };
+        Ok(Arc::new(Self {
+            file: spool,
+            bus: bus.clone(),
+            level,
+            deadline: config.receiver.publish_deadline,
+            runtime: Handle::current(),
+            stop,
+            draining: Mutex::new(Some(tokio::spawn(drain.run()))),
+        }))
+    }
+
+    /// Registers how much waits, for how long, and what became of it.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        registry.register_collector(Box::new(Arc::clone(&self.level)));
+    }
+
+    /// Whether a new event must go here: behind those that are here, or because the broker is known to be away.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.level.is_in_use() || self.bus.ready().is_err()
+    }
+
+    /// Keeps an event; returns once it is synced to disk. Given up at the deadline, it may be kept all the same.
+    pub(crate) async fn keep(&self, message: &Message) -> Result<(), NotKept> {
+        let weight = level::weight(message);
+        self.level.enter(weight)?;
+        let (file, level, message) = (self.file.clone(), Arc::clone(&self.level), message.clone());
+        // On its own, because the level must hear how it ended also when nobody waits for it any more.
+        let writing = self.runtime.spawn(async move {
+            let written = file.publish(std::slice::from_ref(&message)).await;
+            if written.is_err() {
+                level.leave(weight);
+            }
+            written
+        });
+        match tokio::time::timeout(self.deadline, writing).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(BusError::Refused(why)))) => Err(NotKept::TooLarge(why)),
+            Ok(Ok(Err(error))) => Err(NotKept::Disk(error.to_string())),
+            Ok(Err(error)) => Err(NotKept::Disk(error.to_string())),
+            Err(_) => Err(NotKept::Disk(format!("the disk did not confirm within {:?}", self.deadline))),
+        }
+    }
+
+    /// What `/readyz` says of the bus: with a spool that takes events, its absence can be borne.
+    pub fn readiness(&self) -> Ready {
+        let takes = self.level.takes().map_err(|shut| shut.to_string()).and(self.file.ready());
+        let (there, used) = (self.bus.ready(), self.level.is_in_use());
+        match (there, takes) {
+            (Ok(()), Ok(())) if !used => Ok(None),
+            // What does not take part now is no reason to send nothing here.
+            (Ok(()), Err(why)) if !used => Ok(Some(format!("the spool could not be used now: {why}"))),
+            (Ok(()), Ok(())) => Ok(Some(format!("there, and new events go behind the spool's: {}", self.level))),
+            (Err(away), Ok(())) => Ok(Some(format!("{away}; the spool keeps what comes: {}", self.level))),
+            (Ok(()), Err(why)) => Err(format!("{why}; the spool holds {}", self.level)),
+            (Err(away), Err(why)) => Err(format!("{away}; {why}; the spool holds {}", self.level)),
+        }
+    }
+
+    /// Ends the handing on, and closes the file. What is in it waits for the next start.
+    pub(crate) async fn close(&self) {
+        self.stop.cancel();
+        if let Some(draining) = self.draining.lock().await.take()
+            && let Err(error) = draining.await
+        {
+            tracing::error!(%error, "the spool's handing on did not end in good order");
+        }
+        self.file.close().await;
+        if self.level.is_in_use() {
+            tracing::warn!("the spool keeps {} for the next start", self.level);
+        }
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// SQLite syncs the file's folder; that this folder and the one above are there must outlive a power cut too.
+fn sync_folders(data: &std::path::Path) -> Result<()> {
+    for folder in [data.join(FOLDER).as_path(), data] {
+        let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+        synced.with_context(|| format!("syncing the folder {}", folder.display()))?;
+    }
+    Ok(())
+}

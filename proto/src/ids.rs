@@ -195,7 +195,24 @@ impl Branch {
     }
 }
 
+/// Names that Docker Hub's registry goes by.
+const DOCKER_HUB: &[&str] = &["docker.io", "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+
 impl ImageName {
+    /// The same repository under one name, whichever of its names this is: the host in lower case and without HTTPS's
+    /// own port, Docker Hub as `docker.io`, and its images without an owner in `library/`.
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        let host = self.registry().to_ascii_lowercase();
+        let host = host.strip_suffix(":443").unwrap_or(&host);
+        let path = self.repository();
+        Self(match (DOCKER_HUB.contains(&host), path.contains('/')) {
+            (true, true) => format!("docker.io/{path}"),
+            (true, false) => format!("docker.io/library/{path}"),
+            (false, _) => format!("{host}/{path}"),
+        })
+    }
+
     /// The registry: `ghcr.io` or `127.0.0.1:5000`.
     pub fn registry(&self) -> &str {
         self.0.split_once('/').map_or("", |(host, _)| host)
@@ -283,6 +300,20 @@ mod tests {
         }
         let image = ImageName::new("127.0.0.1:5000/acme/web").unwrap();
         assert_eq!((image.registry(), image.repository()), ("127.0.0.1:5000", "acme/web"));
+    }
+
+    #[test]
+    fn an_image_has_one_canonical_name() {
+        for (name, canonical) in [
+            ("GHCR.io/acme/web", "ghcr.io/acme/web"),
+            ("ghcr.io:443/acme/web", "ghcr.io/acme/web"),
+            ("127.0.0.1:5000/web", "127.0.0.1:5000/web"),
+            ("index.docker.io/acme/web", "docker.io/acme/web"),
+            ("registry-1.docker.io/nginx", "docker.io/library/nginx"),
+            ("docker.io/library/nginx", "docker.io/library/nginx"),
+        ] {
+            assert_eq!(ImageName::new(name).unwrap().canonical().as_str(), canonical);
+        }
     }
 
     #[test]

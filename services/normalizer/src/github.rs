@@ -1,20 +1,19 @@
 //! GitHub: `push`, `pull_request`, `package` and `registry_package` (docs.github.com, "Webhook events and payloads").
 //!
-//! Only fields we use are read, and of those nothing is believed that the config can say instead: a repository is
-//! cloned from where the config says, not from where the payload does.
+//! Gitea and Forgejo write pushes and pull requests in the same form, and share what reads it.
 
 mod package;
-mod pull_request;
-mod push;
+pub(crate) mod pull_request;
+pub(crate) mod push;
 
-use proto::{AppName, WebhookReceived};
-use runtime::{
-    Config, Failure, Outcomes,
-    config::{App, SourceKind},
-};
+use proto::WebhookReceived;
+use runtime::Failure;
 use serde::Deserialize;
 
-use crate::shown;
+use crate::{body, said::Said, shown};
+
+/// Actions after which there is something else to check, or nothing more.
+const ACTIONS: &[&str] = &["opened", "synchronize", "reopened", "ready_for_review", "closed"];
 
 /// The repository an event is about.
 #[derive(Debug, Deserialize)]
@@ -22,37 +21,11 @@ struct Repository {
     full_name: String,
 }
 
-pub(crate) fn read(config: &Config, webhook: &WebhookReceived) -> Result<Outcomes, Failure> {
-    let Some(event) = webhook.headers.get("xgithubevent") else {
-        let kind = SourceKind::Github.as_str();
-        return Err(Failure::permanent(format!(
-            "a webhook of kind `{kind}` without the attribute `headerxgithubevent`"
-        )));
-    };
-    match event.as_str() {
-        "push" => push::read(config, webhook),
-        "pull_request" => pull_request::read(config, webhook),
-        "package" | "registry_package" => package::read(config, webhook, event),
-        other => Ok(Outcomes::ignored(format!("GitHub's `{other}` is of no use here"))),
+pub(crate) fn read(webhook: &WebhookReceived) -> Result<Vec<Said>, Failure> {
+    match body::header(webhook, "xgithubevent")? {
+        "push" => push::read(webhook),
+        "pull_request" => pull_request::read(webhook, ACTIONS),
+        event @ ("package" | "registry_package") => package::read(webhook, event),
+        other => Ok(Said::nothing(format!("GitHub's `{}` is of no use here", shown(other)))),
     }
-}
-
-impl Repository {
-    /// The apps whose source this is. GitHub's names do not heed case.
-    fn apps<'a>(&self, config: &'a Config) -> Vec<(&'a AppName, &'a App)> {
-        config.apps.iter().filter(|(_, app)| app.repository.eq_ignore_ascii_case(&self.full_name)).collect()
-    }
-
-    fn unknown(&self) -> Outcomes {
-        Outcomes::ignored(format!(
-            "no app has the repository `{}`; see `apps.<app>.repository`",
-            shown(&self.full_name)
-        ))
-    }
-}
-
-/// The first line of what people wrote, cut to 120 characters.
-fn title(text: &str) -> Option<String> {
-    let line: String = text.lines().next()?.trim().chars().take(120).collect();
-    (!line.is_empty()).then_some(line)
 }

@@ -105,7 +105,7 @@ fn what_cannot_be_read_fails_for_good_and_says_where() {
         failed(&read(&config(), &common::raw("github", Some("push"), "application/json", &body)));
     }
     failed(&read(&config(), &common::raw("github", None, "application/json", b"{}")));
-    failed(&read(&config(), &common::raw("gitlab", Some("push"), "application/json", b"{}")));
+    failed(&read(&config(), &common::raw("nonesuch", Some("push"), "application/json", b"{}")));
 }
 
 #[test]

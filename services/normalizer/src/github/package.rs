@@ -3,11 +3,15 @@
 //! Traps: the URL may end in `:`; owners keep their capitals there, image names have none; `version` is a digest
 //! and no tag; what a multi-platform image consists of is announced piece by piece, without a tag.
 
-use proto::{Digest, ImageName, ImagePushed, WebhookReceived};
-use runtime::{Config, Failure, Outcomes};
+use proto::{Digest, WebhookReceived};
+use runtime::Failure;
 use serde::Deserialize;
 
-use crate::{body, shown, subject};
+use crate::{
+    body,
+    said::{Image, Name, Said, split_tag},
+    shown,
+};
 
 #[derive(Debug, Deserialize)]
 struct Payload {
@@ -65,28 +69,20 @@ struct Manifest {
     digest: Option<String>,
 }
 
-pub(super) fn read(config: &Config, webhook: &WebhookReceived, event: &str) -> Result<Outcomes, Failure> {
+pub(super) fn read(webhook: &WebhookReceived, event: &str) -> Result<Vec<Said>, Failure> {
     let Payload { action, package } = body::parse(webhook, event)?;
     let name = shown(&package.name);
     if !["published", "updated"].contains(&action.as_str()) {
-        return Ok(Outcomes::ignored(format!("package `{name}`: `{}` brings no image", shown(&action))));
+        return Ok(Said::nothing(format!("package `{name}`: `{}` brings no image", shown(&action))));
     }
     let Some(version) = package.container() else {
         let kind = shown(package.kind.as_deref().unwrap_or("unknown"));
-        return Ok(Outcomes::ignored(format!("package `{name}` is of type `{kind}`, and no image")));
-    };
-    let candidates = package.images(version);
-    let found = candidates.iter().find_map(|image| Some((image, config.component_of(image)?)));
-    let Some((image, (app, component))) = found else {
-        let names: Vec<_> = candidates.iter().map(ImageName::as_str).collect();
-        let names = if names.is_empty() { name } else { names.join("` or `") };
-        return Ok(Outcomes::ignored(format!("no component has the image `{names}`; see `apps.<app>.components`")));
+        return Ok(Said::nothing(format!("package `{name}` is of type `{kind}`, and no image")));
     };
     let Some((tag, digest)) = version.tag_and_digest() else {
-        return Ok(Outcomes::ignored(format!("`{image}` was pushed without a tag")));
+        return Ok(Said::nothing(format!("the package `{name}` was pushed without a tag")));
     };
-    let pushed = ImagePushed { app: app.clone(), component: component.clone(), image: image.clone(), tag, digest };
-    Ok(Outcomes::one(subject(&pushed), pushed))
+    Ok(vec![Said::Image(Image { names: package.names(version), tag: Some(tag), digest })])
 }
 
 impl Package {
@@ -99,39 +95,24 @@ impl Package {
     }
 
     /// What the image may be called: as its URL says, or by owner and name.
-    fn images(&self, version: &Version) -> Vec<ImageName> {
-        let by_url = version.package_url.as_deref().map(|url| split_tag(url).0.to_owned());
-        let by_name = self.owner.as_ref().map(|owner| format!("ghcr.io/{}/{}", owner.login, self.name));
-        let mut images: Vec<_> = [by_url, by_name]
-            .into_iter()
-            .flatten()
-            .filter_map(|name| ImageName::new(name.to_lowercase()).ok())
-            .collect();
-        images.dedup();
-        images
+    fn names(&self, version: &Version) -> Vec<Name> {
+        let url = version.package_url.as_deref().filter(|url| !url.is_empty());
+        let by_url = url.map(|url| Name::whole(split_tag(url).0));
+        let by_owner = self.owner.as_ref().map(|owner| Name::at("ghcr.io", format!("{}/{}", owner.login, self.name)));
+        by_url.into_iter().chain(by_owner).collect()
     }
 }
 
 impl Version {
     /// Under which tag, and as what; `None` for a manifest without a tag.
-    fn tag_and_digest(&self) -> Option<(Option<String>, Option<Digest>)> {
+    fn tag_and_digest(&self) -> Option<(String, Option<String>)> {
         let container = self.container_metadata.as_ref();
         let tag = container.and_then(|container| container.tag.as_ref());
         let from_url = || self.package_url.as_deref().map(|url| split_tag(url).1);
         let name = tag.and_then(|tag| tag.name.as_deref()).filter(|name| !name.is_empty()).or_else(from_url)?;
         let manifest = container.and_then(|container| container.manifest.as_ref()?.digest.as_deref());
-        let said = [Some(name), tag.and_then(|tag| tag.digest.as_deref()), manifest, self.name.as_deref()];
-        let digest = said.into_iter().flatten().find_map(|text| Digest::new(text).ok());
-        let is_digest = name.starts_with("sha256:");
-        (!name.is_empty()).then(|| ((!is_digest).then(|| name.to_owned()), digest))
-    }
-}
-
-/// `ghcr.io/acme/web:main` to `ghcr.io/acme/web` and `main`; a colon before the last slash is a port's.
-fn split_tag(url: &str) -> (&str, &str) {
-    let url = url.split_once('@').map_or(url, |(name, _)| name);
-    match url.rsplit_once(':') {
-        Some((name, tag)) if !tag.contains('/') => (name, tag),
-        _ => (url, ""),
+        let said = [tag.and_then(|tag| tag.digest.as_deref()), manifest, self.name.as_deref()];
+        let digest = said.into_iter().flatten().find(|text| Digest::new(*text).is_ok());
+        (!name.is_empty()).then(|| (name.to_owned(), digest.map(ToOwned::to_owned)))
     }
 }

@@ -1,24 +1,25 @@
 //! `pull_request`: one was opened, changed or closed.
 
-use proto::{Branch, Change, CommitSha, Lane, PullRequestReceived, WebhookReceived};
-use runtime::{Config, Failure, Outcomes};
+use proto::{CommitSha, WebhookReceived};
+use runtime::Failure;
 use serde::Deserialize;
 
-use super::{Repository, title};
-use crate::{body, shown};
-
-/// Actions after which there is something else to check, or nothing more.
-const ACTIONS: &[&str] = &["opened", "synchronize", "reopened", "ready_for_review", "closed"];
+use super::Repository;
+use crate::{
+    body,
+    said::{PullRequest, Said},
+    shown,
+};
 
 #[derive(Debug, Deserialize)]
 struct Payload {
     action: String,
-    pull_request: PullRequest,
+    pull_request: Request,
     repository: Repository,
 }
 
 #[derive(Debug, Deserialize)]
-struct PullRequest {
+struct Request {
     number: u64,
     #[serde(default)]
     title: String,
@@ -52,40 +53,23 @@ struct Base {
     reference: String,
 }
 
-pub(super) fn read(config: &Config, webhook: &WebhookReceived) -> Result<Outcomes, Failure> {
-    let Payload { action, pull_request, repository } = body::parse(webhook, "pull_request")?;
-    let number = pull_request.number;
-    if !ACTIONS.contains(&action.as_str()) {
-        return Ok(Outcomes::ignored(format!("pull request {number}: `{}` changes nothing to check", shown(&action))));
-    }
-    let (head, base) = (&pull_request.head, &pull_request.base);
-    let (branch, base) = match (Branch::new(&head.reference), Branch::new(&base.reference)) {
-        (Ok(branch), Ok(base)) => (branch, base),
-        (Err(error), _) | (_, Err(error)) => {
-            return Ok(Outcomes::ignored(format!("pull request {number}: {}", shown(&error.to_string()))));
-        }
-    };
-    let apps = repository.apps(config);
-    if apps.is_empty() {
-        return Ok(repository.unknown());
+pub(crate) fn read(webhook: &WebhookReceived, actions: &[&str]) -> Result<Vec<Said>, Failure> {
+    let Payload { action, pull_request: request, repository } = body::parse(webhook, "pull_request")?;
+    let number = request.number;
+    if !actions.contains(&action.as_str()) {
+        return Ok(Said::nothing(format!("pull request {number}: `{}` changes nothing to check", shown(&action))));
     }
     let is_own = |from: &Repository| from.full_name.eq_ignore_ascii_case(&repository.full_name);
-    let received = apps.into_iter().map(|(app, _)| PullRequestReceived {
-        change: Change {
-            app: app.clone(),
-            branch: branch.clone(),
-            commit: head.sha.clone(),
-            // Whatever its branch is called: a fork may call one `main`.
-            lane: Lane::Check,
-            author: pull_request.user.as_ref().map(|user| user.login.clone()),
-            title: title(&pull_request.title),
-        },
+    Ok(vec![Said::PullRequest(PullRequest {
         number,
-        action: action.clone(),
-        base: base.clone(),
-        from_fork: !head.repo.as_ref().is_some_and(is_own),
-        merged: pull_request.merged.unwrap_or_default(),
-    });
-    let subject = format!("{number}@{}", head.sha);
-    Ok(received.fold(Outcomes::none(), |outcomes, request| outcomes.and(subject.as_str(), request)))
+        action,
+        from_fork: !request.head.repo.as_ref().is_some_and(is_own),
+        branch: request.head.reference,
+        base: request.base.reference,
+        commit: request.head.sha,
+        author: request.user.map(|user| user.login),
+        title: Some(request.title),
+        merged: request.merged.unwrap_or_default(),
+        repository: vec![repository.full_name],
+    })])
 }

@@ -1,14 +1,17 @@
 //! `push`: a branch has a new head.
 
-use proto::{Branch, Change, CommitSha, PushReceived, WebhookReceived};
-use runtime::{Config, Failure, Outcomes};
+use proto::{CommitSha, WebhookReceived};
+use runtime::Failure;
 use serde::Deserialize;
 
-use super::{Repository, title};
-use crate::{body, shown};
+use super::Repository;
+use crate::{
+    body,
+    said::{Push, Said},
+};
 
 #[derive(Debug, Deserialize)]
-struct Push {
+struct Payload {
     #[serde(rename = "ref")]
     reference: String,
     before: CommitSha,
@@ -39,39 +42,16 @@ struct Author {
     username: Option<String>,
 }
 
-pub(super) fn read(config: &Config, webhook: &WebhookReceived) -> Result<Outcomes, Failure> {
-    let push: Push = body::parse(webhook, "push")?;
-    let reference = shown(&push.reference);
-    let Some(branch) = push.reference.strip_prefix("refs/heads/") else {
-        return Ok(Outcomes::ignored(format!("`{reference}` is no branch")));
-    };
-    if push.deleted || push.after.is_zero() {
-        return Ok(Outcomes::ignored(format!("`{reference}` was deleted")));
-    }
-    let branch = match Branch::new(branch) {
-        Ok(branch) => branch,
-        Err(error) => {
-            let why = shown(&error.to_string());
-            return Ok(Outcomes::ignored(format!("`{reference}` is no branch to build: {why}")));
-        }
-    };
-    let apps = push.repository.apps(config);
-    if apps.is_empty() {
-        return Ok(push.repository.unknown());
-    }
+pub(crate) fn read(webhook: &WebhookReceived) -> Result<Vec<Said>, Failure> {
+    let push: Payload = body::parse(webhook, "push")?;
     let head = push.head_commit.unwrap_or_default();
-    let author = head.author.and_then(|author| author.name.or(author.username)).and_then(|name| title(&name));
-    let received = apps.into_iter().map(|(name, app)| PushReceived {
-        change: Change {
-            app: name.clone(),
-            lane: app.lane(&branch),
-            branch: branch.clone(),
-            commit: push.after.clone(),
-            author: author.clone(),
-            title: title(&head.message),
-        },
-        before: Some(push.before.clone()).filter(|before| !before.is_zero()),
+    Ok(vec![Said::Push(Push {
+        repository: vec![push.repository.full_name],
+        reference: push.reference,
+        before: Some(push.before),
+        after: Some(push.after).filter(|_| !push.deleted),
         forced: push.forced,
-    });
-    Ok(received.fold(Outcomes::none(), |outcomes, push| outcomes.and(branch.as_str(), push)))
+        author: head.author.and_then(|author| author.name.or(author.username)),
+        message: Some(head.message),
+    })])
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 pub const CONFIG: &str = r#"
 sources:
   github: { kind: github, secrets: [env:GITHUB_SECRET] }
+  distribution: { kind: distribution, secrets: [env:REGISTRY_TOKEN] }
 apps:
   shop:
     repository: acme/shop

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, Timestamp};
+use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, SourceName, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,11 +15,14 @@ use super::{
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct App {
-    /// The source repository as its host names it: `acme/backstage-saas`. Webhooks are matched by it.
+    /// The source repository as its host names it: `acme/backstage-saas`. Webhooks are matched by it, whatever its case.
     pub repository: String,
     /// Where it is cloned from; `https://github.com/<repository>.git` unless said. Never taken from a payload.
     #[serde(default)]
     pub clone: Option<String>,
+    /// The senders that may speak of it, by their names in `sources`; all when empty.
+    #[serde(default)]
+    pub sources: Vec<SourceName>,
     /// Branches whose commits are deployed.
     #[serde(default)]
     pub deploy: Vec<BranchPattern>,
@@ -355,10 +358,12 @@ impl App {
 }
 
 impl super::Config {
-    /// The component whose image this is, and its app.
-    pub fn component_of(&self, image: &ImageName) -> Option<(&AppName, &ComponentName)> {
+    /// The component whose image this is, by whichever of its names, and its app.
+    pub fn component_of(&self, image: &ImageName) -> Option<(&AppName, &ComponentName, &Component)> {
+        let wanted = image.canonical();
         self.apps.iter().find_map(|(name, app)| {
-            app.components.iter().find(|(_, c)| c.image == *image).map(|(component, _)| (name, component))
+            let is_it = |component: &Component| component.image.canonical() == wanted;
+            app.components.iter().find(|(_, c)| is_it(c)).map(|(component, c)| (name, component, c))
         })
     }
 }

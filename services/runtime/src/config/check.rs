@@ -28,6 +28,9 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     }
     for (name, app) in &config.apps {
         check_app(name, app, &mut found);
+        for unknown in app.sources.iter().filter(|source| !config.sources.contains_key(source)) {
+            found.push(format!("`apps.{name}.sources`: there is no source `{unknown}`"));
+        }
     }
     check_images(config, &mut found);
     check_addresses(config, &mut found);
@@ -113,7 +116,7 @@ fn check_images(config: &Config, found: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for (name, app) in &config.apps {
         for (component, c) in &app.components {
-            if !seen.insert(&c.image) {
+            if !seen.insert(c.image.canonical()) {
                 found.push(format!(
                     "`apps.{name}.components.{component}.image`: `{}` is another component's too",
                     c.image

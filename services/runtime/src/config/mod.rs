@@ -8,6 +8,7 @@ mod check;
 mod derived;
 mod load;
 mod proof;
+mod reading;
 mod secret;
 mod sources;
 mod value;
@@ -27,8 +28,9 @@ pub use load::{ConfigError, Overrides};
 pub use proof::{
     BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
 };
+pub use reading::{Lookup, Reading, Template, Wanted};
 pub use secret::{Secret, SecretRef};
-pub use sources::{Rate, Reading, Source, SourceKind};
+pub use sources::{Rate, Source, SourceKind};
 pub use value::{AddressRange, BranchPattern, RelativePath};
 
 /// The whole configuration.

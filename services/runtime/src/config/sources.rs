@@ -3,13 +3,11 @@
 //! A kind of sender is a row: what it proves itself by unless told otherwise ([`SourceKind::proof`]) stands here; how
 //! its requests are read stands with the receiver, and what its bodies mean with the normalizer.
 
-use std::collections::BTreeMap;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    SecretRef,
+    Reading, SecretRef,
     proof::{BasicProof, Encoding, HmacAlgorithm, HmacProof, Proof, TokenProof},
 };
 
@@ -97,34 +95,6 @@ pub struct Rate {
     /// Requests at once; as many as a second's unless said.
     #[serde(default)]
     pub burst: Option<u32>,
-}
-
-/// Where things stand in the bodies of a sender that has no dialect of its own.
-///
-/// Every value is a template: JSON pointers (RFC 6901) in braces stand for what is there, as in
-/// `"{/registry}/{/repository/name}"`; a template that is one bare pointer may go without braces. Pointers are looked
-/// up in the element of `each`, or in the whole body.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Reading {
-    /// A pointer to a list; each of its elements is read by itself.
-    pub each: Option<String>,
-    /// What must stand at pointers, or the body is none of ours: `{ /action: push }`.
-    pub when: BTreeMap<String, serde_json::Value>,
-    /// For images: the image's name with its registry, without tag.
-    pub image: Option<String>,
-    /// For images: the tag.
-    pub tag: Option<String>,
-    /// For images: the digest.
-    pub digest: Option<String>,
-    /// For pushes: the repository, as `apps.<app>.repository` names it.
-    pub repository: Option<String>,
-    /// For pushes: the branch, with or without `refs/heads/`.
-    pub branch: Option<String>,
-    /// For pushes: the new head.
-    pub commit: Option<String>,
-    /// For pushes: the old head.
-    pub before: Option<String>,
 }
 
 impl SourceKind {
@@ -227,6 +197,13 @@ impl Source {
         }
         if self.insecure && self.proof.is_some() {
             found.push(("insecure", "it has a proof; take one of the two out".to_owned()));
+        }
+        found.extend(self.read.iter().flat_map(Reading::problems));
+        if self.registry.as_deref().is_some_and(|host| proto::ImageName::new(format!("{host}/x")).is_err()) {
+            found.push(("registry", "it is a host, with its port if it has one: `registry.example.com:5000`".to_owned()));
+        }
+        if self.kind == SourceKind::Nexus && self.registry.is_none() {
+            found.push(("registry", "its bodies name no host; say where images are pulled from".to_owned()));
         }
         let reads = matches!(self.kind, SourceKind::Generic | SourceKind::StandardWebhooks);
         if reads != self.read.is_some() {

@@ -1,0 +1,97 @@
+//! The index of the samples: what goes with each body.
+
+use runtime::config::SourceKind;
+
+use super::Sample;
+
+const JSON: &str = "application/json";
+
+macro_rules! sample {
+    ($kind:ident / $folder:literal / $name:literal: $about:literal, $content_type:expr, $headers:expr) => {
+        Sample {
+            kind: SourceKind::$kind,
+            name: $name,
+            about: $about,
+            content_type: $content_type,
+            headers: $headers,
+            template: include_str!(concat!("../../samples/", $folder, "/", $name, ".json")),
+        }
+    };
+}
+
+/// Every sample, the samples of a kind together.
+pub(super) const ALL: &[Sample] = &[
+    sample!(Github / "github" / "push": "a push to a branch", JSON, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "push-form": "the same as a form", "application/x-www-form-urlencoded", &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "branch-deleted": "a branch was deleted", JSON, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "tag": "a tag was pushed", JSON, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "pull-request": "a pull request was opened", JSON, &[("X-GitHub-Event", "pull_request"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "package": "an image came to GHCR", JSON, &[("X-GitHub-Event", "package"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "registry-package": "the same, as GitHub Apps get it", JSON, &[("X-GitHub-Event", "registry_package"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "push": "a push to a branch", JSON, &[("X-Gitlab-Event", "Push Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "system-push": "the same, from an instance's system hook", JSON, &[("X-Gitlab-Event", "System Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "branch-deleted": "a branch was deleted", JSON, &[("X-Gitlab-Event", "Push Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "branch-created": "a branch begins at a commit that was there: no commits", JSON, &[("X-Gitlab-Event", "Push Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "tag": "a tag was pushed", JSON, &[("X-Gitlab-Event", "Tag Push Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "merge-request": "a merge request was opened", JSON, &[("X-Gitlab-Event", "Merge Request Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitlab / "gitlab" / "merge-request-labelled": "an update that brings no commits", JSON, &[("X-Gitlab-Event", "Merge Request Hook"), ("X-Gitlab-Event-UUID", "{{id}}")]),
+    sample!(Gitea / "gitea" / "push": "a push to a branch", JSON, &[("X-Gitea-Event", "push"), ("X-Gitea-Delivery", "{{id}}")]),
+    sample!(Gitea / "gitea" / "tag": "a tag was pushed", JSON, &[("X-Gitea-Event", "push"), ("X-Gitea-Delivery", "{{id}}")]),
+    sample!(Gitea / "gitea" / "pull-request": "a pull request has new commits", JSON, &[("X-Gitea-Event", "pull_request"), ("X-Gitea-Delivery", "{{id}}")]),
+    sample!(Gitea / "gitea" / "package": "an image came to its registry", JSON, &[("X-Gitea-Event", "package"), ("X-Gitea-Delivery", "{{id}}")]),
+    sample!(Gitea / "gitea" / "package-npm": "a package that is no image", JSON, &[("X-Gitea-Event", "package"), ("X-Gitea-Delivery", "{{id}}")]),
+    sample!(Bitbucket / "bitbucket" / "push": "Cloud: one push, several changes", JSON, &[("X-Event-Key", "repo:push"), ("X-Request-UUID", "{{id}}")]),
+    sample!(Bitbucket / "bitbucket" / "pull-request": "Cloud: a pull request was opened", JSON, &[("X-Event-Key", "pullrequest:created"), ("X-Request-UUID", "{{id}}")]),
+    sample!(Bitbucket / "bitbucket" / "pull-request-short": "Cloud: its head is cut to twelve digits", JSON, &[("X-Event-Key", "pullrequest:updated"), ("X-Request-UUID", "{{id}}")]),
+    sample!(Bitbucket / "bitbucket" / "server-push": "Server and Data Center: one push, several changes", JSON, &[("X-Event-Key", "repo:refs_changed"), ("X-Request-UUID", "{{id}}")]),
+    sample!(Bitbucket / "bitbucket" / "server-pull-request": "Server and Data Center: a pull request was merged", JSON, &[("X-Event-Key", "pr:merged"), ("X-Request-UUID", "{{id}}")]),
+    sample!(Bitbucket / "bitbucket" / "server-ping": "Server and Data Center: a test of the connection", JSON, &[("X-Event-Key", "diagnostics:ping"), ("X-Request-UUID", "{{id}}")]),
+    sample!(AzureDevops / "azure-devops" / "push": "a push of two branches", JSON, &[]),
+    sample!(AzureDevops / "azure-devops" / "push-by-url": "a push whose repository is named by its URL alone", JSON, &[]),
+    sample!(AzureDevops / "azure-devops" / "pull-request": "a pull request was opened", JSON, &[]),
+    sample!(AzureDevops / "azure-devops" / "build": "an event of another kind", JSON, &[]),
+    sample!(DockerHub / "docker-hub" / "push": "an image was pushed", JSON, &[]),
+    sample!(Quay / "quay" / "push": "an image was pushed under two tags", JSON, &[]),
+    sample!(Quay / "quay" / "build": "a build was queued", JSON, &[]),
+    sample!(Harbor / "harbor" / "push": "an image was pushed, under two tags", JSON, &[]),
+    sample!(Harbor / "harbor" / "push-1": "the same before Harbor 2.0", JSON, &[]),
+    sample!(Harbor / "harbor" / "push-by-digest": "a push by digest: the tag is the digest", JSON, &[]),
+    sample!(Harbor / "harbor" / "pull": "an image was pulled", JSON, &[]),
+    sample!(Harbor / "harbor" / "cloudevents": "a push as CloudEvents", "application/cloudevents+json", &[]),
+    sample!(Acr / "acr" / "push": "an image was pushed", JSON, &[]),
+    sample!(Acr / "acr" / "push-by-digest": "a push by digest: the tag is empty", JSON, &[]),
+    sample!(Acr / "acr" / "ping": "a test", JSON, &[]),
+    sample!(Acr / "acr" / "delete": "a manifest was deleted", JSON, &[]),
+    sample!(Acr / "acr" / "chart": "a chart was pushed", JSON, &[]),
+    sample!(Acr / "acr" / "helm": "a chart was pushed as an OCI artifact", JSON, &[]),
+    sample!(AliyunAcr / "aliyun-acr" / "push": "an image was pushed", JSON, &[]),
+    sample!(Ecr / "ecr" / "push": "an image was pushed", JSON, &[]),
+    sample!(Ecr / "ecr" / "batch": "a list of events from a pipe", JSON, &[]),
+    sample!(Ecr / "ecr" / "failed": "a push that failed", JSON, &[]),
+    sample!(Ecr / "ecr" / "scan": "an event of another kind", JSON, &[]),
+    sample!(GoogleArtifactRegistry / "google-artifact-registry" / "push": "an image was pushed", JSON, &[]),
+    sample!(GoogleArtifactRegistry / "google-artifact-registry" / "push-by-digest": "a push by digest: no tag", JSON, &[]),
+    sample!(GoogleArtifactRegistry / "google-artifact-registry" / "delete": "a tag was deleted", JSON, &[]),
+    sample!(GoogleArtifactRegistry / "google-artifact-registry" / "unwrapped": "a push without Pub/Sub's envelope", JSON, &[]),
+    sample!(Artifactory / "artifactory" / "pushed": "an image was pushed", JSON, &[]),
+    sample!(Artifactory / "artifactory" / "promoted": "an image was promoted", JSON, &[]),
+    sample!(Artifactory / "artifactory" / "deleted": "a tag was deleted", JSON, &[]),
+    sample!(Artifactory / "artifactory" / "other": "an event of another domain", JSON, &[]),
+    sample!(Nexus / "nexus" / "component": "an image was pushed", JSON, &[("X-Nexus-Webhook-Id", "rm:repository:component"), ("X-Nexus-Webhook-Delivery", "{{id}}")]),
+    sample!(Nexus / "nexus" / "asset": "the manifest of an image was pushed", JSON, &[("X-Nexus-Webhook-Id", "rm:repository:asset"), ("X-Nexus-Webhook-Delivery", "{{id}}")]),
+    sample!(Nexus / "nexus" / "blob": "a layer was pushed", JSON, &[("X-Nexus-Webhook-Id", "rm:repository:asset"), ("X-Nexus-Webhook-Delivery", "{{id}}")]),
+    sample!(Nexus / "nexus" / "deleted": "an image was deleted", JSON, &[("X-Nexus-Webhook-Id", "rm:repository:component"), ("X-Nexus-Webhook-Delivery", "{{id}}")]),
+    sample!(Nexus / "nexus" / "maven": "a component that is no image", JSON, &[("X-Nexus-Webhook-Id", "rm:repository:component"), ("X-Nexus-Webhook-Delivery", "{{id}}")]),
+    sample!(Distribution / "distribution" / "push": "an image was pushed, by tag and by digest, among layers and pulls", "application/vnd.docker.distribution.events.v1+json", &[]),
+    sample!(Distribution / "distribution" / "v2": "the same media type in its second version", "application/vnd.docker.distribution.events.v2+json", &[]),
+    sample!(Distribution / "distribution" / "signature": "a signature of an image", "application/vnd.docker.distribution.events.v1+json", &[]),
+    sample!(CloudEvents / "cloudevents" / "artifact-published": "structured: a CDEvent, an image was published", "application/cloudevents+json", &[]),
+    sample!(CloudEvents / "cloudevents" / "change-merged": "structured: a CDEvent, a change was merged", "application/cloudevents+json", &[]),
+    sample!(CloudEvents / "cloudevents" / "change-merged-bare": "a merged change that names no commit", "application/cloudevents+json", &[]),
+    sample!(CloudEvents / "cloudevents" / "binary": "binary: an image was published", JSON, &[("ce-specversion", "1.0"), ("ce-id", "{{id}}"), ("ce-source", "/ci/acme"), ("ce-type", "dev.cdevents.artifact.published.0.2.0"), ("ce-time", "{{time}}")]),
+    sample!(CloudEvents / "cloudevents" / "batch": "batched: a change was merged, an image was published", "application/cloudevents-batch+json", &[]),
+    sample!(Generic / "generic" / "images": "a list of images, read by `each`", JSON, &[]),
+    sample!(Generic / "generic" / "other": "an event that `when` leaves out", JSON, &[]),
+    sample!(StandardWebhooks / "standard-webhooks" / "build": "a build of an image from a commit", JSON, &[("webhook-id", "{{id}}"), ("webhook-timestamp", "1774000000")]),
+    sample!(StandardWebhooks / "standard-webhooks" / "other": "an event that `when` leaves out", JSON, &[("webhook-id", "{{id}}"), ("webhook-timestamp", "1774000000")]),
+];

@@ -1,0 +1,255 @@
+//! What every sample of every sender comes to, and that no bytes at all can do worse than fail.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod common;
+
+use std::{fmt::Write as _, path::Path};
+
+use common::parse;
+use normalizer::samples::{Rendered, Sample, Values};
+use proto::{Data, WebhookReceived};
+use rand::{RngExt as _, SeedableRng, rngs::SmallRng};
+use runtime::{Config, Failure, Outcome, config::SourceKind};
+use serde_json::{Value, json};
+
+/// A config with one source of the kind, and one app whose only image is the samples'.
+fn config(kind: SourceKind, more: &str) -> Config {
+    let more = match kind {
+        SourceKind::GoogleArtifactRegistry | SourceKind::Generic => format!("{more}, {}", by_token()),
+        SourceKind::Nexus => format!("{more}, registry: \"nexus.example.com:8082\""),
+        _ => more.to_owned(),
+    };
+    let more = match kind {
+        SourceKind::Generic => format!(
+            "{more}, read: {{ each: /items, when: {{ ^/type: image }}, image: \"{{/host}}/{{/name}}\", tag: /tag, digest: /digest }}"
+        ),
+        SourceKind::StandardWebhooks => format!(
+            "{more}, read: {{ when: {{ /type: [build.finished, build.repeated] }}, image: /data/image, tag: /data/tag, \
+             repository: /data/repository, branch: /data/branch, commit: /data/commit }}"
+        ),
+        _ => more,
+    };
+    let (kind_name, image) = (kind.as_str(), Values::of(kind).image);
+    parse(&format!(
+        "sources: {{ from: {{ kind: {kind_name}{more} }}, other: {{ kind: quay, secrets: [env:S] }} }}\n\
+         apps: {{ shop: {{ repository: Acme/Shop, deploy: [main], components: {{ frontend: {{ image: \"{image}\" }} }} }} }}"
+    ))
+}
+
+fn by_token() -> &'static str {
+    "proof: { token: { header: x-token } }"
+}
+
+fn received(sample: &Sample, rendered: Rendered) -> WebhookReceived {
+    let name = |name: &str| name.to_lowercase().replace('-', "");
+    WebhookReceived {
+        webhook_source: "from".parse().unwrap(),
+        kind: sample.kind.as_str().to_owned(),
+        content_type: sample.content_type.to_owned(),
+        headers: rendered.headers.iter().map(|(key, value)| (name(key), value.clone())).collect(),
+        body: rendered.body.into(),
+    }
+}
+
+fn told(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ignored { reason } => format!("ignored: {reason}"),
+        Outcome::Event { subject, data } => {
+            let body = match &**data {
+                Data::PushReceived(data) => serde_json::to_string(data),
+                Data::PullRequestReceived(data) => serde_json::to_string(data),
+                Data::ImagePushed(data) => serde_json::to_string(data),
+                other => panic!("{other:?}"),
+            };
+            let value: Value = serde_json::from_str(&body.unwrap()).unwrap();
+            format!("{} {subject}: {value}", data.kind())
+        }
+    }
+}
+
+#[test]
+fn every_sample_comes_to_what_its_golden_outcome_says() {
+    let mut found = String::new();
+    for sample in Sample::all() {
+        let config = config(sample.kind, ", secrets: [env:S]");
+        let webhook = received(sample, sample.render(&Values::of(sample.kind)));
+        let outcomes = normalizer::read(&config, &webhook)
+            .unwrap_or_else(|error| panic!("{} {}: {error:?}", sample.kind.as_str(), sample.name));
+        writeln!(found, "{} {} ({})", sample.kind.as_str(), sample.name, sample.about).unwrap();
+        for outcome in outcomes.iter() {
+            writeln!(found, "  {}", told(outcome)).unwrap();
+        }
+        assert!(outcomes.iter().next().is_some(), "{}: neither an event nor a reason", sample.name);
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/outcomes.txt");
+    if std::env::var_os("WINDLASS_BLESS").is_some() {
+        std::fs::write(&path, &found).unwrap();
+    }
+    let golden = std::fs::read_to_string(&path).unwrap_or_default();
+    let difference = golden.lines().zip(found.lines()).find(|(golden, found)| golden != found);
+    assert!(
+        golden == found,
+        "first difference (file, now): {difference:#?}\nIf it is meant: WINDLASS_BLESS=1 cargo test -p windlass-normalizer"
+    );
+}
+
+#[test]
+fn every_kind_has_samples_and_one_that_brings_an_event() {
+    for kind in SourceKind::ALL {
+        let brings = Sample::of(kind).any(|sample| {
+            let webhook = received(sample, sample.render(&Values::of(kind)));
+            let outcomes = normalizer::read(&config(kind, ", secrets: [env:S]"), &webhook).unwrap();
+            outcomes.iter().any(|outcome| matches!(outcome, Outcome::Event { .. }))
+        });
+        assert!(brings, "{}", kind.as_str());
+    }
+}
+
+fn images(config: &Config, sample: &Sample, values: &Values) -> Vec<(Option<String>, bool)> {
+    let outcomes = normalizer::read(config, &received(sample, sample.render(values))).unwrap();
+    let image = |outcome: &Outcome| match outcome {
+        Outcome::Event { data, .. } => match &**data {
+            Data::ImagePushed(image) => Some((image.tag.clone(), image.digest.is_some())),
+            _ => None,
+        },
+        Outcome::Ignored { .. } => None,
+    };
+    outcomes.iter().filter_map(image).collect()
+}
+
+#[test]
+fn a_digest_counts_only_where_somebody_vouches_for_it() {
+    let sample = Sample::find(SourceKind::Harbor, "push-1").unwrap();
+    let values = Values::of(SourceKind::Harbor);
+    let main = Some("main".to_owned());
+    assert_eq!(images(&config(SourceKind::Harbor, ", secrets: [env:S]"), sample, &values), [(main.clone(), true)]);
+    assert_eq!(images(&config(SourceKind::Harbor, ", insecure: true"), sample, &values), [(main.clone(), false)]);
+    let sample = Sample::find(SourceKind::Harbor, "push-by-digest").unwrap();
+    assert!(images(&config(SourceKind::Harbor, ", insecure: true"), sample, &values).is_empty());
+    let sample = Sample::find(SourceKind::AliyunAcr, "push").unwrap();
+    let values = Values::of(SourceKind::AliyunAcr);
+    assert_eq!(images(&config(SourceKind::AliyunAcr, ", secrets: [env:S]"), sample, &values), [(main, false)]);
+}
+
+#[test]
+fn the_registry_of_the_source_takes_the_place_of_the_bodys() {
+    let sample = Sample::find(SourceKind::Acr, "push").unwrap();
+    let mut values = Values::of(SourceKind::Acr);
+    values.image = "internal.example.com/acme/shop-frontend".parse().unwrap();
+    let plain = config(SourceKind::Acr, ", secrets: [env:S]");
+    assert!(images(&plain, sample, &values).is_empty());
+    let replaced = config(SourceKind::Acr, ", secrets: [env:S], registry: ACME.azurecr.io:443");
+    assert_eq!(images(&replaced, sample, &values).len(), 1);
+}
+
+#[test]
+fn only_the_sources_an_app_names_may_speak_of_it() {
+    for (kind, name) in [(SourceKind::Github, "push"), (SourceKind::Quay, "push")] {
+        let mut config = config(kind, ", secrets: [env:S]");
+        config.apps.values_mut().next().unwrap().sources = vec!["other".parse().unwrap()];
+        let sample = Sample::find(kind, name).unwrap();
+        let outcomes = normalizer::read(&config, &received(sample, sample.render(&Values::of(kind))));
+        let reason = common::ignored(&outcomes);
+        assert!(reason.contains("`apps.shop.sources`") && reason.contains("`from`"), "{reason}");
+    }
+}
+
+#[test]
+fn what_generic_bodies_lack_is_named_by_the_key_that_asks_for_it() {
+    let config = config(SourceKind::StandardWebhooks, ", secrets: [env:S]");
+    let sample = Sample::find(SourceKind::StandardWebhooks, "build").unwrap();
+    let mut webhook = received(sample, sample.render(&Values::of(sample.kind)));
+    webhook.body = json!({ "type": "build.finished", "data": { "image": "ghcr.io/a/b" } }).to_string().into();
+    let error = common::failed(&normalizer::read(&config, &webhook));
+    assert!(error.contains("`sources.from.read.repository`"), "{error}");
+}
+
+/// Mutations a sample; every run makes the same ones.
+const MUTATIONS: usize = 120;
+
+#[test]
+fn no_bytes_can_do_worse_than_fail_for_good() {
+    let mut random = SmallRng::seed_from_u64(20_260_320);
+    let (mut read, mut failed) = (0, 0);
+    for sample in Sample::all() {
+        let config = config(sample.kind, ", secrets: [env:S]");
+        let whole = received(sample, sample.render(&Values::of(sample.kind)));
+        for round in 0..MUTATIONS {
+            let mut webhook = whole.clone();
+            webhook.body = if round % 2 == 0 { torn(&whole.body, &mut random) } else { bent(&whole.body, &mut random) };
+            match normalizer::read(&config, &webhook) {
+                Ok(_) => read += 1,
+                Err(Failure::Permanent(error)) => {
+                    failed += 1;
+                    let length = format!("{error:#}").len();
+                    assert!(length < 2000, "{}: {length} characters of error", sample.name);
+                }
+                Err(other) => panic!("{}: {other:?}", sample.name),
+            }
+        }
+    }
+    assert!(read > 1000 && failed > 1000, "{read} read, {failed} failed: the mutations reach one side only");
+}
+
+/// Bytes flipped, left out, said twice; or the end cut off.
+fn torn(body: &[u8], random: &mut SmallRng) -> bytes::Bytes {
+    let mut body = body.to_vec();
+    for _ in 0..random.random_range(1..4) {
+        let at = random.random_range(0..body.len().max(1));
+        match random.random_range(0..4) {
+            _ if body.is_empty() => break,
+            0 => body[at] ^= 1 << random.random_range(0..8),
+            1 => drop(body.remove(at)),
+            2 => body.insert(at, body[at]),
+            _ => body.truncate(at),
+        }
+    }
+    body.into()
+}
+
+/// A value somewhere in the JSON replaced by one of another type, left out, or nested beyond all sense.
+fn bent(body: &[u8], random: &mut SmallRng) -> bytes::Bytes {
+    let Ok(mut value) = serde_json::from_slice::<Value>(body) else { return torn(body, random) };
+    for _ in 0..random.random_range(1..4) {
+        bend(&mut value, random);
+    }
+    let text = value.to_string();
+    match random.random_range(0..20) {
+        0 => text.replacen("null", &("[".repeat(100_000) + &"]".repeat(100_000)), 1).into(),
+        _ => text.into(),
+    }
+}
+
+fn bend(value: &mut Value, random: &mut SmallRng) {
+    let descend = random.random_range(0..5) > 0;
+    match value {
+        Value::Object(map) if descend && !map.is_empty() => {
+            let at = random.random_range(0..map.len());
+            let key = map.keys().nth(at).unwrap().clone();
+            if random.random_range(0..6) == 0 { drop(map.remove(&key)) } else { bend(&mut map[&key], random) }
+        }
+        Value::Array(list) if descend && !list.is_empty() => {
+            let at = random.random_range(0..list.len());
+            bend(&mut list[at], random);
+        }
+        _ => {
+            let others = [
+                Value::Null,
+                json!(true),
+                json!(-1),
+                json!(1e300),
+                json!(""),
+                json!("/"),
+                json!("sha256:"),
+                json!("pkg:oci/x"),
+                json!("../../etc"),
+                json!("ü".repeat(5000)),
+                json!([]),
+                json!({}),
+                json!([[[{}]]]),
+                json!({ "a": { "b": [] } }),
+            ];
+            *value = others[random.random_range(0..others.len())].clone();
+        }
+    }
+}

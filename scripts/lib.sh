@@ -65,3 +65,19 @@ need_delivery() { need git git buildah buildah docker-registry docker-registry /
 need_servers() {
     need "/usr/lib/rabbitmq/bin/rabbitmq-server" rabbitmq-server '/usr/lib/postgresql/*/bin/postgres' postgresql
 }
+
+# What tests/package.json names, in target/node.
+need_node() {
+    need node nodejs npm npm
+    local folder=target/node
+    mkdir -p $folder
+    if ! cmp -s tests/package-lock.json $folder/package-lock.json || [ ! -d $folder/node_modules ]; then
+        cp tests/package.json tests/package-lock.json $folder/
+        if ! npm --prefix $folder ci --ignore-scripts --no-audit --no-fund > $folder/log 2>&1; then
+            tail -n 20 $folder/log >&2
+            rm -f $folder/package-lock.json
+            say "npm could not install what tests/package.json names; the lines above say why."
+            exit 1
+        fi
+    fi
+}

@@ -1,4 +1,4 @@
-//! JFrog Artifactory, the domain `docker` (jfrog.com, "Event types: docker").
+//! `JFrog` Artifactory, the domain `docker` (jfrog.com, "Event types: docker").
 //!
 //! Images are pulled by a host of the repository's own, or by a path that begins with the repository's key: both are
 //! tried. Where neither is so, or a virtual repository is pulled from, `sources.<source>.registry` says the host.

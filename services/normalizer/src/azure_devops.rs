@@ -87,9 +87,9 @@ struct Identity {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Commit {
-    commit_id: String,
+    #[serde(rename = "commitId")]
+    id: String,
     #[serde(default)]
     comment: Option<String>,
     #[serde(default)]
@@ -151,7 +151,7 @@ fn push(payload: Payload<PushResource>, webhook: &WebhookReceived) -> Result<Vec
     }
     let pusher = resource.pushed_by.and_then(|by| by.display_name);
     let said = |update: RefUpdate| {
-        let head = resource.commits.iter().find(|commit| commit.commit_id == update.new_object_id.as_str());
+        let head = resource.commits.iter().find(|commit| commit.id == update.new_object_id.as_str());
         let author = head.and_then(|head| head.author.as_ref()?.name.clone());
         Said::Push(Push {
             repository: repository.clone(),
@@ -202,12 +202,10 @@ impl Repository {
         event: &str,
     ) -> Result<Vec<String>, Failure> {
         let by_url = self.remote_url.as_deref().and_then(parts);
-        let (project, name) = match (self.project.as_ref().and_then(|p| p.name.clone()), self.name.clone(), by_url) {
-            (Some(project), Some(name), _) | (_, _, Some((project, name))) => (project, name),
-            _ => {
-                let why = "at `resource.repository`: neither the names of project and repository, nor a `remoteUrl`";
-                return Err(body::unreadable(webhook, event, why));
-            }
+        let project = self.project.as_ref().and_then(|project| project.name.clone());
+        let Some((project, name)) = project.zip(self.name.clone()).or(by_url) else {
+            let why = "at `resource.repository`: neither the names of project and repository, nor a `remoteUrl`";
+            return Err(body::unreadable(webhook, event, why));
         };
         let short = format!("{project}/{name}");
         let base = containers.and_then(|c| c.account.as_ref().or(c.collection.as_ref())?.base_url.as_deref());

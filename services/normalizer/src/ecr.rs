@@ -1,4 +1,4 @@
-//! Amazon ECR through EventBridge (docs.aws.amazon.com, "Amazon ECR events and EventBridge"): one event a body from an
+//! Amazon ECR through `EventBridge` (docs.aws.amazon.com, "Amazon ECR events and EventBridge"): one event a body from an
 //! API destination, or a list of them from a pipe.
 
 use proto::WebhookReceived;

@@ -36,8 +36,8 @@ struct Resource {
     #[serde(default)]
     tag: Option<String>,
     /// `harbor.example.com/acme/web:main`; the host is the instance's own name.
-    #[serde(default)]
-    resource_url: Option<String>,
+    #[serde(default, rename = "resource_url")]
+    url: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,7 +72,7 @@ fn notification(
         return Ok(Said::nothing("a push of nothing: `resources` is empty"));
     }
     let image = |resource: Resource| {
-        let host = resource.resource_url.as_deref().and_then(|url| Name::whole(url).host);
+        let host = resource.url.as_deref().and_then(|url| Name::whole(url).host);
         let name = Name { host, path: repository.repo_full_name.clone() };
         Said::Image(Image { names: vec![name], tag: resource.tag, digest: resource.digest })
     };

@@ -126,12 +126,12 @@ impl<'a> Hearing<'a> {
     fn image(&mut self, image: &Image) -> Result<(), String> {
         let (tag, digest) = self.tag_and_digest(image)?;
         let registry = self.source.and_then(|source| source.registry.as_deref());
-        let named: Vec<_> = image.names.iter().map(|name| name.image(registry)).collect();
-        let found = named.iter().flatten().find_map(|image| self.config.component_of(image));
+        let candidates: Vec<_> = image.names.iter().map(|name| name.image(registry)).collect();
+        let found = candidates.iter().flatten().find_map(|image| self.config.component_of(image));
         let Some((app, component, configured)) = found else {
-            let mut names: Vec<_> = named.iter().flatten().map(ToString::to_string).collect();
+            let mut names: Vec<_> = candidates.iter().flatten().map(ToString::to_string).collect();
             names.dedup();
-            return Err(match (names.is_empty(), named.into_iter().find_map(Result::err)) {
+            return Err(match (names.is_empty(), candidates.into_iter().find_map(Result::err)) {
                 (true, Some(why)) => why,
                 (true, None) => "an image without a name".to_owned(),
                 (false, _) => {
@@ -170,13 +170,13 @@ impl<'a> Hearing<'a> {
     /// The apps whose repository this is, as far as the source may speak of them. Hosts' names do not heed case.
     fn apps(&self, names: &[String]) -> Result<Vec<(&'a AppName, &'a App)>, String> {
         let is_it = |app: &App| names.iter().any(|name| app.repository.eq_ignore_ascii_case(name));
-        let named: Vec<_> = self.config.apps.iter().filter(|(_, app)| is_it(app)).collect();
-        if named.is_empty() {
+        let found: Vec<_> = self.config.apps.iter().filter(|(_, app)| is_it(app)).collect();
+        if found.is_empty() {
             let names: Vec<_> = names.iter().map(|name| shown(name)).collect();
             return Err(format!("no app has the repository `{}`; see `apps.<app>.repository`", names.join("` or `")));
         }
-        let allowed: Vec<_> = named.iter().copied().filter(|(name, _)| self.check_source(name).is_ok()).collect();
-        match named.first() {
+        let allowed: Vec<_> = found.iter().copied().filter(|(name, _)| self.check_source(name).is_ok()).collect();
+        match found.first() {
             Some((refused, _)) if allowed.is_empty() => self.check_source(refused).map(|()| allowed),
             _ => Ok(allowed),
         }

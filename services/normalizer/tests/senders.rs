@@ -47,6 +47,7 @@ fn received(sample: &Sample, rendered: Rendered) -> WebhookReceived {
         kind: sample.kind.as_str().to_owned(),
         content_type: sample.content_type.to_owned(),
         headers: rendered.headers.iter().map(|(key, value)| (name(key), value.clone())).collect(),
+        proof: None,
         body: rendered.body.into(),
     }
 }

@@ -200,7 +200,10 @@ impl Source {
         }
         found.extend(self.read.iter().flat_map(Reading::problems));
         if self.registry.as_deref().is_some_and(|host| proto::ImageName::new(format!("{host}/x")).is_err()) {
-            found.push(("registry", "it is a host, with its port if it has one: `registry.example.com:5000`".to_owned()));
+            found.push((
+                "registry",
+                "it is a host, with its port if it has one: `registry.example.com:5000`".to_owned(),
+            ));
         }
         if self.kind == SourceKind::Nexus && self.registry.is_none() {
             found.push(("registry", "its bodies name no host; say where images are pulled from".to_owned()));

@@ -250,6 +250,15 @@ async fn operators_check_send_and_replay_by_id() {
     place.verdict("staging", &commit).await;
     place.windlass(&["dead", "replay", "--text", "PROTECTED", "--since", "1h"]).await;
     place.verdict("production", &commit).await;
+
+    assert!(place.windlass(&["send", "github", "--sample", "list"]).await.contains("push"));
+    let sample = ["send", "github", "--sample", "push", "--branch", "feature/sample", "--commit", &commit];
+    assert!(place.windlass(&sample).await.contains("event"));
+    let pushed = place.event("push.received", |event| event["data"]["change"]["branch"] == "feature/sample").await;
+    assert_eq!(
+        (&pushed["data"]["change"]["commit"], &pushed["data"]["change"]["lane"]),
+        (&commit.into(), &"check".into())
+    );
     place.close().await;
 }
 

@@ -1,11 +1,12 @@
 //! `windlass send`: a payload signed and posted as its sender would, to try a configuration without the sender.
 
-use std::{io::Read, path::PathBuf};
+use std::{collections::BTreeMap, io::Read, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use proto::SourceName;
-use runtime::{Config, Secret, SecretRef};
+use normalizer::samples::{Rendered, Sample, Values};
+use proto::{AppName, Branch, CommitSha, ComponentName, Digest, SourceName};
+use runtime::{Config, Secret, SecretRef, config::Source};
 
 use crate::out;
 
@@ -14,8 +15,15 @@ pub(crate) struct Send {
     /// The source in the configuration whose secret signs.
     source: SourceName,
     /// The payload; `-` for standard input.
-    file: PathBuf,
-    /// The event, for senders that name it in a header.
+    #[arg(required_unless_present = "sample", conflicts_with = "sample")]
+    file: Option<PathBuf>,
+    /// Sends a sample of what such a sender sends, about an app of the configuration; `list` shows which there are.
+    #[arg(long)]
+    sample: Option<String>,
+    /// What the sample is about.
+    #[command(flatten)]
+    about: About,
+    /// The event, for senders that name it in a header; a sample names its own.
     #[arg(long, default_value = "push")]
     event: String,
     /// The receiver; the configured one unless said.
@@ -23,20 +31,52 @@ pub(crate) struct Send {
     to: Option<String>,
 }
 
+/// What a sample is to tell of, where it is not the first that the configuration has.
+#[derive(Debug, Args)]
+struct About {
+    /// The app.
+    #[arg(long, requires = "sample")]
+    app: Option<AppName>,
+    /// Its component.
+    #[arg(long, requires = "sample")]
+    component: Option<ComponentName>,
+    /// The branch.
+    #[arg(long, requires = "sample")]
+    branch: Option<Branch>,
+    /// The commit.
+    #[arg(long, requires = "sample")]
+    commit: Option<CommitSha>,
+    /// The image's tag; the branch's unless said.
+    #[arg(long, requires = "sample")]
+    tag: Option<String>,
+    /// The image's digest.
+    #[arg(long, requires = "sample")]
+    digest: Option<Digest>,
+}
+
 pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
     let known = || config.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let source = config.sources.get(&send.source);
     let source =
         source.with_context(|| format!("no source `{}` is configured; there are: {}", send.source, known()))?;
-    let body = read(&send.file)?;
+    if send.sample.as_deref() == Some("list") {
+        return list(source);
+    }
+    let Rendered { headers: said, body } = match (&send.sample, &send.file) {
+        (Some(name), _) => sample(&send.about, name, source, &config)?,
+        (None, Some(file)) => Rendered { headers: Vec::new(), body: read(file)? },
+        (None, None) => bail!("name a file to send, or `--sample`"),
+    };
     let base = send.to.clone().unwrap_or_else(|| format!("http://{}", reachable(&config.receiver.listen)));
     let url = format!("{}/webhooks/{}", base.trim_end_matches('/'), send.source);
     let secret = source.secrets.first().map(SecretRef::read).transpose()?;
     let secret = secret.as_ref().map_or("", Secret::expose);
     let signed = receiver::signing::sign(source, secret, &send.event, &body);
     let signed = signed.with_context(|| format!("signing as `{}` would", send.source))?;
+    // What the sample says of itself stands over what is said of any.
+    let headers: BTreeMap<_, _> = signed.headers.into_iter().chain(said).collect();
     let mut request = runtime::http::trusted()?.post(format!("{url}{}", signed.path));
-    for (name, value) in signed.headers {
+    for (name, value) in headers {
         request = request.header(name, value);
     }
     let answer = request.body(body).send().await.map_err(runtime::http::HttpError::from);
@@ -47,6 +87,53 @@ pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
         bail!("{url} answered {status}: {text}");
     }
     out::line(text)
+}
+
+fn list(source: &Source) -> Result<()> {
+    Sample::of(source.kind).try_for_each(|sample| out::line(format!("{:24} {}", sample.name, sample.about)))
+}
+
+/// The sample, its headers by lower-case name and its content type among them.
+fn sample(about: &About, name: &str, source: &Source, config: &Config) -> Result<Rendered> {
+    let known = || Sample::of(source.kind).map(|sample| sample.name).collect::<Vec<_>>().join(", ");
+    let kind = source.kind.as_str();
+    let sample = Sample::find(source.kind, name);
+    let sample = sample.with_context(|| format!("there is no sample `{name}` of `{kind}`; there are: {}", known()))?;
+    let Rendered { headers, body } = sample.render(&about.values(source, config)?);
+    let headers = headers.into_iter().chain([("content-type".to_owned(), sample.content_type.to_owned())]);
+    Ok(Rendered { headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(), body })
+}
+
+impl About {
+    /// The sample's values: what was said, else what the configuration has first, else a shop's that does not exist.
+    fn values(&self, source: &Source, config: &Config) -> Result<Values> {
+        let mut values = Values::of(source.kind);
+        values.id = uuid::Uuid::new_v4().to_string();
+        values.time = jiff::Timestamp::now().to_string();
+        let app = match &self.app {
+            Some(name) => Some(config.apps.get(name).with_context(|| format!("no app `{name}` is configured"))?),
+            None => config.apps.values().next(),
+        };
+        if let Some(app) = app {
+            values.repository.clone_from(&app.repository);
+            let component = match &self.component {
+                Some(name) => Some(app.components.get(name).with_context(|| format!("the app has no `{name}`"))?),
+                None => app.components.values().next(),
+            };
+            if let Some(component) = component {
+                values.image = component.image.clone();
+            }
+        }
+        if let Some(branch) = &self.branch {
+            values.branch = branch.to_string();
+            values.tag = branch.as_tag();
+        }
+        let put = |into: &mut String, said: Option<String>| *into = said.unwrap_or_else(|| into.clone());
+        put(&mut values.commit, self.commit.as_ref().map(ToString::to_string));
+        put(&mut values.tag, self.tag.clone());
+        put(&mut values.digest, self.digest.as_ref().map(ToString::to_string));
+        Ok(values)
+    }
 }
 
 fn read(file: &PathBuf) -> Result<Vec<u8>> {

@@ -16,7 +16,7 @@ use actix_web::{
 };
 use bus::{Bus, BusError};
 use prometheus_client::registry::Registry;
-use proto::{Event, Message, SourceName, Timestamp, WebhookReceived};
+use proto::{Event, EventId, Message, SourceName, Timestamp, WebhookReceived};
 use runtime::Config;
 
 use crate::{
@@ -131,7 +131,8 @@ impl Desk {
             return Ok(Answer::Ignored(reason));
         }
         let given = headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let mut event = webhook(from, content_type, described, body);
+        let id = from.id(headers, &body);
+        let mut event = webhook(from, id, content_type, described, body);
         event.traceparent = Some(trace::parent(given));
         self.make_durable(&event.to_message()).await?;
         Ok(Answer::Accepted(event.id))
@@ -173,8 +174,7 @@ impl Desk {
     }
 }
 
-fn webhook(from: &Source, content_type: String, described: Described, body: Authentic) -> Event {
-    let id = from.id(&body);
+fn webhook(from: &Source, id: EventId, content_type: String, described: Described, body: Authentic) -> Event {
     let data = WebhookReceived {
         webhook_source: from.name.clone(),
         kind: from.kind.as_str().to_owned(),

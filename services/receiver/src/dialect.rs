@@ -8,6 +8,8 @@ const CLOUDEVENT: &str = "application/cloudevents+json";
 /// The attributes of a `CloudEvent` in binary mode (`CloudEvents` HTTP binding 1.0.2, 3.1.3).
 const CLOUDEVENT_HEADERS: &[&str] =
     &["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-datacontenttype"];
+/// What tells one of them from another (`CloudEvents` 1.0.2, 3.1.1: `source` and `id` together).
+const CLOUDEVENT_ID: &[&str] = &["ce-source", "ce-id"];
 
 /// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
 /// sends dozens of types.
@@ -35,6 +37,8 @@ pub(crate) struct Required(pub(crate) &'static str);
 pub(crate) enum Identity {
     /// The bytes of its body: it holds ids or times, and whoever sends it again repeats the bytes.
     Bytes,
+    /// The bytes of its body, and these headers: the event's id is in one, and its proof covers neither.
+    BytesAnd(&'static [&'static str]),
     /// What stands at this JSON pointer in its body: what else is in it may differ when it is sent again.
     At(&'static str),
     /// Nothing: two that are the same to the byte can both be meant.
@@ -62,6 +66,8 @@ pub(crate) fn row(kind: SourceKind) -> Row {
         SourceKind::Gitlab => Row {
             event: Some(Required("X-Gitlab-Event")),
             kept: &["x-gitlab-event", "x-gitlab-event-uuid", "x-gitlab-webhook-uuid", "x-gitlab-instance"],
+            // A branch may be put back to where it was; a retry repeats the key.
+            identity: Identity::BytesAnd(&["idempotency-key"]),
             ..plain
         },
         SourceKind::Gitea => Row {
@@ -76,9 +82,14 @@ pub(crate) fn row(kind: SourceKind) -> Row {
             ..plain
         },
         SourceKind::Nexus => Row { kept: &["x-nexus-webhook-id", "x-nexus-webhook-delivery"], ..plain },
-        SourceKind::Harbor => Row { media: &[JSON, CLOUDEVENT], kept: CLOUDEVENT_HEADERS, ..plain },
+        SourceKind::Harbor => {
+            let identity = Identity::BytesAnd(CLOUDEVENT_ID);
+            Row { media: &[JSON, CLOUDEVENT], kept: CLOUDEVENT_HEADERS, identity, ..plain }
+        }
         SourceKind::CloudEvents => {
-            Row { media: &[JSON, CLOUDEVENT, "application/cloudevents-batch+json"], kept: CLOUDEVENT_HEADERS, ..plain }
+            let (media, identity) =
+                (&[JSON, CLOUDEVENT, "application/cloudevents-batch+json"], Identity::BytesAnd(CLOUDEVENT_ID));
+            Row { media, kept: CLOUDEVENT_HEADERS, identity, ..plain }
         }
         SourceKind::Distribution => Row {
             media: &[
@@ -91,14 +102,13 @@ pub(crate) fn row(kind: SourceKind) -> Row {
         // Pub/Sub counts its attempts in the body.
         SourceKind::GoogleArtifactRegistry => Row { identity: Identity::At("/message/messageId"), ..plain },
         // Neither id nor time: two pushes of one tag are the same bytes.
-        SourceKind::Quay => Row { identity: Identity::Nothing, ..plain },
+        SourceKind::Quay | SourceKind::Artifactory => Row { identity: Identity::Nothing, ..plain },
         SourceKind::StandardWebhooks => Row { kept: &["webhook-id", "webhook-timestamp"], ..plain },
         SourceKind::AzureDevops
         | SourceKind::DockerHub
         | SourceKind::Acr
         | SourceKind::AliyunAcr
         | SourceKind::Ecr
-        | SourceKind::Artifactory
         | SourceKind::Generic => plain,
     }
 }

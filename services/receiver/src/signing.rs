@@ -6,19 +6,18 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use runtime::config::{Encoding, HmacAlgorithm, HmacProof, Proof, Source, SourceKind};
 
-/// What a request carries besides its body.
+/// What proves a request, besides its body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Signed {
-    /// Headers, the content type among them.
+    /// Headers, by name; over any others of these names that the request has.
     pub headers: Vec<(String, String)>,
     /// What is added to the path `/webhooks/<source>`: empty, or `/` and the secret.
     pub path: String,
 }
 
-/// Signs `body` with the secret as a sender of this source would, and adds the headers by which its kind names the
-/// event. Fails where a proof needs what only its real sender has (an identity provider's key, a client certificate).
-pub fn sign(source: &Source, secret: &str, event: &str, body: &[u8]) -> Result<Signed> {
-    let mut signed = Signed { headers: envelope(source.kind, event), path: String::new() };
+/// Signs `body` with the secret as a sender of this source would. Fails where a proof needs what only its real sender has (an identity provider's key, a client certificate).
+pub fn sign(source: &Source, secret: &str, body: &[u8]) -> Result<Signed> {
+    let mut signed = Signed::default();
     let mut add = |name: &str, value: String| signed.headers.push((name.to_owned(), value));
     match source.proof() {
         None => {}
@@ -48,8 +47,8 @@ pub fn sign(source: &Source, secret: &str, event: &str, body: &[u8]) -> Result<S
     Ok(signed)
 }
 
-/// The headers by which a kind of sender says what it sends.
-fn envelope(kind: SourceKind, event: &str) -> Vec<(String, String)> {
+/// The headers by which a kind of sender says what it sends, its content type among them; names in lower case.
+pub fn envelope(kind: SourceKind, event: &str) -> Vec<(String, String)> {
     let id = uuid::Uuid::new_v4().to_string();
     let (content_type, others): (_, &[(&str, &str)]) = match kind {
         SourceKind::Github => (JSON, &[("x-github-event", event), ("x-github-delivery", &id)]),

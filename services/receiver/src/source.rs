@@ -99,11 +99,20 @@ impl Source {
     }
 
     /// The webhook's id: what its sender signed as its own, else what its row says.
-    pub(crate) fn id(&self, body: &Authentic) -> EventId {
+    pub(crate) fn id(&self, headers: &HeaderMap, body: &Authentic) -> EventId {
         let digest = || EventId::of_webhook(&self.name, &body.digest());
         match (&body.signed_id, self.row.identity) {
             (Some(id), _) => EventId::of_webhook(&self.name, id.as_bytes()),
             (None, Identity::Bytes) => digest(),
+            (None, Identity::BytesAnd(names)) => {
+                let said: Vec<_> = names.iter().filter_map(|name| headers.get(*name)).collect();
+                if said.is_empty() {
+                    return digest();
+                }
+                // No header's value has a line feed in it.
+                let said = said.iter().flat_map(|value| [b"\n", value.as_bytes()].concat());
+                EventId::of_webhook(&self.name, &body.digest().into_iter().chain(said).collect::<Vec<_>>())
+            }
             (None, Identity::Nothing) => EventId::of_webhook(&self.name, uuid::Uuid::new_v4().as_bytes()),
             (None, Identity::At(pointer)) => {
                 let body: Option<serde_json::Value> = serde_json::from_slice(body.bytes()).ok();

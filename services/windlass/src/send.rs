@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use normalizer::samples::{Rendered, Sample, Values};
 use proto::{AppName, Branch, CommitSha, ComponentName, Digest, SourceName};
+use receiver::signing;
 use runtime::{Config, Secret, SecretRef, config::Source};
 
 use crate::out;
@@ -71,10 +72,11 @@ pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
     let url = format!("{}/webhooks/{}", base.trim_end_matches('/'), send.source);
     let secret = source.secrets.first().map(SecretRef::read).transpose()?;
     let secret = secret.as_ref().map_or("", Secret::expose);
-    let signed = receiver::signing::sign(source, secret, &send.event, &body);
+    let signed = signing::sign(source, secret, &body);
     let signed = signed.with_context(|| format!("signing as `{}` would", send.source))?;
-    // What the sample says of itself stands over what is said of any.
-    let headers: BTreeMap<_, _> = signed.headers.into_iter().chain(said).collect();
+    // What the sample says of itself stands over what is said of any, and what proves it over both.
+    let headers = signing::envelope(source.kind, &send.event).into_iter().chain(said).chain(signed.headers);
+    let headers: BTreeMap<_, _> = headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
     let mut request = runtime::http::trusted()?.post(format!("{url}{}", signed.path));
     for (name, value) in headers {
         request = request.header(name, value);
@@ -93,7 +95,7 @@ fn list(source: &Source) -> Result<()> {
     Sample::of(source.kind).try_for_each(|sample| out::line(format!("{:24} {}", sample.name, sample.about)))
 }
 
-/// The sample, its headers by lower-case name and its content type among them.
+/// The sample, its content type among its headers.
 fn sample(about: &About, name: &str, source: &Source, config: &Config) -> Result<Rendered> {
     let known = || Sample::of(source.kind).map(|sample| sample.name).collect::<Vec<_>>().join(", ");
     let kind = source.kind.as_str();
@@ -101,7 +103,7 @@ fn sample(about: &About, name: &str, source: &Source, config: &Config) -> Result
     let sample = sample.with_context(|| format!("there is no sample `{name}` of `{kind}`; there are: {}", known()))?;
     let Rendered { headers, body } = sample.render(&about.values(source, config)?);
     let headers = headers.into_iter().chain([("content-type".to_owned(), sample.content_type.to_owned())]);
-    Ok(Rendered { headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect(), body })
+    Ok(Rendered { headers: headers.collect(), body })
 }
 
 impl About {

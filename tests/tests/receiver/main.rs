@@ -6,5 +6,6 @@ mod durable;
 mod limits;
 mod outage;
 mod proof;
+mod senders;
 mod spool;
 mod story;

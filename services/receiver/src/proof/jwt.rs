@@ -134,7 +134,12 @@ impl Issuer {
         let email = self.proof.email.is_none() || (claims.email == self.proof.email && claims.email_verified);
         let subject = self.proof.subject.is_none() || claims.sub == self.proof.subject;
         let begun = claims.nbf.is_none_or(|begin| begin <= now + LEEWAY);
-        self.proof.issuers.contains(&claims.iss) && audience && email && subject && begun && now <= claims.exp + LEEWAY
+        self.proof.issuers.contains(&claims.iss)
+            && audience
+            && email
+            && subject
+            && begun
+            && now <= claims.exp.saturating_add(LEEWAY)
     }
 
     /// The key of this id. Asked for under a lock, so that many tokens at once are one question to the provider.

@@ -246,6 +246,12 @@ apps:
             (format!("kind: github, {secret}, max_body_bytes: 0"), "max_body_bytes"),
             (format!("kind: github, {secret}, read: {{ image: /image }}"), "read"),
             (format!("kind: standard-webhooks, {secret}"), "read"),
+            (format!("kind: standard-webhooks, {secret}, read: {{ image: /image }}"), "read"),
+            (format!("kind: standard-webhooks, {secret}, read: {{ when: {{ /type: push }} }}"), "read"),
+            (format!("kind: standard-webhooks, {secret}, read: {{ repository: /r, branch: /b }}"), "read"),
+            (format!("kind: standard-webhooks, {secret}, read: {{ image: /i, tag: /t, before: /b }}"), "read.before"),
+            (format!("kind: nexus, {secret}"), "registry"),
+            (format!("kind: acr, {secret}, registry: 'https://acme.azurecr.io'"), "registry"),
             (format!("kind: acr, {secret}, proof: {{ token: {{ header: 'a b' }} }}"), "proof"),
             (format!("{secret}, {}", jwt(whole)), "secrets"),
             (jwt(&whole.replace("email: e@x, ", "")), "proof"),
@@ -270,15 +276,27 @@ apps:
             "kind: azure-devops, secrets: [env:S], proof: { basic: { username: azure } }",
             "kind: gitlab, secrets: [env:S], proof: standard_webhooks",
             "kind: artifactory, secrets: [env:S], proof: { hmac: { header: x-jfrog-event-auth } }",
-            "kind: nexus, secrets: [env:S], proof: { hmac: { header: h, algorithm: sha512, encoding: base64, prefix: p } }",
+            "kind: nexus, registry: 'nexus.example:8082', secrets: [env:S], proof: { hmac: { header: h, algorithm: sha512, encoding: base64, prefix: p } }",
             "kind: quay, insecure: true, max_body_bytes: 10000, rate: { per_second: 5, burst: 20 }",
             "kind: harbor, secrets: [env:S], proof: path, registry: harbor.example",
             "kind: ecr, proof: { proxy_tls: { header: x-s, subjects: ['CN=a'], from: [10.0.0.0/24, '::1/128'] } }",
             "kind: google-artifact-registry, proof: { jwt: { issuers: [https://i], audience: us, subject: s, jwks: 'http://127.0.0.1:1/' } }",
-            "kind: generic, secrets: [env:S], proof: { token: { header: x-key } }, read: { image: /image }",
+            "kind: generic, secrets: [env:S], proof: { token: { header: x-key } }, read: { image: /image, tag: /tag }",
         ] {
             assert_eq!(of(&format!("sources: {{ it: {{ {source} }} }}")), Vec::<String>::new(), "{source}");
         }
+    }
+
+    #[test]
+    fn an_app_listens_only_to_sources_there_are() {
+        let app = |source: &str| {
+            of(&format!(
+                "sources: {{ github: {{ kind: github, secrets: [env:S] }} }}\n\
+                 apps: {{ shop: {{ repository: acme/shop, sources: [{source}] }} }}"
+            ))
+        };
+        assert_eq!(app("github"), Vec::<String>::new());
+        assert_eq!(app("gitlab"), ["`apps.shop.sources`: there is no source `gitlab`"]);
     }
 
     #[test]

@@ -173,21 +173,8 @@ impl Template {
     }
 }
 
-macro_rules! as_string_schema {
-    ($name:ident, $description:literal) => {
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "description": $description })
-            }
-        }
-    };
-}
-
-as_string_schema!(Lookup, "a JSON pointer (RFC 6901); with `^` before it, into the whole body");
-as_string_schema!(Template, "text with JSON pointers in braces, or one JSON pointer");
+super::value::as_string_schema!(Lookup, "a JSON pointer (RFC 6901); with `^` before it, into the whole body");
+super::value::as_string_schema!(Template, "text with JSON pointers in braces, or one JSON pointer");
 
 #[cfg(test)]
 mod tests {

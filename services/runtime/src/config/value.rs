@@ -150,6 +150,7 @@ impl AddressRange {
     }
 }
 
+/// The JSON Schema of a value that is written as a text.
 macro_rules! as_string_schema {
     ($name:ident, $description:literal) => {
         impl JsonSchema for $name {
@@ -162,6 +163,7 @@ macro_rules! as_string_schema {
         }
     };
 }
+pub(super) use as_string_schema;
 
 as_string_schema!(BranchPattern, "a branch, or a pattern of branches: `*` for anything but `/`, `**` for anything");
 as_string_schema!(AddressRange, "a network, such as `10.0.0.0/8`, or one address");

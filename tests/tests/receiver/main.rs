@@ -3,6 +3,7 @@
 
 mod broker;
 mod durable;
+mod libraries;
 mod limits;
 mod outage;
 mod proof;

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, SourceName, Timestamp};
+use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Severity, SourceName, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
     SecretRef,
-    value::{self, BranchPattern, RelativePath},
+    glob::{BranchPattern, PathPattern},
+    tags::TagRule,
+    value::{self, RelativePath},
 };
 
 /// An application.
@@ -23,6 +25,13 @@ pub struct App {
     /// The senders that may speak of it, by their names in `sources`; all when empty.
     #[serde(default)]
     pub sources: Vec<SourceName>,
+    /// Branches whose pushes are looked at at all; every one when empty.
+    #[serde(default)]
+    pub branches: Vec<BranchPattern>,
+    /// Files that make a push worth a run: one that changed none of them since the branch's last commit that went
+    /// through is neither tested nor built; every file when empty.
+    #[serde(default)]
+    pub paths: Vec<PathPattern>,
     /// Branches whose commits are deployed.
     #[serde(default)]
     pub deploy: Vec<BranchPattern>,
@@ -44,6 +53,10 @@ pub struct App {
     /// Whether a commit's images are deployed when all are there, or each as it comes.
     #[serde(default)]
     pub release: ReleaseMode,
+    /// The tags whose images are deployed, where images are built elsewhere; those of `deploy` and `hotfix` branches
+    /// unless said, here or nearer: for a component, or for an environment.
+    #[serde(default)]
+    pub tags: Option<TagRule>,
     /// The repository that says what runs where.
     #[serde(default)]
     pub gitops: Option<Gitops>,
@@ -175,6 +188,16 @@ pub enum BuildDriver {
 pub struct Component {
     /// Where it is pushed, without tag.
     pub image: ImageName,
+    /// The branches it is built and deployed from, of the app's `deploy` and `hotfix`; all of them when empty.
+    #[serde(default)]
+    pub branches: Vec<BranchPattern>,
+    /// The files it is made of, besides its Dockerfile: while none of them differs, an earlier commit's image stands for
+    /// the new commit as well, and nothing is built; every file when empty.
+    #[serde(default)]
+    pub paths: Vec<PathPattern>,
+    /// The tags whose images are deployed, in place of the app's.
+    #[serde(default)]
+    pub tags: Option<TagRule>,
     /// The Dockerfile in the checkout.
     #[serde(default = "dockerfile")]
     pub dockerfile: RelativePath,
@@ -200,7 +223,7 @@ pub enum ReleaseMode {
     /// When every component's image of the commit is in the registry: one commit, one deployment.
     #[default]
     Together,
-    /// Each as it comes; for repositories that build only what changed.
+    /// Each as it comes.
     Apart,
 }
 
@@ -224,6 +247,9 @@ pub struct Environment {
     /// The environment that must be healthy with the same images first; without one, new images come here.
     #[serde(default)]
     pub after: Option<EnvironmentName>,
+    /// The tags whose images come here, in place of the components' and the app's.
+    #[serde(default)]
+    pub tags: Option<TagRule>,
     /// Whether what follows `after` comes by itself.
     #[serde(default)]
     pub promotion: Promotion,
@@ -321,26 +347,6 @@ impl App {
     /// Where the source is cloned from.
     pub fn clone_url(&self) -> String {
         self.clone.clone().unwrap_or_else(|| format!("https://github.com/{}.git", self.repository))
-    }
-
-    /// The lane of a branch's commits.
-    pub fn lane(&self, branch: &Branch) -> Lane {
-        let is_in = |patterns: &[BranchPattern]| patterns.iter().any(|p| p.matches(branch.as_str()));
-        match (is_in(&self.hotfix), is_in(&self.deploy)) {
-            (true, _) => Lane::Hotfix,
-            (_, true) => Lane::Deploy,
-            _ => Lane::Check,
-        }
-    }
-
-    /// The lane an image tag belongs to: that of the branch whose name, as a tag, it is.
-    pub fn lane_of_tag(&self, tag: &str) -> Lane {
-        let is_in = |patterns: &[BranchPattern]| patterns.iter().any(|p| p.matches_tag(tag));
-        match (is_in(&self.hotfix), is_in(&self.deploy)) {
-            (true, _) => Lane::Hotfix,
-            (_, true) => Lane::Deploy,
-            _ => Lane::Check,
-        }
     }
 
     /// Environments that get new images first: those that come after no other.

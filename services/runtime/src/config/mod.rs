@@ -6,12 +6,16 @@
 mod apps;
 mod check;
 mod derived;
+mod filters;
+mod glob;
 mod load;
 mod proof;
 mod reading;
 mod secret;
 mod sources;
+mod tags;
 mod value;
+mod versions;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -24,6 +28,8 @@ pub use apps::{
     SCAN_PRESETS, Scan, ScanFormat, Step, Sync,
 };
 pub use derived::schema;
+pub use filters::NearestRule;
+pub use glob::{BranchPattern, PathPattern};
 pub use load::{ConfigError, Overrides};
 pub use proof::{
     BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
@@ -31,7 +37,9 @@ pub use proof::{
 pub use reading::{Lookup, Reading, Template, Wanted};
 pub use secret::{Secret, SecretRef};
 pub use sources::{Rate, Source, SourceKind};
-pub use value::{AddressRange, BranchPattern, RelativePath};
+pub use tags::{TagGlob, TagOrder, TagRegex, TagRule};
+pub use value::{AddressRange, RelativePath};
+pub use versions::VersionRange;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -1,6 +1,6 @@
-//! Values with a rule of their own: durations, branch patterns, paths that stay where they should.
+//! Values with a rule of their own: durations, networks, paths that stay where they should.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, net::IpAddr, time::Duration};
+use std::{fmt, marker::PhantomData, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -43,47 +43,6 @@ pub(super) fn or_off<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) ->
 pub(super) fn schema_or_off<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let keys = generator.subschema_for::<T>();
     json_schema!({ "anyOf": [keys, { "const": "off" }] })
-}
-
-/// A branch, or a pattern of branches: `*` stands for anything but `/`, `**` for anything.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub struct BranchPattern(String);
-
-impl TryFrom<String> for BranchPattern {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let plain = text.replace('*', "x");
-        proto::Branch::new(plain).map_err(|e| format!("in the branch pattern `{text}`: {e}"))?;
-        Ok(Self(text))
-    }
-}
-
-impl BranchPattern {
-    /// Whether the branch is one of these.
-    pub fn matches(&self, branch: &str) -> bool {
-        glob(self.0.as_bytes(), branch.as_bytes(), b"/")
-    }
-
-    /// Whether the tag is what [`proto::Branch::as_tag`] makes of such a branch.
-    pub fn matches_tag(&self, tag: &str) -> bool {
-        let safe = |c: char| if c.is_ascii_alphanumeric() || "._-*".contains(c) { c } else { '-' };
-        let pattern: String = self.0.chars().map(safe).collect();
-        glob(pattern.as_bytes(), tag.as_bytes(), b"")
-    }
-}
-
-/// Shell-like matching with `*` and `**`; `*` stops at the bytes in `stops`.
-fn glob(pattern: &[u8], text: &[u8], stops: &[u8]) -> bool {
-    match pattern {
-        [] => text.is_empty(),
-        [b'*', b'*', rest @ ..] => (0..=text.len()).any(|n| glob(rest, &text[n..], stops)),
-        [b'*', rest @ ..] => {
-            let reach = text.iter().position(|b| stops.contains(b)).unwrap_or(text.len());
-            (0..=reach).any(|n| glob(rest, &text[n..], stops))
-        }
-        [first, rest @ ..] => text.first() == Some(first) && glob(rest, &text[1..], stops),
-    }
 }
 
 /// A path below some root: relative, no `..`, no empty part, not starting with `-`.
@@ -153,19 +112,18 @@ impl AddressRange {
 /// The JSON Schema of a value that is written as a text.
 macro_rules! as_string_schema {
     ($name:ident, $description:literal) => {
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "description": $description })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "description": $description })
             }
         }
     };
 }
 pub(super) use as_string_schema;
 
-as_string_schema!(BranchPattern, "a branch, or a pattern of branches: `*` for anything but `/`, `**` for anything");
 as_string_schema!(AddressRange, "a network, such as `10.0.0.0/8`, or one address");
 as_string_schema!(RelativePath, "a path below the repository's root");
 
@@ -173,20 +131,6 @@ as_string_schema!(RelativePath, "a path below the repository's root");
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-
-    fn pattern(text: &str) -> BranchPattern {
-        text.to_owned().try_into().unwrap()
-    }
-
-    #[test]
-    fn patterns_stop_at_slashes_unless_told() {
-        assert!(pattern("hotfix/*").matches("hotfix/login"));
-        assert!(!pattern("hotfix/*").matches("hotfix/a/b"));
-        assert!(pattern("hotfix/**").matches("hotfix/a/b"));
-        assert!(!pattern("main").matches("maintenance"));
-        assert!(pattern("hotfix/*").matches_tag("hotfix-login"));
-        assert!(!pattern("hotfix/*").matches_tag("main"));
-    }
 
     #[test]
     fn paths_stay_below_the_root() {

@@ -29,6 +29,8 @@ pub use error::GitError;
 const TIMEOUT: Duration = Duration::from_mins(10);
 /// A transfer slower than so many bytes a second, for so many seconds, is dead.
 const TOO_SLOW: (&str, &str) = ("1000", "30");
+/// How many bytes of paths two commits may differ in to be compared path by path; beyond it, everything has changed.
+pub const MOST_PATHS: usize = 16 * 1024 * 1024;
 
 /// Git, with the configured credentials; cheap to clone.
 #[derive(Clone)]
@@ -92,11 +94,8 @@ impl Git {
     /// Puts exactly this commit into an empty folder, with no history where the server allows that. Symlinks stay
     /// as they are: whoever opens a path of the checkout checks where it leads.
     pub async fn checkout(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
-        url::check(url)?;
-        let sha256 = commit.as_str().len() == 64;
-        let format = if sha256 { "--object-format=sha256" } else { "--object-format=sha1" };
-        self.run(self.local(into).args(["init", "-q", "--template=", format]), url).await?;
-        self.fetch_commit(url, commit, into).await?;
+        self.init(url, commit, into).await?;
+        self.fetch_commit(url, commit, into, &[]).await?;
         let here = |args: &[&str]| self.local(into).args(args.to_vec());
         self.run(here(&["checkout", "-q", "--detach", "--end-of-options", commit.as_str()]), url).await?;
         let head = self.run(here(&["rev-parse", "HEAD"]).keep_stdout(100), url).await?;
@@ -108,13 +107,45 @@ impl Git {
         Err(GitError::Other { url: without_userinfo(url), why })
     }
 
-    async fn fetch_commit(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
+    /// The paths that differ between two commits, in an empty folder to compare them in; what was renamed differs under
+    /// both of its names. `None` when there are more than [`MOST_PATHS`] bytes of them.
+    ///
+    /// # Errors
+    /// As [`Git::checkout`]; [`GitError::NoSuchCommit`] names the one that is not there, or not any more.
+    pub async fn changed(
+        &self,
+        url: &str,
+        since: &CommitSha,
+        commit: &CommitSha,
+        within: &Path,
+    ) -> Result<Option<Vec<String>>, GitError> {
+        self.init(url, commit, within).await?;
+        // Names are compared, so trees are enough, where the server can leave the files out.
+        for one in [since, commit] {
+            self.fetch_commit(url, one, within, &["--filter=blob:none"]).await?;
+        }
+        let diff = self.local(within).args(["diff-tree", "-r", "-z", "--name-only", "--no-renames"]);
+        let diff = diff.args([since.as_str(), commit.as_str()]).keep_stdout(MOST_PATHS);
+        let diff = self.run(diff, url).await?;
+        let paths = diff.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());
+        Ok((!diff.stdout_cut).then(|| paths.map(|path| String::from_utf8_lossy(path).into_owned()).collect()))
+    }
+
+    async fn init(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
+        url::check(url)?;
+        let sha256 = commit.as_str().len() == 64;
+        let format = if sha256 { "--object-format=sha256" } else { "--object-format=sha1" };
+        self.run(self.local(into).args(["init", "-q", "--template=", format]), url).await.map(drop)
+    }
+
+    async fn fetch_commit(&self, url: &str, commit: &CommitSha, into: &Path, options: &[&str]) -> Result<(), GitError> {
         let remote = without_userinfo(url);
         let fetch = async || {
             let fetch = self.remote(Some(into), url).await?.args(["fetch", "-q", "--no-tags"]);
             Ok::<_, GitError>(fetch.arg("--no-recurse-submodules"))
         };
-        let exact = fetch().await?.args(["--depth", "1", "--", &remote, commit.as_str()]);
+        let exact = fetch().await?.args(["--depth", "1"]).args(options.to_vec());
+        let exact = exact.args(["--", &remote, commit.as_str()]);
         match self.run(exact, url).await {
             Err(GitError::Unadvertised { .. }) => {}
             other => return other.map(drop).map_err(|error| error.about(commit)),

@@ -73,7 +73,7 @@ async fn an_old_server_is_asked_for_its_branches() {
     git().checkout(&origin.url(), &first, into.path()).await.unwrap();
     assert_eq!(std::fs::read_to_string(into.path().join("a")).unwrap(), "first");
     let absent = CommitSha::new("b".repeat(40)).unwrap();
-    let error = git().fetch_commit(&origin.url(), &absent, into.path()).await.unwrap_err();
+    let error = git().fetch_commit(&origin.url(), &absent, into.path(), &[]).await.unwrap_err();
     assert!(matches!(error, GitError::NoSuchCommit { .. }), "{error}");
 }
 
@@ -86,6 +86,39 @@ async fn a_commit_that_is_not_there_is_named() {
     let error = git().checkout(&origin.url(), &absent, into.path()).await.unwrap_err();
     assert!(matches!(&error, GitError::NoSuchCommit { commit, .. } if *commit == absent), "{error}");
     assert!(!error.is_transient());
+}
+
+#[tokio::test]
+async fn what_differs_between_two_commits_is_listed_path_by_path() {
+    let origin = Origin::new().await;
+    let made = ["docs", "src/deep"].map(|folder| std::fs::create_dir_all(origin.path().join(folder)));
+    assert!(made.iter().all(Result::is_ok));
+    for name in ["docs/a", "src/deep/moves", "src/stays", "mode"] {
+        std::fs::write(origin.path().join(name), name).unwrap();
+    }
+    let first = origin.commit("a", "first").await;
+    origin.commit("a", "on the way").await;
+    let back = origin.commit("a", "first").await;
+    std::fs::rename(origin.path().join("src/deep/moves"), origin.path().join("docs/moved")).unwrap();
+    std::fs::set_permissions(origin.path().join("mode"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let odd = std::os::unix::ffi::OsStrExt::from_bytes(b"odd\n\xff\xc3\xbc");
+    std::fs::write(origin.path().join::<&std::ffi::OsStr>(odd), "").unwrap();
+    let last = origin.commit("docs/b", "last").await;
+    // Whether the server leaves files out when asked to, or does not know how.
+    for filter in ["false", "true"] {
+        origin.git(&["config", "uploadpack.allowFilter", filter]).await;
+        let changed = async |since: &CommitSha, commit: &CommitSha| {
+            let within = tempfile::tempdir().unwrap();
+            git().changed(&origin.url(), since, commit, within.path()).await.map(Option::unwrap)
+        };
+        let names = ["docs/b", "docs/moved", "mode", "odd\n\u{fffd}ü", "src/deep/moves"];
+        assert_eq!(changed(&first, &last).await.unwrap(), names);
+        assert_eq!(changed(&last, &first).await.unwrap(), names);
+        assert_eq!(changed(&first, &back).await.unwrap(), Vec::<String>::new());
+        let absent = CommitSha::new("b".repeat(40)).unwrap();
+        let error = changed(&absent, &last).await.unwrap_err();
+        assert!(matches!(&error, GitError::NoSuchCommit { commit, .. } if *commit == absent), "{error}");
+    }
 }
 
 #[tokio::test]

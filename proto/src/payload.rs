@@ -261,9 +261,12 @@ pub struct ImageBuilt {
     pub tags: Vec<String>,
     /// What was pushed.
     pub digest: Digest,
-    /// Whether it was there already, with the right revision, and nothing was built.
+    /// Whether it was there already, of this commit or the same for it, and nothing was built.
     #[serde(default)]
     pub reused: bool,
+    /// The earlier commit it was built from, and says in its label, when nothing it is made of has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<CommitSha>,
 }
 
 /// `image.failed`. Subject: the component. The commit's fault, not ours: building it again leads to the same end.

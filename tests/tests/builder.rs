@@ -3,7 +3,11 @@
 
 #[path = "builder/images.rs"]
 mod images;
+#[path = "builder/paths.rs"]
+mod paths;
 mod stage;
 #[path = "builder/steps.rs"]
 mod steps;
+#[path = "builder/worth.rs"]
+mod worth;
 mod yard;

@@ -162,6 +162,7 @@ fn built() -> ImageBuilt {
         tags: vec![COMMIT.to_owned(), "main".to_owned()],
         digest: DIGEST.parse().unwrap(),
         reused: true,
+        unchanged_since: Some(BEFORE.parse().unwrap()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod auth;
 mod branch;
+mod changed;
 mod command;
 mod containers;
 mod driver;
@@ -12,6 +13,8 @@ mod images;
 mod inside;
 mod reuse;
 mod steps;
+mod unchanged;
+mod worth;
 
 use anyhow::Context as _;
 use proto::{Data, Event, ScanFinished, WorkerName};

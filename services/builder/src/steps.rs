@@ -14,9 +14,9 @@ use runtime::{
 };
 use tracing::info;
 
-use crate::{Builder, branch, inside};
+use crate::{Builder, branch, inside, worth};
 
-/// Tests what was pushed, unless something newer was.
+/// Tests what was pushed, unless something newer was, or it is not worth a run.
 pub(crate) async fn test(builder: &Builder, event: &Event, change: &Change) -> Result<Outcomes, Failure> {
     let Some(app) = builder.context.config.apps.get(&change.app) else {
         return Ok(Outcomes::ignored(format!("there is no app `{}` in the configuration", change.app)));
@@ -24,6 +24,9 @@ pub(crate) async fn test(builder: &Builder, event: &Event, change: &Change) -> R
     if let Some(newer) = branch::newer_push(&builder.context.ledger, event, change).await? {
         let (old, new) = (change.commit.short(), newer.short());
         return Ok(Outcomes::ignored(format!("superseded: {new} was pushed to `{}` after {old}", change.branch)));
+    }
+    if let Some(why) = worth::filtered(builder, app, event, change).await? {
+        return Ok(Outcomes::ignored(why));
     }
     let workspace = Workspace::new(&builder.folders.workspaces)?;
     let url = app.clone_url();

@@ -22,8 +22,12 @@ pub(crate) fn line(event: &Event) -> String {
             format!("{}: {how}", change(&d.change))
         }
         Data::ImageBuilt(d) => {
-            let how = if d.reused { "was there" } else { "built" };
-            format!("{} {} {} from {}", d.component, how, d.digest.short(), d.change.commit.short())
+            let (component, digest, commit) = (&d.component, d.digest.short(), d.change.commit.short());
+            match &d.unchanged_since {
+                Some(since) => format!("{component} stays {digest} at {commit}, unchanged since {}", since.short()),
+                None if d.reused => format!("{component} was there {digest} from {commit}"),
+                None => format!("{component} built {digest} from {commit}"),
+            }
         }
         Data::ImageFailed(d) => format!("{} from {}: {}", d.component, d.change.commit.short(), d.reason),
         Data::ImagePushed(d) => {

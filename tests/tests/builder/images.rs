@@ -17,22 +17,27 @@ use crate::{
     yard::{Yard, change, pushed, scanned},
 };
 
-const DOCKERFILE: &str = "FROM scratch\nARG WHO=nobody\nCOPY page /page\nENV WHO=$WHO\n";
+pub(crate) const DOCKERFILE: &str = "FROM scratch\nARG WHO=nobody\nCOPY page /page\nENV WHO=$WHO\n";
 
 /// A yard with a registry and a container storage of its own.
-struct Works {
-    yard: Yard,
-    registry: Registry,
+pub(crate) struct Works {
+    pub(crate) yard: Yard,
+    pub(crate) registry: Registry,
     storage: Folder,
-    builder: Builder,
+    pub(crate) builder: Builder,
 }
 
 impl Works {
     /// With these components: name and further keys.
     async fn open(components: &[(&str, &str)]) -> Self {
+        Self::open_with("", components).await
+    }
+
+    /// With these keys of the app besides.
+    pub(crate) async fn open_with(app: &str, components: &[(&str, &str)]) -> Self {
         let storage = Folder::new("storage").unwrap();
         let driver = buildah(&storage);
-        Self::with(components, &driver, storage, None).await
+        Self::with(components, &format!("{driver}\n{app}"), storage, None).await
     }
 
     async fn with(components: &[(&str, &str)], driver: &str, storage: Folder, address: Option<String>) -> Self {
@@ -47,11 +52,11 @@ impl Works {
         Self { yard, registry, storage, builder }
     }
 
-    async fn handle(&self, event: &Event) -> Outcomes {
+    pub(crate) async fn handle(&self, event: &Event) -> Outcomes {
         self.builder.handle(event).await.unwrap()
     }
 
-    async fn tag(&self, component: &str, tag: &str) -> Option<String> {
+    pub(crate) async fn tag(&self, component: &str, tag: &str) -> Option<String> {
         self.registry.resolve(&format!("shop/{component}"), tag).await.unwrap()
     }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use proto::{Data, Deployment, Event, EventId, ManifestBumped, SyncFinished, Timestamp};
+use proto::{Data, Deployment, Event, EventId, EventIgnored, ManifestBumped, SyncFinished, Timestamp, WorkerName};
 use runtime::{Config, Context, Failure, Outcome, Outcomes, service::Base};
 use serde_json::json;
 use testkit::folder::Folder;
@@ -33,6 +33,24 @@ impl Stage {
     /// Writes the event into the history, as the recorder would.
     pub(crate) async fn record(&self, event: &Event) {
         self.context.ledger.record(&[event.to_message()]).await.unwrap();
+    }
+
+    /// Writes the event and what a worker made of it into the history; what it made.
+    pub(crate) async fn record_all(&self, event: &Event, worker: WorkerName, outcomes: &Outcomes) -> Vec<Event> {
+        let (source, now) = (format!("/workers/{worker}"), Timestamp::now());
+        let of = |outcome: &Outcome| match outcome {
+            Outcome::Event { subject, data } => event.outcome(source.clone(), subject.clone(), now, (**data).clone()),
+            Outcome::Ignored { reason } => {
+                let data = EventIgnored { app: event.app().cloned(), worker, reason: reason.clone() };
+                event.outcome(source.clone(), worker.to_string(), now, data)
+            }
+        };
+        let made: Vec<_> = outcomes.iter().map(of).collect();
+        self.record(event).await;
+        for event in &made {
+            self.record(event).await;
+        }
+        made
     }
 
     /// What the folder of workspaces holds: nothing, once nobody works.

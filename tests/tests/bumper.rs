@@ -17,7 +17,11 @@ mod late;
 mod manifests;
 #[path = "bumper/orders.rs"]
 mod orders;
+#[path = "bumper/partly.rs"]
+mod partly;
 #[path = "bumper/registries.rs"]
 mod registries;
+#[path = "bumper/tags.rs"]
+mod tags;
 #[path = "bumper/verdicts.rs"]
 mod verdicts;

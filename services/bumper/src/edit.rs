@@ -2,9 +2,10 @@
 //!
 //! Pure: files in, files out. Where they come from and go to is the clone's business.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use proto::{AppName, BumpReason, ComponentName, Digest, EnvironmentName, EventId, ImageName, Release};
+use runtime::config::TagRule;
 
 use crate::{
     image::{self, Reference},
@@ -32,6 +33,8 @@ pub(crate) struct Ask {
     pub(crate) wanted: Release,
     /// When given: only while the files still ask for these.
     pub(crate) instead_of: Option<BTreeMap<ComponentName, Digest>>,
+    /// By which rule a component's tag must not be older than what the files ask for.
+    pub(crate) rules: BTreeMap<ComponentName, TagRule>,
     /// For people.
     pub(crate) note: Option<String>,
 }
@@ -62,6 +65,8 @@ pub(crate) enum Plan {
     Same,
     /// The files no longer ask for what was to be replaced; this is what stands there now.
     MovedOn(String),
+    /// What is wanted is older than what the files ask for; said in a line.
+    Older(String),
 }
 
 /// Changed files, and what that means.
@@ -204,6 +209,9 @@ pub(crate) fn plan(tree: &Tree, ask: &Ask) -> Result<Plan, Fault> {
         if let Some(now) = moved_on(ask, name, &used.found.value) {
             return Ok(Plan::MovedOn(now));
         }
+        if let Some(older) = older(ask, name, &used.found.value) {
+            return Ok(Plan::Older(older));
+        }
         let place = used.found.place.clone();
         let place = place.map_err(|why| Fault(format!("`{}`, line {}: {why}", used.path, used.found.line)))?;
         edits.entry(used.path).or_default().push((place, image::value_of(&ask.wanted[name])));
@@ -221,6 +229,14 @@ fn moved_on(ask: &Ask, name: &ComponentName, value: &str) -> Option<String> {
     let expected = ask.instead_of.as_ref()?.get(name);
     let is_expected = Reference::parse(value).proper_digest().as_ref() == expected;
     (!is_expected || expected.is_none()).then(|| value.to_owned())
+}
+
+/// What the wanted tag is older than, where a rule over tags says so.
+fn older(ask: &Ask, name: &ComponentName, value: &str) -> Option<String> {
+    let (rule, wanted) = (ask.rules.get(name)?, ask.wanted.get(name)?.tag.as_deref()?);
+    let now = Reference::parse(value).tag?;
+    let is_older = rule.compare(wanted, now) == Some(Ordering::Less);
+    is_older.then(|| format!("{name} {wanted} is older than {now}, which is deployed"))
 }
 
 impl Tree {

@@ -7,12 +7,14 @@
 
 mod commit;
 mod edit;
+mod follow;
 mod image;
 mod order;
 mod outcome;
 mod release;
 mod repo;
 mod verdict;
+mod whole;
 mod yaml;
 
 use std::{

@@ -10,7 +10,7 @@ use proto::{
 };
 use runtime::{
     Failure, Outcomes,
-    config::{App, Environment, Gitops},
+    config::{App, Environment, Gitops, TagRule},
     oci::OciError,
 };
 
@@ -142,6 +142,7 @@ impl Bumper {
             Answer::Landed(landed) => Ok(self.deployment(target, ask, landed).await),
             Answer::Same(head) => Err(format!("{name} already asks for it, as of {}", head.short())),
             Answer::MovedOn(now) => Err(format!("the manifest of {name} has moved on to {now}; it is left as it is")),
+            Answer::Older(why) => Err(format!("{name} is left as it is: {why}")),
         })
     }
 
@@ -217,8 +218,16 @@ fn ask(target: Target<'_>, (name, config): (&EnvironmentName, &Environment), wis
         components: target.app.components.iter().map(|(name, c)| (name.clone(), c.image.clone())).collect(),
         wanted: wish.wanted.clone(),
         instead_of: wish.instead_of.clone(),
+        rules: rules(target.app, name, wish),
         note: wish.note.clone(),
     }
+}
+
+/// New images do not come over newer ones; what is promoted or restored was chosen by its health.
+fn rules(app: &App, environment: &EnvironmentName, wish: &Wish) -> BTreeMap<ComponentName, TagRule> {
+    let components = wish.wanted.keys().filter(|_| wish.reason == BumpReason::Deploy);
+    let rule = |component: &ComponentName| app.tag_rule(environment, component).map(|nearest| nearest.rule.clone());
+    components.filter_map(|component| Some((component.clone(), rule(component)?))).collect()
 }
 
 /// What a registry's error means for the delivery.

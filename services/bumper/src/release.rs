@@ -1,25 +1,25 @@
-//! New images: whether one is to be deployed, and with which others.
+//! New images: whether one is to be deployed, where, and with which others.
 
-use proto::{
-    BumpReason, CommitSha, ComponentName, Digest, Event, ImageBuilt, ImageName, ImagePushed, Release, ReleasedImage,
-};
+use proto::{BumpReason, ComponentName, Digest, EnvironmentName, Event, ImageBuilt, ImageName, ImagePushed, Release};
 use runtime::{
     Failure, Outcomes,
-    config::{App, ReleaseMode},
+    config::{Environment, ReleaseMode},
     oci::Resolved,
 };
 
 use crate::{
-    Bumper,
+    Bumper, follow,
+    follow::Follower,
     outcome::{Target, Told, Wish, failure},
+    whole,
 };
 
 /// An image that may be deployed.
-struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     app: &'a proto::AppName,
-    component: &'a ComponentName,
-    image: &'a ImageName,
-    tag: &'a str,
+    pub(crate) component: &'a ComponentName,
+    pub(crate) image: &'a ImageName,
+    pub(crate) tag: &'a str,
     /// What the event says it is.
     claimed: Option<&'a Digest>,
     /// The source commit's title.
@@ -32,12 +32,17 @@ enum Choice {
     Leave(String),
 }
 
+/// What makes images go together: their branch and commit, or the tag they share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    Branch,
+    Tag,
+}
+
 impl Bumper {
     pub(crate) async fn image_pushed(&self, event: &Event, pushed: &ImagePushed) -> Result<Outcomes, Failure> {
         let Some(tag) = &pushed.tag else {
-            return Ok(Outcomes::ignored(
-                "it was pushed without a tag; the tags of deploy and hotfix branches are followed",
-            ));
+            return Ok(Outcomes::ignored("it was pushed without a tag, and tags are what is followed"));
         };
         let (app, component, image) = (&pushed.app, &pushed.component, &pushed.image);
         let candidate = Candidate { app, component, image, tag, claimed: pushed.digest.as_ref(), title: None };
@@ -45,9 +50,17 @@ impl Bumper {
     }
 
     pub(crate) async fn image_built(&self, event: &Event, built: &ImageBuilt) -> Result<Outcomes, Failure> {
+        let app = &built.change.app;
+        let apart = self.config.apps.get(app).is_some_and(|app| app.release == ReleaseMode::Apart);
+        if let (true, Some(since)) = (apart, &built.unchanged_since) {
+            let (component, since) = (&built.component, since.short());
+            return Ok(Outcomes::ignored(format!(
+                "{component} is what it was at {since}; with `release: apart` only what is new is deployed"
+            )));
+        }
         let tag = built.change.branch.as_tag();
         let candidate = Candidate {
-            app: &built.change.app,
+            app,
             component: &built.component,
             image: &built.image,
             tag: &tag,
@@ -69,31 +82,71 @@ impl Bumper {
         let Some(gitops) = app.gitops.as_ref().filter(|_| app.first_environments().next().is_some()) else {
             return Ok(Outcomes::ignored(format!("the app `{}` has no environment to deploy to", candidate.app)));
         };
-        if let Some(why) = not_followed(app, candidate.tag) {
-            return Ok(Outcomes::ignored(why));
-        }
         let target = Target { name: candidate.app, app, gitops };
-        let turn = self.turn_of_images(candidate.app);
-        let _turn = turn.lock().await;
-        let (mut told, title) = (Told::default(), candidate.title.map(ToOwned::to_owned));
-        let late =
-            Wish { event: event.id, reason: BumpReason::Deploy, wanted: Release::new(), instead_of: None, note: title };
-        let left = self.tell_late(event, target, app.first_environments().collect(), &late, &mut told).await?;
-        let left = told.unheld(left);
-        if left.is_empty() {
-            return Ok(told.outcomes());
+        let mut told = Told::default();
+        let (followers, refusals) = follow::followers(candidate.app, app, candidate.component, candidate.tag);
+        for why in refusals {
+            told.ignored(why);
         }
-        match self.choose(target, &candidate).await? {
-            Choice::Deploy { wanted, note } => {
-                let wish = Wish { wanted, note, ..late };
-                self.bump(target, left, &wish, &mut told).await?;
-            }
-            Choice::Leave(reason) => told.ignored(reason),
+        if !followers.is_empty() {
+            let turn = self.turn_of_images(candidate.app);
+            let _turn = turn.lock().await;
+            self.deploy(event, target, &candidate, &followers, &mut told).await?;
         }
         Ok(told.outcomes())
     }
 
-    async fn choose(&self, target: Target<'_>, candidate: &Candidate<'_>) -> Result<Choice, Failure> {
+    /// Has the environments ask for it that follow its tag.
+    async fn deploy(
+        &self,
+        event: &Event,
+        target: Target<'_>,
+        candidate: &Candidate<'_>,
+        followers: &[Follower<'_>],
+        told: &mut Told,
+    ) -> Result<(), Failure> {
+        let (reason, note) = (BumpReason::Deploy, candidate.title.map(ToOwned::to_owned));
+        let late = Wish { event: event.id, reason, wanted: Release::new(), instead_of: None, note };
+        let all = followers.iter().map(|follower| (follower.name, follower.config)).collect();
+        let left = self.tell_late(event, target, all, &late, told).await?;
+        let mut left = told.unheld(left);
+        for follower in followers {
+            if let Some(why) = self.pushed_before(event, candidate, follower).await? {
+                told.ignored(why);
+                left.retain(|(name, _)| *name != follower.name);
+            }
+        }
+        let has_rule = |name: &EnvironmentName| followers.iter().any(|f| f.name == name && f.rule.is_some());
+        let (by_tag, by_branch): (Vec<_>, Vec<_>) = left.into_iter().partition(|(name, _)| has_rule(name));
+        for (by, environments) in [(By::Branch, by_branch), (By::Tag, by_tag)] {
+            self.deploy_by(by, target, candidate, environments, &late, told).await?;
+        }
+        Ok(())
+    }
+
+    async fn deploy_by(
+        &self,
+        by: By,
+        target: Target<'_>,
+        candidate: &Candidate<'_>,
+        environments: Vec<(&EnvironmentName, &Environment)>,
+        late: &Wish,
+        told: &mut Told,
+    ) -> Result<(), Failure> {
+        if environments.is_empty() {
+            return Ok(());
+        }
+        match self.choose(by, target, candidate).await? {
+            Choice::Deploy { wanted, note } => {
+                let wish = Wish { event: late.event, reason: late.reason, wanted, instead_of: None, note };
+                self.bump(target, environments, &wish, told).await?;
+            }
+            Choice::Leave(reason) => told.ignored(reason),
+        }
+        Ok(())
+    }
+
+    async fn choose(&self, by: By, target: Target<'_>, candidate: &Candidate<'_>) -> Result<Choice, Failure> {
         let tag = candidate.tag;
         let resolved = self.registries.resolve(candidate.image, tag).await.map_err(failure)?;
         let Some(resolved) = resolved else {
@@ -106,73 +159,39 @@ impl Bumper {
                 candidate.image
             )));
         }
-        let title = candidate.title.map(ToOwned::to_owned);
-        let alone = |note| {
-            let released = released(candidate.image, tag, &resolved);
-            Choice::Deploy { wanted: Release::from([(candidate.component.clone(), released)]), note }
+        let (whole, note) = self.with_others(by, target, candidate, &resolved).await?;
+        let wanted = match whole {
+            Ok(wanted) => wanted,
+            Err(why) => return Ok(Choice::Leave(why)),
         };
-        let apart = target.app.release == ReleaseMode::Apart || target.app.components.len() < 2;
-        let choice = match &resolved.revision {
-            _ if apart => alone(title),
-            Some(commit) => self.together(target, candidate, &resolved, commit, title).await?,
-            None => alone(Some(title.unwrap_or_else(|| {
-                format!(
-                    "{} names no source commit, so it is deployed without the other components",
-                    candidate.component
-                )
-            }))),
-        };
-        let Choice::Deploy { wanted, note } = choice else { return Ok(choice) };
         let barred = self.barred(target.name, &wanted).await?;
         Ok(barred.map_or(Choice::Deploy { wanted, note }, Choice::Leave))
     }
 
-    /// Every component's image of the commit, once all are there.
-    async fn together(
+    /// The release the image belongs to, and what people are told of it.
+    async fn with_others(
         &self,
+        by: By,
         target: Target<'_>,
         candidate: &Candidate<'_>,
         resolved: &Resolved,
-        commit: &CommitSha,
-        note: Option<String>,
-    ) -> Result<Choice, Failure> {
-        let own = released(candidate.image, candidate.tag, resolved);
-        let mut wanted = Release::from([(candidate.component.clone(), own)]);
-        for (name, component) in target.app.components.iter().filter(|(name, _)| *name != candidate.component) {
-            let there = self.registries.resolve(&component.image, commit.as_str()).await.map_err(failure)?;
-            let seen = match &there {
-                Some(other) if other.revision.as_ref() == Some(commit) => {
-                    wanted.insert(name.clone(), released(&component.image, commit.as_str(), other));
-                    continue;
-                }
-                Some(other) => match &other.revision {
-                    Some(revision) => format!(", whose tag is there but says revision {}", revision.short()),
-                    None => ", whose tag is there but names no revision".to_owned(),
-                },
-                None => String::new(),
-            };
-            let waits = format!("waits for the image of {name} at {}{seen}", commit.short());
-            let hint = "set `release: apart` if not every commit builds every component";
-            return Ok(Choice::Leave(format!("{waits}; {hint}")));
-        }
-        Ok(Choice::Deploy { wanted, note })
+    ) -> Result<(Result<Release, String>, Option<String>), Failure> {
+        let title = candidate.title.map(ToOwned::to_owned);
+        let apart = target.app.release == ReleaseMode::Apart || target.app.components.len() < 2;
+        let partly = target.app.components.values().any(|component| !component.paths.is_empty());
+        let whole = match (by, &resolved.revision) {
+            (By::Tag, _) if apart => Ok(whole::alone_by_tag(candidate, resolved)),
+            (By::Tag, _) => self.of_tag(target, candidate, resolved).await?,
+            (By::Branch, _) if apart => Ok(whole::alone(candidate, resolved)),
+            (By::Branch, Some(_)) if partly => self.of_branch(target, candidate, resolved).await?,
+            (By::Branch, Some(commit)) => self.of_commit(target, candidate, resolved, commit).await?,
+            (By::Branch, None) => {
+                let component = candidate.component;
+                let alone =
+                    format!("{component} names no source commit, so it is deployed without the other components");
+                return Ok((Ok(whole::alone(candidate, resolved)), title.or(Some(alone))));
+            }
+        };
+        Ok((whole, title))
     }
-}
-
-/// Why images with this tag are not deployed, if they are not.
-fn not_followed(app: &App, tag: &str) -> Option<String> {
-    if app.lane_of_tag(tag).is_deployed() {
-        return None;
-    }
-    let is_commit = CommitSha::new(tag).is_ok();
-    let why =
-        if is_commit { "is a commit's; its branch's tag is followed" } else { "belongs to no deploy or hotfix branch" };
-    Some(format!("the tag `{tag}` {why}"))
-}
-
-/// The image as it will stand in manifests: under its commit where it names one, so that people see what runs.
-fn released(image: &ImageName, tag: &str, resolved: &Resolved) -> ReleasedImage {
-    let commit = resolved.revision.clone();
-    let tag = commit.as_ref().map_or_else(|| tag.to_owned(), ToString::to_string);
-    ReleasedImage { image: image.clone(), tag: Some(tag), digest: resolved.digest.clone(), commit }
 }

@@ -122,7 +122,7 @@ impl World {
         };
         let tags = vec![commit.to_string(), "main".to_owned()];
         let (component, image, digest) = (component.parse().unwrap(), self.image(component), digest.clone());
-        event(ImageBuilt { change, component, image, tags, digest, reused: false })
+        event(ImageBuilt { change, component, image, tags, digest, reused: false, unchanged_since: None })
     }
 
     pub(crate) async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {

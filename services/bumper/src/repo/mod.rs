@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     Same(CommitSha),
     /// What was to be replaced is no longer there, but this.
     MovedOn(String),
+    /// What is wanted is older than what the files ask for; said in a line.
+    Older(String),
 }
 
 /// A commit in the GitOps repository.

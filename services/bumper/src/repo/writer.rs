@@ -210,6 +210,7 @@ impl Writer {
         };
         Ok(match planned {
             Plan::MovedOn(now) => Decided::Answer(Ok(Answer::MovedOn(now))),
+            Plan::Older(why) => Decided::Answer(Ok(Answer::Older(why))),
             // By an earlier run of the same event that died before it could tell, or by others.
             Plan::Same => {
                 let ours = self.ours(head, ask).await?;

@@ -60,11 +60,14 @@ pub struct Options {
     pub lease: String,
     /// Whether the registry tells the receiver; without it, `image.built` moves on by itself.
     pub notifications: bool,
+    /// Keys of the app, laid over its own.
+    pub app: Value,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { bus: "sqlite".to_owned(), ledger: "sqlite".to_owned(), lease: "60s".to_owned(), notifications: true }
+        let (bus, ledger, lease) = ("sqlite".to_owned(), "sqlite".to_owned(), "60s".to_owned());
+        Self { bus, ledger, lease, notifications: true, app: json!({}) }
     }
 }
 
@@ -188,6 +191,8 @@ impl Shop {
         if options.notifications {
             sources["registry"] = json!({ "kind": "distribution", "secrets": [file("registry-token")] });
         }
+        let mut app = self.app();
+        lay_over(&mut app, &options.app);
         json!({
             "bus": options.bus,
             "ledger": options.ledger,
@@ -198,7 +203,7 @@ impl Shop {
             "sources": sources,
             "network": { "allow": ["127.0.0.0/8"] },
             "registries": { self.registry.address(): { "plain_http": true } },
-            "apps": { "shop": self.app() },
+            "apps": { "shop": app },
             "notify": [{ "slack": file("slack-url") }],
         })
     }
@@ -266,6 +271,14 @@ impl Shop {
 impl Drop for Shop {
     fn drop(&mut self) {
         self.stop_environments();
+    }
+}
+
+/// Puts the keys of one object over another's, and of those within.
+fn lay_over(value: &mut Value, keys: &Value) {
+    let Some(keys) = keys.as_object() else { return *value = keys.clone() };
+    for (key, over) in keys {
+        lay_over(&mut value[key.as_str()], over);
     }
 }
 

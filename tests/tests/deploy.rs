@@ -20,3 +20,11 @@ fn the_readme_s_configuration_is_read() {
     let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     Config::parse(yaml, "README.md".as_ref()).unwrap();
 }
+
+#[test]
+fn the_filters_that_are_shown_are_read() {
+    let page = in_repository("services/runtime/FILTERS.md");
+    let shown = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let read = shown.map(|yaml| Config::parse(yaml, "FILTERS.md".as_ref()).unwrap_or_else(|error| panic!("{error}")));
+    assert_eq!(read.count(), 2);
+}

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::{
     engine::{Engine, Layout},
     postgres::Postgres,
@@ -282,6 +282,42 @@ async fn a_service_says_it_is_not_ready_while_its_ledger_is_away() {
     assert_eq!(ask("livez").await.0, 200);
     postgres.start_again().await.unwrap();
     place.engine.ready("up").await.unwrap();
+    place.close().await;
+}
+
+/// Documents alone are not worth a run, and a component that did not change keeps its image up to production.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_filtered_out_says_why_and_what_did_not_change_is_kept() {
+    let components = json!({ "frontend": { "paths": ["frontend"] }, "backend": { "paths": ["backend", "VERSION"] } });
+    let app = json!({ "paths": ["**", "!docs/**"], "components": components });
+    let place = Place::open(&Options { app, ..Options::default() }, Layout::Together).await.unwrap();
+    let (first, _) = place.push("main", &[("VERSION", "3.0.0\n")]).await;
+    place.verdict("production", &first).await;
+
+    let (docs, webhook) = place.push("main", &[("docs/read.me", "x")]).await;
+    let ignored = place
+        .event("event.ignored", |event| event["summary"].as_str().unwrap().contains("neither tested nor built"))
+        .await;
+    let id = ignored["attributes"]["id"].as_str().unwrap();
+    for id in [&webhook, id] {
+        let shown = place.windlass(&["events", "show", id]).await;
+        for words in [&docs[..12], &first[..12], "the one file", "`apps.shop.paths` (**, !docs/**)"] {
+            assert!(shown.contains(words), "{words}: {shown}");
+        }
+    }
+
+    let (second, _) = place.push("main", &[("VERSION", "3.1.0\n")]).await;
+    let kept = place.event("image.built", |event| event["data"]["unchanged_since"] == first.as_str()).await;
+    assert_eq!((&kept["data"]["component"], &kept["data"]["reused"]), (&json!("frontend"), &json!(true)));
+    let verdict = place.verdict("production", &second).await;
+    assert_eq!(verdict["data"]["healthy"], true);
+    let release = &verdict["data"]["deployment"]["release"];
+    assert_eq!(
+        (&release["frontend"]["commit"], &release["frontend"]["digest"]),
+        (&json!(first), &kept["data"]["digest"])
+    );
+    assert_eq!(verdict["data"]["deployment"]["changed"], json!(["backend"]));
+    assert_eq!(place.shop.health("production").await.unwrap()["version"], "3.1.0");
     place.close().await;
 }
 

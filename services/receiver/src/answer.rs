@@ -64,7 +64,7 @@ pub(crate) enum Refusal {
     /// A header that says what the body is, is absent or malformed.
     #[error("the header {0} is missing or malformed")]
     BadHeader(&'static str),
-    /// No secret of the source can be read, so nobody can prove anything.
+    /// No secret of the source can be read, or an issuer does not tell its keys, so nobody can prove anything.
     #[error("this source cannot be verified at the moment; try again")]
     NoSecret,
     /// The bus did not confirm in time: it may or may not be durable, and sending it again does no harm.
@@ -132,7 +132,7 @@ impl Refusal {
             Self::TooOften(wait) => Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)),
             Self::TooManyConnections | Self::TooMuchUnderWay => Some(1),
             Self::NotDurable => Some(5),
-            // Somebody has to put a secret in place first.
+            // Somebody has to put a secret in place first; an issuer is asked again after as long.
             Self::NoSecret => Some(30),
             _ => None,
         }

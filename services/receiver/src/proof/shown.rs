@@ -38,7 +38,7 @@ pub(super) fn in_path(shown: Option<&str>, keys: &[Key]) -> Result<String, Refus
 /// What the proxy in front says of the certificate it was shown.
 pub(super) fn by_proxy(proxy: &ProxyTlsProof, shown: &Shown<'_>) -> Result<String, Refusal> {
     let peer = shown.peer.map(|peer| peer.to_canonical());
-    let is_proxy = peer.is_some_and(|peer| proxy.from.iter().any(|network| network.contains(&peer)));
+    let is_proxy = peer.is_some_and(|peer| proxy.from.iter().any(|range| range.network().contains(&peer)));
     let subject = only(shown.headers, &proxy.header).filter(|_| is_proxy).ok_or(Refusal::NotAuthentic)?;
     let listed = proxy.subjects.iter().any(|listed| listed.as_bytes() == subject);
     if listed { Ok("proxy_tls".to_owned()) } else { Err(Refusal::NotAuthentic) }

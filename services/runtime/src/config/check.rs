@@ -270,6 +270,18 @@ apps:
     }
 
     #[test]
+    fn a_proxys_addresses_are_written_as_networks_are_everywhere() {
+        let from = |range: &str| {
+            let proof = format!("proxy_tls: {{ header: x-s, subjects: [CN=a], from: [{range}] }}");
+            of(&format!("sources: {{ it: {{ kind: ecr, proof: {{ {proof} }} }} }}")).concat()
+        };
+        for (wrong, words) in [("10.1.2.3/8", "write `10.0.0.0/8`"), ("proxy", "write `10.0.0.0/8`, or one address")] {
+            let found = from(wrong);
+            assert!(found.contains("`sources.it.proof") && found.contains(words), "{wrong}: {found}");
+        }
+    }
+
+    #[test]
     fn every_way_to_prove_oneself_can_be_written() {
         for source in [
             "kind: github, secrets: [env:S]",
@@ -280,7 +292,7 @@ apps:
             "kind: nexus, registry: 'nexus.example:8082', secrets: [env:S], proof: { hmac: { header: h, algorithm: sha512, encoding: base64, prefix: p } }",
             "kind: quay, insecure: true, max_body_bytes: 10000, rate: { per_second: 5, burst: 20 }",
             "kind: harbor, secrets: [env:S], proof: path, registry: harbor.example",
-            "kind: ecr, proof: { proxy_tls: { header: x-s, subjects: ['CN=a'], from: [10.0.0.0/24, '::1/128'] } }",
+            "kind: ecr, proof: { proxy_tls: { header: x-s, subjects: ['CN=a'], from: [10.0.0.0/24, 10.1.0.1, '::1'] } }",
             "kind: google-artifact-registry, proof: { jwt: { issuers: [https://i], audience: us, subject: s, jwks: 'http://127.0.0.1:1/' } }",
             "kind: generic, secrets: [env:S], proof: { token: { header: x-key } }, read: { image: /image, tag: /tag }",
         ] {

@@ -2,10 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use url::{Host, Url};
+
+use super::AddressRange;
 
 /// How a sender proves itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -111,8 +112,7 @@ pub struct ProxyTlsProof {
     /// The subjects that are let in.
     pub subjects: Vec<String>,
     /// The proxy's addresses; the header is believed from these alone.
-    #[schemars(with = "Vec<String>")]
-    pub from: Vec<IpNet>,
+    pub from: Vec<AddressRange>,
 }
 
 /// How long a stated time may differ from ours, as Standard Webhooks recommends.
@@ -165,7 +165,7 @@ impl ProxyTlsProof {
         if self.subjects.is_empty() || self.subjects.iter().any(String::is_empty) {
             return Some("`subjects` must name whose certificates are let in".to_owned());
         }
-        if self.from.is_empty() || self.from.iter().any(|network| network.prefix_len() == 0) {
+        if self.from.is_empty() || self.from.iter().any(|range| range.network().prefix_len() == 0) {
             return Some(
                 "`from` must name the proxy's addresses; from anywhere else the header can be forged".to_owned(),
             );

@@ -11,6 +11,8 @@ mod world;
 mod conflicts;
 #[path = "bumper/deploy.rs"]
 mod deploy;
+#[path = "bumper/git.rs"]
+mod git;
 #[path = "bumper/late.rs"]
 mod late;
 #[path = "bumper/manifests.rs"]

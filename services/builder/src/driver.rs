@@ -7,6 +7,7 @@ use runtime::{
     Failure,
     config::{BuildDriver, Component},
     exec::{ExecError, Program},
+    programs::Needed,
 };
 
 use crate::{auth::Auth, command, containers};
@@ -43,6 +44,15 @@ pub(crate) async fn build(driver: &BuildDriver, job: &Job<'_>) -> Result<Option<
         BuildDriver::BuildahWith { global, build } => containers::buildah(job, global, build).await.map(Some),
         BuildDriver::Docker => containers::docker(job).await.map(|()| None),
         BuildDriver::Command(argv) => command::build(job, argv).await.map(|()| None),
+    }
+}
+
+/// The program that a driver runs.
+pub(crate) fn program(driver: &BuildDriver, key: &str) -> Option<Needed> {
+    match driver {
+        BuildDriver::Buildah | BuildDriver::BuildahWith { .. } => Needed::of(&["buildah".to_owned()], key),
+        BuildDriver::Docker => Needed::of(&["docker".to_owned()], key),
+        BuildDriver::Command(argv) => Needed::of(argv, key),
     }
 }
 

@@ -18,7 +18,7 @@ mod worth;
 
 use anyhow::Context as _;
 use proto::{Data, Event, ScanFinished, WorkerName};
-use runtime::{Context, Failure, Outcomes, Worker, workspace};
+use runtime::{Config, Context, Failure, Outcomes, Worker, config::App, programs::Needed, workspace};
 
 /// The builder.
 pub struct Builder {
@@ -63,6 +63,18 @@ impl Builder {
 
 impl Worker for Builder {
     const NAME: WorkerName = WorkerName::Builder;
+
+    fn programs(config: &Config) -> Vec<Needed> {
+        let of_app = |(name, app): (&proto::AppName, &App)| {
+            let mut needed: Vec<_> =
+                Needed::for_repository(&app.clone_url(), &format!("apps.{name}.repository")).collect();
+            needed.extend(app.test.iter().filter_map(|step| Needed::of(&step.run, format!("apps.{name}.test"))));
+            let builds = !app.components.is_empty();
+            needed.extend(driver::program(&app.build, &format!("apps.{name}.build")).filter(|_| builds));
+            needed
+        };
+        config.apps.iter().flat_map(of_app).collect()
+    }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
         match &event.data {

@@ -26,7 +26,7 @@ use std::{
 use ledger::Ledger;
 use proto::{AppName, Data, EnvironmentName, Event, WorkerName};
 use repo::Repositories;
-use runtime::{Config, Context, Failure, Outcomes, Worker, oci::Registries};
+use runtime::{Config, Context, Failure, Outcomes, Worker, config::Gitops, oci::Registries, programs::Needed};
 
 /// Who holds it, decides and has it written.
 type Turn = Arc<tokio::sync::Mutex<()>>;
@@ -72,6 +72,14 @@ fn turn_of<K: Eq + Hash>(turns: &Mutex<HashMap<K, Turn>>, key: K) -> Turn {
 
 impl Worker for Bumper {
     const NAME: WorkerName = WorkerName::Bumper;
+
+    fn programs(config: &Config) -> Vec<Needed> {
+        let written = config.apps.iter().filter_map(|(name, app)| Some((name, app.gitops.as_ref()?)));
+        let of_app = |(name, gitops): (&AppName, &Gitops)| {
+            Needed::for_repository(&gitops.repository, &format!("apps.{name}.gitops.repository")).collect::<Vec<_>>()
+        };
+        written.flat_map(of_app).collect()
+    }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
         match &event.data {

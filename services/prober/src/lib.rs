@@ -10,9 +10,11 @@ mod steps;
 use futures_util::future::try_join_all;
 use proto::{CheckReport, Data, Deployment, Event, HealthReported, SyncFinished, Verdict, WorkerName};
 use runtime::{
-    Context, Failure, Outcomes, Worker,
+    Config, Context, Failure, Outcomes, Worker,
     config::{App, Environment, Sync},
-    order, workspace,
+    order,
+    programs::Needed,
+    workspace,
 };
 
 use check::{BadCheck, Check};
@@ -82,6 +84,18 @@ impl Prober {
 
 impl Worker for Prober {
     const NAME: WorkerName = WorkerName::Prober;
+
+    fn programs(config: &Config) -> Vec<Needed> {
+        let mut needed = Vec::new();
+        for (name, app) in &config.apps {
+            for (environment, configured) in app.environments.iter().filter(|(_, e)| !e.test.is_empty()) {
+                let key = format!("apps.{name}.environments.{environment}.test");
+                needed.extend(Needed::for_repository(&app.clone_url(), &key));
+                needed.extend(configured.test.iter().filter_map(|step| Needed::of(&step.run, key.clone())));
+            }
+        }
+        needed
+    }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
         let Data::SyncFinished(sync) = &event.data else {

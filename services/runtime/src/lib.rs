@@ -14,6 +14,7 @@ pub mod network;
 pub mod oci;
 pub mod ops;
 pub mod order;
+pub mod programs;
 pub mod service;
 pub mod telemetry;
 pub mod workspace;

@@ -10,7 +10,9 @@ mod scan;
 
 use anyhow::{Context as _, bail};
 use proto::{Change, Data, Event, ScanFinished, WorkerName};
-use runtime::{Config, Context, Failure, Outcomes, Worker, workspace, workspace::Workspace};
+use runtime::{
+    Config, Context, Failure, Outcomes, Worker, config::App, programs::Needed, workspace, workspace::Workspace,
+};
 use tracing::info;
 
 use scan::Place;
@@ -59,6 +61,18 @@ impl Scanner {
 
 impl Worker for Scanner {
     const NAME: WorkerName = WorkerName::Scanner;
+
+    fn programs(config: &Config) -> Vec<Needed> {
+        let scanned = config.apps.iter().filter(|(_, app)| !app.scan.is_empty());
+        let of_app = |(name, app): (&proto::AppName, &App)| {
+            let scanners =
+                app.scan.iter().filter_map(|scan| Needed::of(&preset::run(scan), format!("apps.{name}.scan")));
+            Needed::for_repository(&app.clone_url(), &format!("apps.{name}.repository"))
+                .chain(scanners)
+                .collect::<Vec<_>>()
+        };
+        scanned.flat_map(of_app).collect()
+    }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
         match &event.data {

@@ -17,7 +17,7 @@ use std::{
 };
 
 use proto::{AppName, Data, Deployment, EnvironmentName, Event, SyncFinished, WorkerName};
-use runtime::{Context, Failure, Outcomes, Worker, config, order, workspace};
+use runtime::{Config, Context, Failure, Outcomes, Worker, config, order, programs::Needed, workspace};
 use tokio::{
     sync::{Mutex as AsyncMutex, OnceCell, OwnedMutexGuard},
     time::timeout,
@@ -96,6 +96,19 @@ impl Syncer {
 
 impl Worker for Syncer {
     const NAME: WorkerName = WorkerName::Syncer;
+
+    fn programs(config: &Config) -> Vec<Needed> {
+        let mut needed = Vec::new();
+        for (name, app) in &config.apps {
+            for (environment, configured) in &app.environments {
+                let config::Sync::Command(argv) = &configured.sync else { continue };
+                let key = format!("apps.{name}.environments.{environment}.sync.command");
+                needed.extend(app.gitops.iter().flat_map(|gitops| Needed::for_repository(&gitops.repository, &key)));
+                needed.extend(Needed::of(argv, key));
+            }
+        }
+        needed
+    }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
         let Data::ManifestBumped(bumped) = &event.data else {

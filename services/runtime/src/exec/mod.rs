@@ -21,6 +21,7 @@ use crate::Secret;
 
 pub use error::ExecError;
 pub use mask::Masks;
+pub(crate) use run::search_path;
 
 /// What a program without a timeout of its own gets.
 const TIMEOUT: Duration = Duration::from_mins(15);

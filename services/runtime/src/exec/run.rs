@@ -238,10 +238,15 @@ fn located(program: &OsString, dir: Option<&Path>) -> PathBuf {
     }
 }
 
+/// Where a program named without a path is looked for.
+pub(crate) fn search_path() -> OsString {
+    std::env::var_os("PATH").unwrap_or_else(|| PATH.into())
+}
+
 fn base_environment() -> Vec<(&'static str, OsString)> {
     let own = |name: &str, other: &str| std::env::var_os(name).unwrap_or_else(|| other.into());
     vec![
-        ("PATH", own("PATH", PATH)),
+        ("PATH", search_path()),
         ("HOME", own("HOME", "/")),
         ("TMPDIR", std::env::temp_dir().into_os_string()),
         ("LANG", "C.UTF-8".into()),

@@ -59,6 +59,15 @@ pub enum GitError {
     /// The server lies where nobody may be asked.
     #[error(transparent)]
     Blocked(#[from] Blocked),
+    /// It would connect wherever a name leads at that moment, not to the addresses that were checked.
+    #[error(
+        "git is `{version}`, and before 2.37 it takes no notice of the addresses it is held to (`http.curloptResolve`); \
+         install git 2.37 or newer where this runs"
+    )]
+    TooOld {
+        /// What it says of itself.
+        version: String,
+    },
     /// Anything else.
     #[error("git failed on {url}: {why}")]
     Other {
@@ -169,6 +178,7 @@ impl GitError {
             | Self::Unadvertised { .. }
             | Self::Refused { .. }
             | Self::Blocked(_)
+            | Self::TooOld { .. }
             | Self::BadUrl { .. } => false,
             Self::Program(error) => error.is_transient(),
         }

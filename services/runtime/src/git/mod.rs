@@ -2,7 +2,7 @@
 //! credentials in its environment, never on its command line.
 //!
 //! The server is looked up here and pinned for Git and ssh, so that what the guard checked is what they connect to;
-//! that takes Git 2.37. A redirect is a refusal: it could lead anywhere.
+//! that takes Git 2.37 ([`Git::version`]). A redirect is a refusal: it could lead anywhere.
 //!
 //! No hook runs, no submodule is fetched, no large file is smudged; transports are HTTP, SSH, and local files where
 //! the configuration itself names one. What is done with a repository is its caller's business.
@@ -10,6 +10,7 @@
 mod error;
 mod pin;
 mod url;
+mod version;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

@@ -7,10 +7,11 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::{Worker, delivery};
-use crate::service::Context;
+use crate::{programs, service::Context};
 
 /// Works until shutdown. Then it stops taking, gives what is under way its grace period, and hands back the rest.
 pub async fn work<W: Worker>(worker: W, context: Context) -> Result<()> {
+    programs::look_for::<W>(&context).await?;
     let queue = W::NAME.queue();
     let opening = context.bus.consume(W::NAME, queue.concurrency);
     let mut deliveries = opening.await.with_context(|| format!("consuming {}", queue.name()))?;

@@ -4,11 +4,18 @@ use std::time::Duration;
 
 use proto::{Data, Event, WorkerName};
 
+use crate::{Config, programs::Needed};
+
 /// One kind of work. Every effect of `handle` has a natural key and is a no-op the second time: a run is repeated
 /// when a process died between the effect and the note that it is done.
 pub trait Worker: Send + Sync + 'static {
     /// Whose queue it takes from.
     const NAME: WorkerName;
+
+    /// The programs it runs, as this configuration asks for them; none unless said.
+    fn programs(_config: &Config) -> Vec<Needed> {
+        Vec::new()
+    }
 
     /// Handles one event. Cancelled (dropped) when it outlives its deadline or loses its claim.
     fn handle(&self, event: &Event) -> impl Future<Output = Result<Outcomes, Failure>> + Send;

@@ -9,14 +9,19 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use anyhow::{Context as _, Result};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use runtime::{
-    SecretRef,
+    Secret, SecretRef,
     config::{HmacAlgorithm, Proof},
 };
 use sha2::{Digest, Sha256};
 
 use crate::proof::Mac;
+
+/// How often a file that is not there is looked for before it counts as absent. Kubernetes moves a link and removes
+/// the folder that it led to, so who looks in between may find nothing, once.
+const LOOKS: usize = 3;
 
 /// One secret, prepared for both ways it may be used.
 #[derive(Clone)]
@@ -62,11 +67,7 @@ enum Stamp {
 
 impl Secrets {
     pub(crate) fn new(references: &[SecretRef], proof: &Proof) -> Self {
-        let form = match proof {
-            Proof::Hmac(hmac) => Form::Plain(hmac.algorithm),
-            Proof::StandardWebhooks => Form::Base64,
-            _ => Form::Plain(HmacAlgorithm::Sha256),
-        };
+        let form = Form::of(proof);
         let slot = |reference: &SecretRef| Slot { reference: reference.clone(), form, seen: None, key: None };
         let slots = references.iter().map(slot).collect();
         Self { cache: Mutex::new(Cache { slots, keys: Arc::new([]) }) }
@@ -92,23 +93,30 @@ impl Slot {
         if self.seen == Some(now) {
             return None;
         }
+        let (now, secret) = self.read(now);
         self.seen = Some(now);
-        self.key = match self.reference.read() {
-            Ok(secret) => {
-                tracing::info!(secret = %self.reference, "the secret {} is read", self.reference);
-                let key = Key::new(&self.reference.to_string(), secret.expose(), self.form);
-                if key.is_none() {
-                    let secret = &self.reference;
-                    tracing::error!(%secret, "the secret {secret} verifies nobody: it must be base64, after `whsec_` or alone");
-                }
-                key
-            }
-            Err(error) => {
-                tracing::error!(secret = %self.reference, "the secret {} verifies nobody: {error:#}", self.reference);
-                None
-            }
-        };
+        let key = secret.and_then(|secret| Key::new(&self.reference.to_string(), secret.expose(), self.form));
+        let secret = &self.reference;
+        match &key {
+            Ok(_) => tracing::info!(%secret, "the secret {secret} is read"),
+            Err(error) => tracing::error!(%secret, "the secret {secret} verifies nobody: {error:#}"),
+        }
+        self.key = key.ok();
         Some(Changed)
+    }
+
+    /// The secret, and what it looked like before it was read: what changed since is seen at the next look. One that
+    /// could not be read, and looks different by then, was caught in the middle of a rotation.
+    fn read(&self, mut seen: Stamp) -> (Stamp, Result<Secret>) {
+        for _ in 0..LOOKS {
+            let secret = self.reference.read();
+            let now = Stamp::of(&self.reference);
+            if secret.is_ok() || now == seen {
+                return (seen, secret);
+            }
+            seen = now;
+        }
+        (seen, self.reference.read())
     }
 }
 
@@ -121,16 +129,28 @@ pub(crate) enum Form {
     Base64,
 }
 
+impl Form {
+    fn of(proof: &Proof) -> Self {
+        match proof {
+            Proof::Hmac(hmac) => Self::Plain(hmac.algorithm),
+            Proof::StandardWebhooks => Self::Base64,
+            _ => Self::Plain(HmacAlgorithm::Sha256),
+        }
+    }
+}
+
 impl Key {
-    pub(crate) fn new(reference: &str, secret: &str, form: Form) -> Option<Self> {
+    /// A key of this text. Fails when the text does not have the form; the error does not repeat it.
+    pub(crate) fn new(reference: &str, secret: &str, form: Form) -> Result<Self> {
         let mac = match form {
             Form::Plain(algorithm) => Mac::new(algorithm, secret.as_bytes()),
             Form::Base64 => {
-                let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok()?;
-                Mac::new(HmacAlgorithm::Sha256, &key)
+                let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok();
+                key.and_then(|key| Mac::new(HmacAlgorithm::Sha256, &key))
             }
-        }?;
-        Some(Self { reference: reference.to_owned(), mac, digest: Sha256::digest(secret).into() })
+        };
+        let mac = mac.context("it must be base64, after `whsec_` or alone")?;
+        Ok(Self { reference: reference.to_owned(), mac, digest: Sha256::digest(secret).into() })
     }
 }
 
@@ -138,7 +158,11 @@ impl Stamp {
     fn of(reference: &SecretRef) -> Self {
         match reference {
             SecretRef::Env(_) => Self::Environment,
-            SecretRef::File(path) => std::fs::metadata(path).map_or(Self::Absent, |metadata| Self::of_file(&metadata)),
+            // On its way through links that are being moved, a look may lead to a folder that goes at that moment.
+            SecretRef::File(path) => {
+                let look = |_| std::fs::metadata(path).ok().map(|metadata| Self::of_file(&metadata));
+                (0..LOOKS).find_map(look).unwrap_or(Self::Absent)
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod libraries;
 mod limits;
 mod outage;
 mod proof;
+mod rotation;
 mod senders;
 mod spool;
 mod story;

@@ -1,8 +1,10 @@
 //! Too much, too slow, too odd: each is refused by name, and the others go on.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use crate::story::{PATIENCE, Request, Sender, Story};
+use runtime::Config;
+
+use crate::story::{OTHER_SECRET, PATIENCE, Request, SECRET, Sender, Story, TOKEN, configured};
 
 const MOST: usize = 25 * 1024 * 1024;
 
@@ -180,5 +182,43 @@ async fn a_head_too_large_or_malformed_is_refused_and_pipelined_requests_are_ans
     sender.answer().await.unwrap().accepted();
     let bodies: Vec<_> = story.published(2).await.into_iter().map(|message| message.body).collect();
     assert_eq!(bodies, ["first", "third"]);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_sends_too_often_is_told_when_to_come_again_and_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in [("old", SECRET), ("new", OTHER_SECRET), ("token", TOKEN)] {
+        std::fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let location = format!("sqlite:{}", folder.path().join("bus.db").display());
+    let text = configured(folder.path(), &location, "")
+        .replace("kind: github,", "kind: github, rate: { per_second: 1, burst: 5 },");
+    let story = Story::of(folder, &Config::parse(&text, Path::new("windlass.yaml")).unwrap()).await;
+
+    // Whoever cannot prove it uses up nothing.
+    for n in 0..50 {
+        story.send(&Request::github(format!("{n}")).without("X-Hub-Signature-256")).await.problem(401);
+    }
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = story.send(&Request::github(format!("{{\"n\":{accepted}}}"))).await;
+        if answer.status != 202 {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted < 1000, "there is a bound");
+    };
+    refused.problem(429);
+    assert!(refused.headers["retry-after"].parse::<u64>().is_ok_and(|seconds| seconds >= 1), "{refused:?}");
+    assert!(accepted >= 5, "its burst is let in");
+
+    for n in 0..50 {
+        story.send(&Request::registry(&format!("{{\"events\":[],\"n\":{n}}}"))).await.accepted();
+    }
+    let again = async { while story.send(&Request::github("again")).await.status != 202 {} };
+    tokio::time::timeout(PATIENCE, again).await.expect("it may send again");
+    assert_eq!(story.waiting().await, accepted + 50 + 1, "what was turned away is not kept");
+    assert!(story.metrics().contains(r#"source="github",outcome="too_often"}"#), "{}", story.metrics());
     story.end().await;
 }

@@ -76,6 +76,8 @@ pub(crate) fn row(kind: SourceKind) -> Row {
             kept: &["x-gitea-event", "x-gitea-event-type", "x-gitea-delivery"],
             ..plain
         },
+        // Cloud's pushes hold no time, and its request's id is not signed: a push that is repeated to the byte counts as
+        // the first one's repeat.
         SourceKind::Bitbucket => Row {
             event: Some(Required("X-Event-Key")),
             kept: &["x-event-key", "x-hook-uuid", "x-request-uuid", "x-request-id"],

@@ -27,7 +27,7 @@ use runtime::{Config, ops::Ready};
 use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use drain::Drain;
+use drain::{BATCH, Drain, Hands};
 use level::{Level, Shut};
 
 /// The file, in `spool` below the data folder.
@@ -38,8 +38,9 @@ const QUEUE: WorkerName = WorkerName::Normalizer;
 /// How long the file's own work may take: for ever. Given up in between, nobody would know whether it was done; who
 /// waits for it has a deadline of his own.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
-/// Events out of the file at once. The file gives them in pages bounded in bytes.
-const PREFETCH: u16 = 512;
+/// Events out of the file at once: the drain's three batches, and what is read ahead, which is bounded in bytes.
+#[expect(clippy::cast_possible_truncation, reason = "a few thousand")]
+const PREFETCH: u16 = 4 * BATCH as u16;
 
 /// A receiver's spool.
 pub struct Spool {
@@ -98,14 +99,9 @@ impl Spool {
         drain::put_back(&spool, file.stock().await?.dead).await?;
         level.found(file.stock().await?);
         let (level, stop) = (Arc::new(level), CancellationToken::new());
-        let drain = Drain {
-            path,
-            file: spool.clone(),
-            deliveries,
-            bus: bus.clone(),
-            level: Arc::clone(&level),
-            stop: stop.clone(),
-        };
+        let hands =
+            Hands { path, file: spool.clone(), bus: bus.clone(), level: Arc::clone(&level), stop: stop.clone() };
+        let drain = Drain { deliveries, hands };
         Ok(Arc::new(Self {
             file: spool,
             bus: bus.clone(),

@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A page ends with the message that reaches this, so a queue of large bodies is not read ahead.
 const PAGE_BYTES: usize = 4 << 20;
 /// Messages in a page, whatever the prefetch.
-const PAGE: usize = 128;
+const PAGE: usize = 512;
 
 const COLUMNS: &str =
     "e.id, e.failures, e.worker, e.reason, e.parked_at, m.content_type, m.attributes, m.body FROM entries e

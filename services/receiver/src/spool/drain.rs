@@ -1,27 +1,38 @@
 //! From the file to the broker, in order: a batch is published, and once all of it is confirmed it leaves the file.
+//!
+//! Three batches are in hand at most, so that none of the three waits costs the others anything: while one is being
+//! confirmed, the next is read, and the one before leaves the file. The next is published only once all of this one is
+//! confirmed, or what the broker lost of this one would come behind it.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bus::{Bus, BusError, Deliveries, Delivery};
 use futures_util::future::join_all;
 use proto::{EventType, Message};
+use tokio::{join, select};
 use tokio_util::sync::CancellationToken;
 
 use super::level::{self, Level};
 
 /// A batch ends with this many events, or with the one that reaches this many bytes.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 512;
 const BATCH_BYTES: usize = 4 << 20;
-/// How long to wait for a batch's next event. They come as fast as they are read, or not at all.
+/// How long to wait for a batch's next event when nothing else is under way. They come as fast as they are read, or
+/// not at all.
 const NEXT: Duration = Duration::from_millis(5);
 /// How long to wait before the broker is asked again.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The one that hands on.
 pub(super) struct Drain {
+    pub(super) deliveries: Deliveries,
+    pub(super) hands: Hands,
+}
+
+/// What handing on takes, besides what is handed on.
+pub(super) struct Hands {
     pub(super) path: PathBuf,
     pub(super) file: Bus,
-    pub(super) deliveries: Deliveries,
     pub(super) bus: Bus,
     pub(super) level: Arc<Level>,
     pub(super) stop: CancellationToken,
@@ -45,51 +56,70 @@ pub(super) async fn put_back(file: &Bus, letters: u64) -> Result<(), BusError> {
 impl Drain {
     /// Hands on until told to stop, and finishes the batch it is at if the broker takes it.
     pub(super) async fn run(mut self) {
-        while let Some(batch) = self.batch().await {
-            if let Ok(time) = batch[0].message.attribute("time").parse() {
-                self.level.oldest(time);
+        let (mut batch, mut confirmed) = (Vec::new(), Vec::new());
+        loop {
+            if batch.is_empty() && confirmed.is_empty() {
+                match self.hands.stop.run_until_cancelled(self.deliveries.next()).await.flatten() {
+                    Some(first) => batch.push(first),
+                    None => return,
+                }
             }
-            if self.hand_on(batch).await.is_none() {
-                return;
+            let over = CancellationToken::new();
+            let handing_on = async {
+                let (handed_on, ()) = join!(self.hands.hand_on(batch), self.hands.done(confirmed));
+                over.cancel();
+                handed_on
+            };
+            let (handed_on, next) = join!(handing_on, gather(&mut self.deliveries, &over));
+            let Some(handed_on) = handed_on else { return };
+            if self.hands.stop.is_cancelled() {
+                return self.hands.done(handed_on).await;
             }
+            (batch, confirmed) = (next, handed_on);
         }
     }
+}
 
-    /// What comes next in the file, one event at least; `None` when told to stop.
-    async fn batch(&mut self) -> Option<Vec<Delivery>> {
-        let first = self.stop.run_until_cancelled(self.deliveries.next()).await.flatten()?;
-        let mut bytes = first.message.body.len();
-        let mut batch = vec![first];
-        while batch.len() < BATCH
-            && bytes < BATCH_BYTES
-            && let Ok(Some(next)) = tokio::time::timeout(NEXT, self.deliveries.next()).await
-        {
-            bytes += next.message.body.len();
-            batch.push(next);
-        }
-        Some(batch)
+/// The next batch: what comes until the one before is `over`, and then as long as it comes at once; perhaps nothing.
+async fn gather(deliveries: &mut Deliveries, over: &CancellationToken) -> Vec<Delivery> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH && bytes < BATCH_BYTES {
+        let idle = async {
+            over.cancelled().await;
+            tokio::time::sleep(NEXT).await;
+        };
+        let next = select! { biased; next = deliveries.next() => next, () = idle => None };
+        let Some(next) = next else { break };
+        bytes += next.message.body.len();
+        batch.push(next);
     }
+    batch
+}
 
-    async fn hand_on(&self, batch: Vec<Delivery>) -> Option<()> {
+impl Hands {
+    /// Publishes a batch, and sets aside what the broker refuses; what was confirmed. `None` when told to stop before.
+    async fn hand_on(&self, batch: Vec<Delivery>) -> Option<Vec<Delivery>> {
+        let Some(first) = batch.first() else { return Some(batch) };
+        if let Ok(time) = first.message.attribute("time").parse() {
+            self.level.oldest(time);
+        }
         let messages: Vec<Message> = batch.iter().map(|delivery| delivery.message.clone()).collect();
-        match self.publish(&messages).await? {
-            Ok(()) => self.done(batch).await,
-            // One of them; which one, only shows one by one.
-            Err(_) if batch.len() > 1 => {
-                for delivery in batch {
-                    match self.publish(std::slice::from_ref(&delivery.message)).await? {
-                        Ok(()) => self.done(vec![delivery]).await,
-                        Err(why) => self.set_aside(delivery, &why).await,
-                    }
-                }
-            }
-            Err(why) => {
-                for delivery in batch {
-                    self.set_aside(delivery, &why).await;
+        if self.publish(&messages).await?.is_ok() {
+            return Some(batch);
+        }
+        // One of them; which one, only shows one by one.
+        let mut confirmed = Vec::new();
+        for delivery in batch {
+            match self.publish(std::slice::from_ref(&delivery.message)).await {
+                Some(Ok(())) => confirmed.push(delivery),
+                Some(Err(why)) => self.set_aside(delivery, &why).await,
+                None => {
+                    self.done(confirmed).await;
+                    return None;
                 }
             }
         }
-        Some(())
+        Some(confirmed)
     }
 
     /// Publishes until it is confirmed, or refused for good; `None` when told to stop first. Nothing is published
@@ -107,6 +137,7 @@ impl Drain {
         }
     }
 
+    /// Takes out of the file what is confirmed.
     async fn done(&self, batch: Vec<Delivery>) {
         let settled = batch.into_iter().map(async |delivery| {
             let weight = level::weight(&delivery.message);

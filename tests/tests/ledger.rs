@@ -73,6 +73,7 @@ over_both! {
         unreadable_messages_are_kept_and_listed,
         large_and_odd_messages_are_kept,
         many_recorders_at_once_lose_and_double_nothing,
+        what_proved_a_source_is_known,
     }
     letters: {
         a_letter_comes_back_as_it_was_buried,
@@ -81,6 +82,7 @@ over_both! {
         a_letter_that_died_again_after_its_replay_is_open_again,
         filters_choose_and_the_newest_comes_first,
         text_is_found_whatever_its_case_and_never_as_a_pattern,
+        open_letters_are_counted_by_worker,
     }
     environments: {
         what_is_known_is_replaced_whole,

@@ -23,7 +23,7 @@ use proto::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BusError, Deliveries, Letters, Location, Settings};
+use crate::{BusError, Deliveries, Letters, Location, QueueState, Settings};
 use lane::Publisher;
 use link::Link;
 pub(crate) use subscription::Settle;
@@ -107,7 +107,7 @@ impl AmqpBus {
         self.0.publisher.link().ready()
     }
 
-    pub(crate) async fn depths(&self) -> Result<Vec<(String, u64)>, BusError> {
+    pub(crate) async fn queues(&self) -> Result<Vec<QueueState>, BusError> {
         depth::read(self.0.publisher.link(), &Topology::of(&self.0.settings.workers), self.0.settings.publish_deadline)
             .await
     }

@@ -51,6 +51,17 @@ pub struct Settings {
     pub name: String,
 }
 
+/// How it stands with a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueState {
+    /// Its name: `windlass.<worker>`, or a place for what no worker takes.
+    pub name: String,
+    /// Messages that wait in it (unsettled ones included where the bus can tell).
+    pub waiting: u64,
+    /// Who takes from it; `None` where the bus cannot tell.
+    pub consumers: Option<u32>,
+}
+
 /// A handle to the bus; cheap to clone.
 #[derive(Clone)]
 pub enum Bus {
@@ -113,9 +124,14 @@ impl Bus {
 
     /// Messages that wait in each declared queue (unsettled ones included where the bus can tell).
     pub async fn depths(&self) -> Result<Vec<(String, u64)>, BusError> {
+        Ok(self.queues().await?.into_iter().map(|queue| (queue.name, queue.waiting)).collect())
+    }
+
+    /// How it stands with each declared queue.
+    pub async fn queues(&self) -> Result<Vec<QueueState>, BusError> {
         match self {
-            Self::Amqp(bus) => bus.depths().await,
-            Self::Sqlite(bus) => bus.depths().await,
+            Self::Amqp(bus) => bus.queues().await,
+            Self::Sqlite(bus) => bus.queues().await,
         }
     }
 

@@ -26,7 +26,7 @@ use proto::{Message, WorkerName};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{BusError, Deliveries, Letters, Location, Settings, codec};
+use crate::{BusError, Deliveries, Letters, Location, QueueState, Settings, codec};
 pub(crate) use feed::Settle;
 use queue::{Queue, Queues};
 pub use store::Stock;
@@ -124,9 +124,11 @@ impl SqliteBus {
         self.0.writer.health()
     }
 
-    pub(crate) async fn depths(&self) -> Result<Vec<(String, u64)>, BusError> {
+    pub(crate) async fn queues(&self) -> Result<Vec<QueueState>, BusError> {
         let path = self.0.path.clone();
-        blocking(move || store::depths(&path)).await
+        let depths = blocking(move || store::depths(&path)).await?;
+        // To try the lock that a consumer holds would keep a consumer that starts at that moment from it.
+        Ok(depths.into_iter().map(|(name, waiting)| QueueState { name, waiting, consumers: None }).collect())
     }
 
     /// What lies in the file.

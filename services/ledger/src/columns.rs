@@ -38,8 +38,8 @@ pub(crate) fn clipped(text: &str) -> String {
     format!("{start}~{}", Uuid::new_v5(&NAMESPACE, text.as_bytes()))
 }
 
-/// The columns `id replay type app subject source correlation cause time attributes content_type body` of an event.
-/// A time that cannot be read is left to the database, which takes its own.
+/// The columns `id replay type app subject source correlation cause proof time attributes content_type body` of an
+/// event. A time that cannot be read is left to the database, which takes its own.
 pub(crate) fn of_event(message: &Message) -> Result<Vec<Arg>> {
     let (id, replay) = key(message)?;
     let column = |name| message.attributes.get(name).map(|text| clipped(text));
@@ -54,6 +54,7 @@ pub(crate) fn of_event(message: &Message) -> Result<Vec<Arg>> {
         column("source"),
         uuid("correlationid").unwrap_or(id),
         uuid("causationid"),
+        column("webhookproof"),
         message.attribute("time").parse::<Timestamp>().ok(),
         attributes,
         content_type,

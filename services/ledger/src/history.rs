@@ -16,22 +16,25 @@ const BATCH: (usize, usize) = (1000, 16 * 1024 * 1024);
 
 const RECORD: &str = "
     INSERT INTO events
-        (id, replay, type, app, subject, source, correlation, cause, time, recorded_at, attributes, content_type, body)
+        (id, replay, type, app, subject, source, correlation, cause, proof, time, recorded_at, attributes, content_type,
+        body)
     VALUES
-        ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, clock_timestamp()), clock_timestamp(), $10, $11, $12)
+        ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, clock_timestamp()), clock_timestamp(), $11, $12, $13)
     ON CONFLICT (id, replay) DO NOTHING
     RETURNING seq";
 
 // The same for many rows, one array a column.
 const RECORD_ARRAYS: &str = "
     INSERT INTO events
-        (id, replay, type, app, subject, source, correlation, cause, time, recorded_at, attributes, content_type, body)
-    SELECT id, replay, type, app, subject, source, correlation, cause, coalesce(time, clock_timestamp()),
+        (id, replay, type, app, subject, source, correlation, cause, proof, time, recorded_at, attributes, content_type,
+        body)
+    SELECT id, replay, type, app, subject, source, correlation, cause, proof, coalesce(time, clock_timestamp()),
         clock_timestamp(), CAST(attributes AS json), content_type, body
     FROM unnest(CAST($1 AS uuid[]), CAST($2 AS bigint[]), CAST($3 AS text[]), CAST($4 AS text[]), CAST($5 AS text[]),
-        CAST($6 AS text[]), CAST($7 AS uuid[]), CAST($8 AS uuid[]), CAST($9 AS timestamptz[]), CAST($10 AS text[]),
-        CAST($11 AS text[]), CAST($12 AS bytea[])) WITH ORDINALITY AS
-        fresh(id, replay, type, app, subject, source, correlation, cause, time, attributes, content_type, body, place)
+        CAST($6 AS text[]), CAST($7 AS uuid[]), CAST($8 AS uuid[]), CAST($9 AS text[]), CAST($10 AS timestamptz[]),
+        CAST($11 AS text[]), CAST($12 AS text[]), CAST($13 AS bytea[])) WITH ORDINALITY AS
+        fresh(id, replay, type, app, subject, source, correlation, cause, proof, time, attributes, content_type, body,
+        place)
     ORDER BY place
     ON CONFLICT (id, replay) DO NOTHING
     RETURNING seq";

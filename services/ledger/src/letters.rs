@@ -4,7 +4,7 @@ use proto::WorkerName;
 use uuid::Uuid;
 
 use crate::{
-    DeadFilter, Ledger, NewDeadLetter, Result, StoredDeadLetter, columns,
+    DeadFilter, Ledger, NewDeadLetter, OpenLetters, Result, StoredDeadLetter, columns,
     db::{Row, args},
     filter,
 };
@@ -27,6 +27,9 @@ const LETTER: &str = "
     SELECT id, worker, reason, attempts, parked_at, replayed_at, replayed_by,
         CAST(attributes AS text), content_type, body
     FROM dead_letters WHERE id = $1";
+
+const OPEN: &str = "
+    SELECT worker, count(*), min(parked_at) FROM dead_letters WHERE replayed_at IS NULL GROUP BY worker ORDER BY 2 DESC";
 
 /// The columns [`stored`] reads.
 pub(crate) const COLUMNS: &str = "id, worker, reason, attempts, parked_at, replayed_at, replayed_by, \
@@ -59,6 +62,11 @@ impl Ledger {
         self.db.read(query.sql, query.args).await?.iter().map(stored).collect()
     }
 
+    /// How many dead letters wait for a replay, by worker, the most first.
+    pub async fn open_letters(&self) -> Result<Vec<OpenLetters>> {
+        self.db.read(OPEN, args![]).await?.iter().map(open).collect()
+    }
+
     /// One dead letter.
     pub async fn dead_letter(&self, id: Uuid) -> Result<Option<StoredDeadLetter>> {
         self.db.read(LETTER, args![id]).await?.first().map(stored).transpose()
@@ -68,6 +76,11 @@ impl Ledger {
     pub async fn mark_replayed(&self, id: Uuid, by: &str) -> Result<()> {
         self.db.write(MARK, args![by, id]).await.map(drop)
     }
+}
+
+fn open(row: &Row) -> Result<OpenLetters> {
+    let count: i64 = row.get(1)?;
+    Ok(OpenLetters { worker: row.parse_optional(0)?, count: count.unsigned_abs(), oldest: row.get(2)? })
 }
 
 fn stored(row: &Row) -> Result<StoredDeadLetter> {

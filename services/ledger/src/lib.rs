@@ -13,6 +13,7 @@ mod history;
 mod letters;
 mod location;
 mod outcomes;
+mod proofs;
 mod rows;
 mod sweeps;
 
@@ -22,8 +23,8 @@ use db::{Db, args};
 
 pub use location::{BadLocation, Location};
 pub use rows::{
-    Claim, ClaimKey, DeadFilter, EnvironmentState, EventFilter, NewDeadLetter, Quarantined, Recorded, Redelivery, Run,
-    RunState, SeenTag, StoredDeadLetter, Swept,
+    Claim, ClaimKey, DeadFilter, EnvironmentState, EventFilter, NewDeadLetter, OpenLetters, Proven, Quarantined,
+    Recorded, Redelivery, Run, RunState, SeenTag, StoredDeadLetter, Swept,
 };
 
 /// Why the ledger could not do it.

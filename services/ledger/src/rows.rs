@@ -102,6 +102,30 @@ pub struct Recorded {
     pub message: Message,
 }
 
+/// What proved a source's webhooks: a secret, or another way to prove oneself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proven {
+    /// The secret's reference, or the way's name. A very long one is cut, and known again by [`Proven::is_by`].
+    pub by: String,
+    /// How many it proved.
+    pub count: u64,
+    /// When the first of them came.
+    pub first: Timestamp,
+    /// When the last did.
+    pub last: Timestamp,
+}
+
+/// Dead letters of one worker that nobody has replayed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenLetters {
+    /// Whose queue they came from; `None` when no queue took them.
+    pub worker: Option<WorkerName>,
+    /// How many there are.
+    pub count: u64,
+    /// When the oldest was given up.
+    pub oldest: Timestamp,
+}
+
 /// A dead letter to keep.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDeadLetter {

@@ -10,10 +10,12 @@
 //! - [`source`] is one configured sender; [`dialect`] has a row for each kind of them.
 //! - [`spool`] keeps on disk what the broker does not confirm, and hands it on.
 //! - [`signing`] is the senders' side: how they prove themselves, to try a configuration without them.
+//! - [`check`] says how a source stands before anybody sends.
 //! - [`answer`] is every answer, and the one place where a refusal becomes an HTTP status.
 
 mod answer;
 mod body;
+pub mod check;
 mod desk;
 mod dialect;
 mod metrics;

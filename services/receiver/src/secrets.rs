@@ -120,6 +120,11 @@ impl Slot {
     }
 }
 
+/// A secret as it is now, ready to verify with.
+pub(crate) fn read(reference: &SecretRef, proof: &Proof) -> Result<Key> {
+    Key::new(&reference.to_string(), reference.read()?.expose(), Form::of(proof))
+}
+
 /// What a secret's text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {

@@ -6,6 +6,7 @@
 mod config;
 mod dead;
 mod describe;
+mod doctor;
 mod events;
 mod open;
 mod order;
@@ -49,6 +50,9 @@ enum Verb {
     /// Shows and releases digests that must not be deployed.
     #[command(subcommand)]
     Quarantine(order::Quarantine),
+    /// Looks at everything the configuration needs, and says what is broken and what to do: bus, ledger, secrets and
+    /// which of them are in use, repositories, registries, programs, disk.
+    Doctor(doctor::Doctor),
     /// Checks the configuration, or prints its JSON Schema.
     #[command(subcommand)]
     Config(config::Verb),
@@ -70,6 +74,7 @@ pub fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     match cli.verb {
         Verb::Config(verb) => config::run(&verb, &cli.arguments),
+        Verb::Doctor(doctor) => open::block_on(doctor::run(doctor, cli.arguments.load()?)),
         Verb::Up => runtime::service::start(cli.arguments.load()?, "up", up::up),
         Verb::Send(send) => open::block_on(send::run(send, cli.arguments.load()?)),
         Verb::Events(events) => open::block_on(events::run(events, cli.arguments.load()?)),

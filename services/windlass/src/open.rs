@@ -38,3 +38,8 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
         text.parse().map_err(|_| "write a time as 2026-11-23T06:00:00Z, or how long ago as 90m".to_owned())?;
     Timestamp::now().checked_sub(ago).map_err(|error| error.to_string())
 }
+
+/// An address one listens on, as one to connect to.
+pub(crate) fn reachable(listen: &str) -> String {
+    listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
+}

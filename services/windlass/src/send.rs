@@ -9,7 +9,7 @@ use proto::{AppName, Branch, CommitSha, ComponentName, Digest, SourceName};
 use receiver::signing;
 use runtime::{Config, Secret, SecretRef, config::Source};
 
-use crate::out;
+use crate::{open, out};
 
 #[derive(Debug, Args)]
 pub(crate) struct Send {
@@ -68,7 +68,7 @@ pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
         (None, Some(file)) => Rendered { headers: Vec::new(), body: read(file)? },
         (None, None) => bail!("name a file to send, or `--sample`"),
     };
-    let base = send.to.clone().unwrap_or_else(|| format!("http://{}", reachable(&config.receiver.listen)));
+    let base = send.to.clone().unwrap_or_else(|| format!("http://{}", open::reachable(&config.receiver.listen)));
     let url = format!("{}/webhooks/{}", base.trim_end_matches('/'), send.source);
     let secret = source.secrets.first().map(SecretRef::read).transpose()?;
     let secret = secret.as_ref().map_or("", Secret::expose);
@@ -145,9 +145,4 @@ fn read(file: &PathBuf) -> Result<Vec<u8>> {
         return Ok(body);
     }
     std::fs::read(file).with_context(|| format!("reading {}", file.display()))
-}
-
-/// An address one listens on, as one to connect to.
-fn reachable(listen: &str) -> String {
-    listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]")
 }

@@ -192,3 +192,19 @@ async fn without_a_broker_publishing_fails_at_its_deadline() {
     assert!(why.contains("127.0.0.1") && !why.contains("guest"), "{why}");
     bus.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_takes_from_a_queue_is_counted() {
+    let place = Place::amqp().await;
+    let bus = place.open_for(&[BUILDER]).await;
+    let consumers = async || {
+        let queues = bus.queues().await.unwrap();
+        queues.into_iter().find(|queue| queue.name == "windlass.builder").unwrap().consumers
+    };
+    assert_eq!(consumers().await, Some(0));
+    let deliveries = [bus.consume(BUILDER, 1).await.unwrap(), bus.consume(BUILDER, 1).await.unwrap()];
+    until("both are counted", async || consumers().await == Some(2)).await;
+    drop(deliveries);
+    until("both are gone", async || consumers().await == Some(0)).await;
+    bus.close().await;
+}

@@ -1,7 +1,7 @@
 //! History: every event once, whatever it holds, found by what is known of it.
 
 use ledger::{EventFilter, Ledger, Recorded};
-use proto::{AppName, EventId, EventType, Message};
+use proto::{AppName, EventId, EventType, Message, Timestamp};
 
 use crate::{
     place::Place,
@@ -174,4 +174,37 @@ pub(crate) async fn many_recorders_at_once_lose_and_double_nothing(place: Place)
     let mut listed = list(&ledger, EventFilter { limit: 1000, ..EventFilter::default() }).await;
     listed.sort_by(|one, other| one.attribute("id").cmp(other.attribute("id")));
     assert_eq!(listed, sent);
+}
+
+pub(crate) async fn what_proved_a_source_is_known(place: Place) {
+    let ledger = place.open().await;
+    let (github, long) = ("github".parse().unwrap(), format!("file:/{}", "x".repeat(5000)));
+    assert_eq!(ledger.proven(&github, Timestamp::UNIX_EPOCH).await.unwrap(), []);
+    let proven = |by: &str, at: &str| with(with(message("webhook.received"), "webhookproof", by), "time", at);
+    let sent = [
+        proven("file:/old", "2026-03-01T10:00:00Z"),
+        proven("file:/old", "2026-03-01T11:00:00Z"),
+        proven("file:/new", "2026-03-01T12:00:00Z"),
+        proven(&long, "2026-03-01T09:00:00Z"),
+        message("webhook.received"),
+        // Neither another source's nor another type's.
+        with(proven("file:/other", "2026-03-01T13:00:00Z"), "source", "/webhooks/registry"),
+        with(proven("file:/odd", "2026-03-01T13:00:00Z"), "type", "push.received"),
+        with(proven("file:/\0", "2026-03-01T08:00:00Z"), "odd", "\0"),
+    ];
+    ledger.record(&sent).await.unwrap();
+    let all = ledger.proven(&github, Timestamp::UNIX_EPOCH).await.unwrap();
+    let counts: Vec<_> = all.iter().map(|proven| proven.count).collect();
+    assert_eq!(
+        (counts, all[0].by.as_str(), all[1].by.as_str()),
+        (vec![1, 2, 1, 1], "file:/new", "file:/old"),
+        "{all:?}"
+    );
+    assert_eq!((all[1].first, all[1].last), (time("2026-03-01T10:00:00Z"), time("2026-03-01T11:00:00Z")));
+    assert!(all[2].is_by(&long) && all[1].is_by("file:/old") && !all[1].is_by("file:/new"), "{all:?}");
+    let since = ledger.proven(&github, time("2026-03-01T10:30:00Z")).await.unwrap();
+    assert_eq!(
+        since.iter().map(|proven| (proven.by.as_str(), proven.count)).collect::<Vec<_>>(),
+        [("file:/new", 1), ("file:/old", 1)]
+    );
 }

@@ -1,6 +1,6 @@
 //! Dead letters: kept once, found by their cause, and open until somebody replays them.
 
-use ledger::{DeadFilter, Ledger, NewDeadLetter};
+use ledger::{DeadFilter, Ledger, NewDeadLetter, OpenLetters};
 use proto::WorkerName;
 use uuid::Uuid;
 
@@ -120,4 +120,22 @@ pub(crate) async fn text_is_found_whatever_its_case_and_never_as_a_pattern(place
     }
     let filter = DeadFilter { text: Some("cpu%node".to_owned()), ..DeadFilter::default() };
     assert!(open_letters(&ledger, filter).await.is_empty());
+}
+
+pub(crate) async fn open_letters_are_counted_by_worker(place: Place) {
+    let ledger = place.open().await;
+    assert_eq!(ledger.open_letters().await.unwrap(), []);
+    let bumper = Some(WorkerName::Bumper);
+    for (worker, at) in
+        [(bumper, "2026-03-01T11:00:00Z"), (bumper, "2026-03-01T10:00:00Z"), (None, "2026-03-01T12:00:00Z")]
+    {
+        ledger.bury(&letter(worker, "x", at)).await.unwrap();
+    }
+    let (replayed, _) = ledger.bury(&letter(bumper, "x", "2026-03-01T09:00:00Z")).await.unwrap();
+    ledger.mark_replayed(replayed, "ops").await.unwrap();
+    let expected = [
+        OpenLetters { worker: bumper, count: 2, oldest: time("2026-03-01T10:00:00Z") },
+        OpenLetters { worker: None, count: 1, oldest: time("2026-03-01T12:00:00Z") },
+    ];
+    assert_eq!(ledger.open_letters().await.unwrap(), expected);
 }

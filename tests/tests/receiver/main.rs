@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod broker;
+mod doctor;
 mod durable;
 mod libraries;
 mod limits;

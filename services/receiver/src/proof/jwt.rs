@@ -76,6 +76,11 @@ impl Issuer {
         Ok(Self { proof, keys })
     }
 
+    /// Asks the provider for its keys, whatever is known; how many there are for signatures.
+    pub(super) async fn count_keys(&self) -> Result<usize> {
+        self.keys.count().await
+    }
+
     /// Judges the bearer's token.
     ///
     /// # Errors

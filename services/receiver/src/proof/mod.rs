@@ -156,6 +156,11 @@ impl Authentic {
     }
 }
 
+/// How many keys for signatures an identity provider tells.
+pub(crate) async fn issuer_keys(jwt: &runtime::config::JwtProof) -> anyhow::Result<usize> {
+    jwt::Issuer::new(jwt.clone())?.count_keys().await
+}
+
 /// The header's value, if it is there once: of two, a proxy and we might each believe another.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name);

@@ -101,6 +101,11 @@ impl Keys {
         self.0.verdict(id)
     }
 
+    /// How many the provider tells now.
+    pub(super) async fn count(&self) -> Result<usize> {
+        Ok(self.0.fetch().await?.len())
+    }
+
     /// Asks the provider, unless it was asked just now. Goes on by itself when nobody waits for it any more.
     async fn ask(&self, turn: OwnedMutexGuard<()>) {
         if !self.0.may_ask() {

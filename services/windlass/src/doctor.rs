@@ -1,0 +1,54 @@
+//! `windlass doctor`: how it stands with all that this configuration needs, and what to do about what is broken.
+//!
+//! It asks what the services would ask, from the machine it runs on and with the same code, and changes nothing but
+//! that queues which RabbitMQ lacks are declared. What it prints names secrets by their references alone.
+
+mod machine;
+mod parts;
+mod reach;
+mod report;
+mod sources;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use runtime::Config;
+
+use crate::out;
+use report::Report;
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints how it stands; fails when something is broken.
+pub(crate) async fn run(asked: Doctor, config: Config) -> Result<()> {
+    let report = examine(&config).await?;
+    if asked.json {
+        out::line(serde_json::to_string(&report)?)?;
+    } else {
+        report.lines().iter().try_for_each(out::line)?;
+    }
+    let broken = report.broken();
+    ensure!(broken == 0, "{broken} broken: see above for what to do next");
+    Ok(())
+}
+
+async fn examine(config: &Config) -> Result<Report> {
+    let mut report = Report::default();
+    let (bus, ledger) = tokio::join!(parts::bus(config), parts::ledger(config));
+    report.add("bus", bus);
+    report.add("ledger", ledger.findings);
+    report.add("service", parts::service(config).await);
+    report.sources = sources::examine(config, ledger.open.as_ref()).await;
+    let reach = reach::Reach::new(config)?;
+    let (repositories, registries) = tokio::join!(reach.repositories(), reach.registries());
+    report.add("repositories", repositories);
+    report.add("registries", registries);
+    report.add("secrets", machine::other_secrets(config));
+    report.add("programs", machine::programs(config).await);
+    report.add("disk", machine::disk(config));
+    Ok(report)
+}

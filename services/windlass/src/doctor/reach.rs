@@ -1,0 +1,114 @@
+//! What lies elsewhere and must be reached: Git repositories, and registries.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::future::join_all;
+use proto::{AppName, Branch, ImageName, WorkerName};
+use runtime::{
+    Config,
+    config::App,
+    exec::Ended,
+    git::{Git, GitError, without_userinfo},
+    network::Guard,
+    oci::{OciError, Registries},
+};
+
+use super::report::Finding;
+
+/// How long a server may take to answer.
+const ANSWER: Duration = Duration::from_secs(20);
+/// What `git ls-remote --exit-code` exits with when no ref is of that name.
+const NO_SUCH_REF: i32 = 2;
+
+/// The ways out, as the workers have them.
+pub(super) struct Reach<'a> {
+    config: &'a Config,
+    git: Git,
+    registries: Registries,
+}
+
+impl<'a> Reach<'a> {
+    pub(super) fn new(config: &'a Config) -> anyhow::Result<Self> {
+        let guard = Guard::new(&config.network);
+        let registries = Registries::new(&config.registries, &guard)?;
+        Ok(Self { config, git: Git::new(&config.git, &guard), registries })
+    }
+
+    /// Whether each repository can be read: the sources where they are built from, and what is written to.
+    pub(super) async fn repositories(&self) -> Vec<Finding> {
+        let mut wanted: BTreeMap<(String, Option<Branch>), String> = BTreeMap::new();
+        let builds = self.config.workers.contains(&WorkerName::Builder);
+        for (name, app) in &self.config.apps {
+            if builds {
+                wanted.entry((app.clone_url(), None)).or_insert_with(|| format!("apps.{name}.repository"));
+            }
+            if let Some(gitops) = &app.gitops {
+                let at = (gitops.repository.clone(), Some(gitops.branch.clone()));
+                wanted.entry(at).or_insert_with(|| format!("apps.{name}.gitops"));
+            }
+        }
+        let asked = wanted.iter().map(|((url, branch), key)| self.repository(url, branch.as_ref(), key));
+        join_all(asked).await
+    }
+
+    async fn repository(&self, url: &str, branch: Option<&Branch>, key: &str) -> Finding {
+        let about = without_userinfo(url);
+        let next = format!("check `{key}`, `git.credentials` and the way there");
+        match self.ls_remote(url, branch).await {
+            Ok(true) => {
+                Finding::ok(about, branch.map_or("it can be read".to_owned(), |b| format!("`{b}` can be read")))
+            }
+            Ok(false) => {
+                let branch = branch.map_or("HEAD", Branch::as_str);
+                let next = format!("make the branch, or name another in `{key}.branch`");
+                Finding::broken(about, format!("it has no branch `{branch}`"), &next)
+            }
+            Err(error) => Finding::broken(about, error, &next),
+        }
+    }
+
+    /// Whether the branch is there; without one only whether the repository answers.
+    async fn ls_remote(&self, url: &str, branch: Option<&Branch>) -> Result<bool, GitError> {
+        let ask = self.git.remote(None, url).await?.timeout(ANSWER);
+        let remote = without_userinfo(url);
+        let ask = match branch {
+            Some(branch) => ask.args(["ls-remote", "--exit-code", "--", &remote, &format!("refs/heads/{branch}")]),
+            None => ask.args(["ls-remote", "--", &remote, "HEAD"]),
+        };
+        let finished = ask.run().await?;
+        match finished.ended {
+            Ended::Exited(0) => Ok(true),
+            Ended::Exited(NO_SUCH_REF) if branch.is_some() => Ok(false),
+            _ => Err(GitError::of(url, &finished)),
+        }
+    }
+
+    /// Whether each image's repository can be read at its registry.
+    pub(super) async fn registries(&self) -> Vec<Finding> {
+        let images =
+            self.config.apps.iter().flat_map(|(name, app)| app.components.values().map(move |c| (name, app, c)));
+        join_all(images.map(|(name, app, component)| self.image(name, &component.image, tag(app)))).await
+    }
+
+    async fn image(&self, app: &AppName, image: &ImageName, tag: String) -> Finding {
+        let host = image.registry();
+        let next = format!("check `registries.{host}`, `apps.{app}.components` and the way there");
+        match tokio::time::timeout(ANSWER, self.registries.resolve(image, &tag)).await {
+            Ok(Ok(Some(found))) => Finding::ok(image, format!("`{tag}` is {}", found.digest.short())),
+            Ok(Ok(None)) => Finding::ok(image, format!("its registry answers; there is no `{tag}` yet")),
+            Ok(Err(error @ OciError::RateLimited { .. })) => Finding::warning(
+                image,
+                error,
+                &format!("give `registries.{host}` credentials, which may ask more often"),
+            ),
+            Ok(Err(error)) => Finding::broken(image, error, &next),
+            Err(_) => Finding::broken(image, format!("{host} did not answer within {ANSWER:?}"), &next),
+        }
+    }
+}
+
+/// A tag the app's images are likely to have: that of a branch which is deployed.
+fn tag(app: &App) -> String {
+    let plain = app.deploy.iter().find_map(|pattern| Branch::new(pattern.plain()?).ok());
+    plain.map_or_else(|| "latest".to_owned(), |branch| branch.as_tag())
+}

@@ -63,7 +63,7 @@ need_rust() {
 need_delivery() { need git git buildah buildah docker-registry docker-registry /bin/busybox busybox-static curl curl; }
 
 need_servers() {
-    need "/usr/lib/rabbitmq/bin/rabbitmq-server" rabbitmq-server '/usr/lib/postgresql/*/bin/postgres' postgresql
+    need openssl openssl "/usr/lib/rabbitmq/bin/rabbitmq-server" rabbitmq-server '/usr/lib/postgresql/*/bin/postgres' postgresql
 }
 
 # What tests/package.json names, in target/node.

@@ -23,10 +23,15 @@ pub fn sign(secret: &str, body: &[u8]) -> String {
 
 /// The headers GitHub sends with a body, under a delivery id of its own.
 pub fn headers(event: &str, secret: &str, body: &[u8]) -> Vec<(&'static str, String)> {
+    headers_of(&uuid::Uuid::new_v4().to_string(), event, secret, body)
+}
+
+/// The same under this delivery id.
+pub fn headers_of(delivery: &str, event: &str, secret: &str, body: &[u8]) -> Vec<(&'static str, String)> {
     vec![
         ("User-Agent", "GitHub-Hookshot/0000000".to_owned()),
         ("Content-Type", "application/json".to_owned()),
-        ("X-GitHub-Delivery", uuid::Uuid::new_v4().to_string()),
+        ("X-GitHub-Delivery", delivery.to_owned()),
         ("X-GitHub-Event", event.to_owned()),
         ("X-GitHub-Hook-ID", "292430182".to_owned()),
         ("X-Hub-Signature-256", sign(secret, body)),

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod folder;
 pub mod githttp;
 pub mod github;
+pub mod github_api;
 pub mod http;
 pub mod ports;
 pub mod postgres;

@@ -1,0 +1,218 @@
+//! GitHub's API for webhooks: which there are, what they attempted, and having it attempted again; with its limits, its
+//! troubles and its Apps (docs.github.com, REST API version 2022-11-28).
+
+mod apps;
+mod attempts;
+mod limits;
+mod routes;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use actix_web::web;
+use anyhow::{Context as _, Result};
+use proto::Timestamp;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use crate::{github, http, http::Server};
+pub use apps::App;
+use attempts::Attempts;
+pub use attempts::{Attempt, Outcome};
+use limits::Gate;
+pub use limits::Requests;
+
+/// How many deliveries GitHub has under way to one receiver here.
+const SENDERS: usize = 16;
+
+/// A fake GitHub. Dropping it ends it.
+pub struct FakeGithub {
+    server: Server,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    client: reqwest::Client,
+    senders: Semaphore,
+    /// Lets requests through, while it is not closed.
+    gate: tokio::sync::watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    hooks: Vec<Hook>,
+    attempts: Attempts,
+    tokens: BTreeSet<String>,
+    app: Option<apps::Known>,
+    gate: Gate,
+}
+
+/// A webhook.
+#[derive(Debug, Clone)]
+struct Hook {
+    id: u64,
+    /// `repos/<owner>/<name>`, `orgs/<organisation>` or `app`.
+    owner: String,
+    url: String,
+    secret: String,
+}
+
+impl FakeGithub {
+    /// Starts one without webhooks.
+    pub fn start() -> Result<Self> {
+        let gate = tokio::sync::watch::Sender::new(true);
+        let (client, senders) = (http::client(), Semaphore::new(SENDERS));
+        let shared = Arc::new(Shared { state: Mutex::default(), client, senders, gate });
+        let data = web::Data::from(Arc::clone(&shared));
+        let server = Server::start(move |app| {
+            app.app_data(data.clone()).default_service(web::to(routes::answer));
+        })?;
+        Ok(Self { server, shared })
+    }
+
+    /// Where its API is, as a GitHub Enterprise Server has it.
+    pub fn api(&self) -> String {
+        format!("{}/api/v3", self.server.url())
+    }
+
+    /// A token that may do everything.
+    pub fn token(&self) -> String {
+        let token = format!("ghp_{}", hex::encode(rand::random::<[u8; 18]>()));
+        self.state().tokens.insert(token.clone());
+        token
+    }
+
+    /// Takes back every token, and those of installations.
+    pub fn revoke_tokens(&self) {
+        self.state().tokens.clear();
+    }
+
+    /// Makes a webhook of `repos/<owner>/<name>`, `orgs/<organisation>` or `app`; its id.
+    pub fn hook(&self, owner: &str, url: &str, secret: &str) -> u64 {
+        let mut state = self.state();
+        let id = 292_430_182 + state.hooks.len() as u64;
+        state.hooks.push(Hook { id, owner: owner.to_owned(), url: url.to_owned(), secret: secret.to_owned() });
+        id
+    }
+
+    /// Sends a delivery, and lists what became of it; its GUID.
+    pub async fn deliver(&self, hook: u64, event: &str, payload: &Value) -> Result<String> {
+        let hook = self.shared.hook(hook).context("no such hook")?;
+        let sent = attempts::Sent::new(event, payload);
+        self.shared.send(&hook, &sent, false).await;
+        Ok(sent.guid)
+    }
+
+    /// Sends a delivery whose answer is lost on the way, so that it is listed as failed; its GUID.
+    pub async fn deliver_unheard(&self, hook: u64, event: &str, payload: &Value) -> Result<String> {
+        let hook = self.shared.hook(hook).context("no such hook")?;
+        let sent = attempts::Sent::new(event, payload);
+        self.shared.post(&hook, &sent).await?;
+        self.state().attempts.add(hook.id, &sent, Timestamp::now(), Outcome::TimedOut, false);
+        Ok(sent.guid)
+    }
+
+    /// Lists a delivery that came to this at that time, as of an outage in the past; its GUID.
+    pub fn missed(&self, hook: u64, event: &str, payload: &Value, at: Timestamp, outcome: Outcome) -> String {
+        let sent = attempts::Sent::new(event, payload);
+        self.state().attempts.add(hook, &sent, at, outcome, false);
+        sent.guid
+    }
+
+    /// Every attempt of a delivery, oldest first.
+    pub fn attempts(&self, guid: &str) -> Vec<Attempt> {
+        self.state().attempts.of(guid)
+    }
+
+    /// The deliveries that no attempt has brought.
+    pub fn missing(&self) -> Vec<String> {
+        self.state().attempts.missing()
+    }
+
+    /// What was asked so far, and how it was answered.
+    pub fn requests(&self) -> Requests {
+        self.state().gate.requests.clone()
+    }
+
+    /// From now on every so many requests one is answered 502; half of those have done what was asked all the same.
+    pub fn trouble_every(&self, requests: u64) {
+        self.state().gate.trouble_every = Some(requests);
+    }
+
+    /// From now on so many requests are allowed in each of these windows.
+    pub fn limit(&self, requests: u64, window: Duration) {
+        self.state().gate.limit(requests, window);
+    }
+
+    /// Others use up what the present window allows.
+    pub fn use_up(&self) {
+        self.state().gate.use_up();
+    }
+
+    /// After so many more redeliveries a secondary limit holds once, for so many seconds.
+    pub fn secondary_after(&self, posts: u64, seconds: u64) {
+        self.state().gate.secondary(posts, seconds);
+    }
+
+    /// After so many more redeliveries no request is answered until [`FakeGithub::go_on`].
+    pub fn hang_after(&self, posts: u64) {
+        self.state().gate.hang_after = Some(posts);
+    }
+
+    /// Whether requests hang.
+    pub fn hangs(&self) -> bool {
+        !*self.shared.gate.borrow()
+    }
+
+    /// Answers again.
+    pub fn go_on(&self) {
+        self.state().gate.hang_after = None;
+        self.shared.gate.send_replace(true);
+    }
+
+    /// Makes an App of this id, installed on these (`repos/…`, `orgs/…`).
+    pub async fn app(&self, id: &str, installed: &[&str]) -> Result<App> {
+        let (app, known) = apps::make(id, installed).await?;
+        self.state().app = Some(known);
+        Ok(app)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state()
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hook(&self, id: u64) -> Option<Hook> {
+        self.state().hooks.iter().find(|hook| hook.id == id).cloned()
+    }
+
+    /// Sends, and lists what became of it.
+    async fn send(&self, hook: &Hook, sent: &attempts::Sent, again: bool) {
+        let outcome = match self.post(hook, sent).await {
+            Ok(status) => Outcome::Answered(status),
+            Err(error) if error.downcast_ref::<reqwest::Error>().is_some_and(reqwest::Error::is_timeout) => {
+                Outcome::TimedOut
+            }
+            Err(_) => Outcome::Unreachable,
+        };
+        self.state().attempts.add(hook.id, sent, Timestamp::now(), outcome, again);
+    }
+
+    async fn post(&self, hook: &Hook, sent: &attempts::Sent) -> Result<u16> {
+        let _turn = self.senders.acquire().await?;
+        let mut request = self.client.post(&hook.url).timeout(Duration::from_secs(10));
+        for (name, value) in github::headers_of(&sent.guid, &sent.event, &hook.secret, &sent.body) {
+            request = request.header(name, value);
+        }
+        Ok(request.body(sent.body.to_vec()).send().await?.status().as_u16())
+    }
+}

@@ -1,0 +1,154 @@
+//! Which request is which, and its answer.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse, http::Method, http::StatusCode, web};
+use proto::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Hook, Shared, State, limits::Entry};
+
+/// Who asks.
+#[derive(PartialEq, Eq)]
+enum Asker {
+    App,
+    Token,
+}
+
+pub(super) async fn answer(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+    let is_post = request.method() == Method::POST;
+    let is_redelivery = is_post && request.path().ends_with("/attempts");
+    if is_redelivery {
+        hang(&shared).await;
+    }
+    let Some(asker) = asker(&shared.state(), &request) else {
+        return counted(&shared, problem(StatusCode::UNAUTHORIZED, "Bad credentials"));
+    };
+    let entry = shared.state().gate.enter(is_redelivery);
+    let answer = match entry {
+        Entry::Refused(answer) => answer,
+        Entry::In => route(&request, is_post, &asker, &shared),
+        Entry::Lost => {
+            drop(route(&request, is_post, &asker, &shared));
+            HttpResponse::BadGateway().body("Server Error")
+        }
+    };
+    counted(&shared, answer)
+}
+
+fn counted(shared: &Shared, answer: HttpResponse) -> HttpResponse {
+    *shared.state().gate.requests.answered.entry(answer.status().as_u16()).or_default() += 1;
+    answer
+}
+
+/// Waits, where it is time to hang.
+async fn hang(shared: &Shared) {
+    if let Some(left) = &mut shared.state().gate.hang_after {
+        match left.checked_sub(1) {
+            Some(fewer) => *left = fewer,
+            None => _ = shared.gate.send_replace(false),
+        }
+    }
+    let _ = shared.gate.subscribe().wait_for(|open| *open).await;
+}
+
+fn asker(state: &State, request: &HttpRequest) -> Option<Asker> {
+    let token = request.headers().get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?;
+    if state.tokens.contains(token) {
+        return Some(Asker::Token);
+    }
+    state.app.as_ref()?.signed(token).ok().map(|()| Asker::App)
+}
+
+fn problem(status: StatusCode, message: &str) -> HttpResponse {
+    HttpResponse::build(status).json(json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }))
+}
+
+fn route(request: &HttpRequest, is_post: bool, asker: &Asker, shared: &web::Data<Shared>) -> HttpResponse {
+    let not_found = || problem(StatusCode::NOT_FOUND, "Not Found");
+    let path = request.path();
+    let Some(path) = path.strip_prefix("/api/v3/") else { return not_found() };
+    let (of_app, is_app) = (path.starts_with("app/") || path.ends_with("/installation"), *asker == Asker::App);
+    if of_app != is_app {
+        return problem(StatusCode::FORBIDDEN, "Resource not accessible by integration");
+    }
+    let parts: Vec<_> = path.split('/').collect();
+    match (is_post, parts.as_slice()) {
+        (false, [owner @ .., "hooks"]) => hooks(&shared.state(), &owner.join("/")),
+        (false, [owner @ .., "installation"]) => {
+            installation(&shared.state(), &owner.join("/")).unwrap_or_else(not_found)
+        }
+        (true, ["app", "installations", id, "access_tokens"]) => {
+            access(&mut shared.state(), id).unwrap_or_else(not_found)
+        }
+        (false, [hook @ .., "deliveries"]) => deliveries(request, shared, &hook.join("/")).unwrap_or_else(not_found),
+        (true, [hook @ .., "deliveries", id, "attempts"]) => {
+            redeliver(shared, &hook.join("/"), id).unwrap_or_else(not_found)
+        }
+        _ => not_found(),
+    }
+}
+
+fn hooks(state: &State, owner: &str) -> HttpResponse {
+    let shown = |hook: &Hook| {
+        json!({
+            "type": "Repository", "id": hook.id, "name": "web", "active": true, "events": ["push", "package"],
+            "config": { "content_type": "json", "insecure_ssl": "0", "url": hook.url, "secret": "********" },
+            "last_response": { "code": null, "status": "unused", "message": null },
+        })
+    };
+    let found: Vec<Value> = state.hooks.iter().filter(|hook| hook.owner == owner).map(shown).collect();
+    state.gate.headed(StatusCode::OK).json(found)
+}
+
+fn installation(state: &State, owner: &str) -> Option<HttpResponse> {
+    let id = state.app.as_ref()?.installed.iter().position(|installed| installed == owner)?;
+    Some(state.gate.headed(StatusCode::OK).json(json!({ "id": id, "app_slug": "windlass", "suspended_at": null })))
+}
+
+fn access(state: &mut State, id: &str) -> Option<HttpResponse> {
+    let id: usize = id.parse().ok()?;
+    state.app.as_ref()?.installed.get(id)?;
+    let token = format!("ghs_{}", hex::encode(rand::random::<[u8; 18]>()));
+    state.tokens.insert(token.clone());
+    let expires_at = format!("{:.0}", Timestamp::now() + Duration::from_hours(1));
+    Some(state.gate.headed(StatusCode::CREATED).json(json!({ "token": token, "expires_at": expires_at })))
+}
+
+/// The hook of `repos/<owner>/<name>/hooks/<id>`, `orgs/<organisation>/hooks/<id>` or `app/hook`.
+fn hook_at(state: &State, path: &str) -> Option<Hook> {
+    let is_it = |hook: &&Hook| match hook.owner.as_str() {
+        "app" => path == "app/hook",
+        owner => path == format!("{owner}/hooks/{}", hook.id),
+    };
+    state.hooks.iter().find(is_it).cloned()
+}
+
+fn deliveries(request: &HttpRequest, shared: &Shared, path: &str) -> Option<HttpResponse> {
+    let state = shared.state();
+    let hook = hook_at(&state, path)?;
+    let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?;
+    let size = query.get("per_page").map_or(Some(30), |size| size.parse().ok())?.clamp(1, 100);
+    let from = query.get("cursor").map_or(Some(u64::MAX), |cursor| cursor.strip_prefix("v1_")?.parse().ok())?;
+    let (page, next) = state.attempts.page(hook.id, from, size);
+    let mut answer = state.gate.headed(StatusCode::OK);
+    if let Some(next) = next {
+        let url = format!("https://github.example/api/v3/{path}/deliveries?per_page={size}");
+        answer.insert_header(("Link", format!("<{url}&cursor=v1_{next}>; rel=\"next\"")));
+    }
+    Some(answer.json(page))
+}
+
+fn redeliver(shared: &web::Data<Shared>, path: &str, id: &str) -> Option<HttpResponse> {
+    let (hook, sent, answer) = {
+        let mut state = shared.state();
+        let hook = hook_at(&state, path)?;
+        let attempt = state.attempts.get(id.parse().ok()?).filter(|attempt| attempt.hook == hook.id)?;
+        let sent = attempt.sent.clone();
+        state.gate.requests.redeliveries += 1;
+        (hook, sent, state.gate.headed(StatusCode::ACCEPTED).json(json!({})))
+    };
+    let shared = Arc::clone(shared);
+    actix_web::rt::spawn(async move { shared.send(&hook, &sent, true).await });
+    Some(answer)
+}

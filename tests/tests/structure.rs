@@ -23,6 +23,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("windlass-syncer", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-prober", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-notifier", &["windlass-proto", "windlass-runtime"]),
+    ("windlass-reconciler", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     // The recorder settles deliveries and writes rows itself: it reads no event.
     ("windlass-recorder", &["windlass-proto", "windlass-runtime", "windlass-bus", "windlass-ledger"]),
 ];

@@ -1,6 +1,6 @@
 //! What each kind of sender's requests look like: a row a kind. Headers only; what bodies mean is the normalizer's.
 
-use runtime::config::SourceKind;
+use runtime::config::{GITHUB_EVENTS, SourceKind};
 
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -10,10 +10,6 @@ const CLOUDEVENT_HEADERS: &[&str] =
     &["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-datacontenttype"];
 /// What tells one of them from another (`CloudEvents` 1.0.2, 3.1.1: `source` and `id` together).
 const CLOUDEVENT_ID: &[&str] = &["ce-source", "ce-id"];
-
-/// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
-/// sends dozens of types.
-const GITHUB_EVENTS: &[&str] = &["push", "pull_request", "package", "registry_package"];
 
 /// One kind of sender.
 pub(crate) struct Row {

@@ -11,6 +11,7 @@ mod events;
 mod open;
 mod order;
 mod out;
+mod reconcile;
 mod replay;
 mod send;
 mod status;
@@ -53,6 +54,8 @@ enum Verb {
     /// Looks at everything the configuration needs, and says what is broken and what to do: bus, ledger, secrets and
     /// which of them are in use, repositories, registries, programs, disk.
     Doctor(doctor::Doctor),
+    /// Asks GitHub now for what never came.
+    Reconcile(reconcile::Reconcile),
     /// Checks the configuration, or prints its JSON Schema.
     #[command(subcommand)]
     Config(config::Verb),
@@ -81,6 +84,7 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Status(status) => open::block_on(status::run(status, cli.arguments.load()?)),
         Verb::Rollback(rollback) => open::block_on(order::rollback(rollback, cli.arguments.load()?)),
         Verb::Quarantine(verb) => open::block_on(order::quarantine(verb, cli.arguments.load()?)),
+        Verb::Reconcile(asked) => open::block_on(reconcile::run(asked, cli.arguments.load()?)),
         Verb::Dead(dead) => open::block_on(dead::run(dead, cli.arguments.load()?)),
     }
 }

@@ -1,4 +1,4 @@
-//! `windlass up`: the receiver and every configured worker in one process.
+//! `windlass up`: the receiver, every configured worker and the reconciler in one process.
 
 use anyhow::{Context as _, Result};
 use proto::WorkerName;
@@ -16,6 +16,10 @@ pub(crate) async fn up(base: Base) -> Result<()> {
     let mut parts = JoinSet::new();
     for worker in context.config.workers.clone() {
         spawn(&mut parts, worker, context.clone())?;
+    }
+    if reconciler::is_configured(&context.config) {
+        let context = context.clone();
+        parts.spawn(async move { reconciler::serve(context).await.context("the reconciler") });
     }
     parts.spawn(async move { receiver::serve(base).await.context("the receiver") });
     info!(data = %context.config.data.display(), "starting everything; data in {}", context.config.data.display());

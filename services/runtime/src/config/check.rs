@@ -313,6 +313,38 @@ apps:
     }
 
     #[test]
+    fn what_is_to_be_reconciled_is_told_by_its_key() {
+        let of_source = |rest: &str| of(&format!("sources: {{ it: {{ secrets: [env:S], {rest} }} }}"));
+        for (reconcile, key) in [
+            ("hooks: [{ repository: a/b }]", "reconcile"),
+            ("token: env:T", "reconcile.hooks"),
+            ("token: env:T, app: { id: 1, private_key: env:K }, hooks: [{ repository: a/b }]", "reconcile"),
+            ("token: env:T, hooks: [{ repository: ab }]", "reconcile.hooks"),
+            ("token: env:T, hooks: [{ repository: a/../b }]", "reconcile.hooks"),
+            ("token: env:T, hooks: [{ organisation: a/b }]", "reconcile.hooks"),
+            ("token: env:T, hooks: [{ id: 1 }]", "reconcile.hooks"),
+            ("token: env:T, hooks: [{ repository: a/b, organisation: a }]", "reconcile.hooks"),
+            ("token: env:T, hooks: [{ repository: a/b }, { repository: a/b }]", "reconcile.hooks"),
+            ("token: env:T, hooks: [{ repository: a/b }], every: 0s", "reconcile.every"),
+            ("token: env:T, hooks: [{ repository: a/b }], api: api.github.com", "reconcile.api"),
+        ] {
+            let found = of_source(&format!("kind: github, reconcile: {{ {reconcile} }}"));
+            let at = format!("`sources.it.{key}`: ");
+            assert!(found.len() == 1 && found[0].starts_with(&at), "{reconcile}: {found:?}");
+        }
+        for right in [
+            "token: env:T, hooks: [{ repository: acme/shop.js }, { organization: acme, id: 7 }], every: 90s",
+            "app: { id: 12345, private_key: env:K }",
+            "app: { id: Iv23abc, private_key: env:K }, hooks: [{ organisation: acme }], api: 'https://ghe.example/api/v3'",
+        ] {
+            let found = of_source(&format!("kind: github, reconcile: {{ {right} }}"));
+            assert_eq!(found, Vec::<String>::new(), "{right}");
+        }
+        let other = of_source("kind: gitlab, reconcile: { token: env:T, hooks: [{ repository: a/b }] }");
+        assert!(other.len() == 1 && other[0].starts_with("`sources.it.reconcile`: only GitHub"), "{other:?}");
+    }
+
+    #[test]
     fn every_kind_is_written_as_events_name_it() {
         for kind in super::super::SourceKind::ALL {
             let read: super::super::SourceKind =

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use url::Url;
 
-use super::{Config, SecretRef};
+use super::{Config, Reconcile, SecretRef};
 
 impl Config {
     /// Where the bus is, password included.
@@ -29,6 +29,7 @@ impl Config {
         let single = single.chain(self.sentry.iter().map(|s| &s.dsn));
         single
             .chain(self.sources.values().flat_map(|s| &s.secrets))
+            .chain(self.sources.values().flat_map(|s| &s.reconcile).flat_map(Reconcile::secrets))
             .chain(self.git.credentials.iter().map(|c| &c.password))
             .chain(self.registries.values().filter_map(|r| r.password.as_ref()))
             .chain(self.notify.iter().map(|n| &n.slack))

@@ -11,6 +11,7 @@ mod glob;
 mod load;
 mod proof;
 mod reading;
+mod reconcile;
 mod secret;
 mod sources;
 mod tags;
@@ -35,8 +36,9 @@ pub use proof::{
     BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
 };
 pub use reading::{Lookup, Reading, Template, Wanted};
+pub use reconcile::{GithubApp, GithubHook, Reconcile};
 pub use secret::{Secret, SecretRef};
-pub use sources::{Rate, Source, SourceKind};
+pub use sources::{GITHUB_EVENTS, Rate, Source, SourceKind};
 pub use tags::{TagGlob, TagOrder, TagRegex, TagRule};
 pub use value::{AddressRange, RelativePath};
 pub use versions::VersionRange;

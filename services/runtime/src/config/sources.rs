@@ -7,9 +7,13 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Reading, SecretRef,
+    Reading, Reconcile, SecretRef,
     proof::{BasicProof, Encoding, HmacAlgorithm, HmacProof, Proof, TokenProof},
 };
+
+/// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
+/// sends dozens of types.
+pub const GITHUB_EVENTS: &[&str] = &["push", "pull_request", "package", "registry_package"];
 
 /// A sender of webhooks.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -39,6 +43,9 @@ pub struct Source {
     /// Where things stand in the bodies; for the kinds `generic` and `standard-webhooks`.
     #[serde(default)]
     pub read: Option<Reading>,
+    /// For the kind `github`: has GitHub asked which deliveries never came, and to send those again.
+    #[serde(default)]
+    pub reconcile: Option<Reconcile>,
 }
 
 /// The senders Windlass understands.
@@ -212,6 +219,10 @@ impl Source {
         if reads != self.read.is_some() {
             let why = if reads { "say where things stand in its bodies" } else { "its kind says where things stand" };
             found.push(("read", why.to_owned()));
+        }
+        found.extend(self.reconcile.iter().flat_map(Reconcile::problems));
+        if self.reconcile.is_some() && self.kind != SourceKind::Github {
+            found.push(("reconcile", "only GitHub can be asked what never came".to_owned()));
         }
         if self.rate.is_some_and(|rate| rate.per_second == 0 || rate.burst == Some(0)) {
             found.push(("rate", "it lets nothing in; give it at least 1".to_owned()));

@@ -1,0 +1,222 @@
+//! Questions to GitHub's API, one after the other, with the patience it asks for.
+//!
+//! octocrab stands on the client that all of ours do, with its deadlines, and without retries of its own: those know no
+//! limits. Whatever is asked here may be asked twice.
+
+use std::{fmt, sync::PoisonError, time::Duration};
+
+use anyhow::{Context, Result, bail, ensure};
+use http::HeaderName;
+use octocrab::Octocrab;
+use proto::Timestamp;
+use runtime::config::Reconcile;
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    credentials::{self, Bearer, Credentials, MARGIN},
+    limits::{self, Cause, Limits, Verdict},
+    wire::{self, Installation, InstallationToken, Problem},
+};
+use crate::metrics::Of;
+
+const API_VERSION: (HeaderName, &str) = (HeaderName::from_static("x-github-api-version"), "2022-11-28");
+
+/// The API, for one webhook.
+pub(crate) struct Api {
+    base: String,
+    http: reqwest::Client,
+    credentials: Credentials,
+    metrics: Of,
+    /// Questions go one after the other, as GitHub wants them.
+    client: Mutex<Option<(Octocrab, Timestamp)>>,
+    /// Nobody asks before this.
+    rest: std::sync::Mutex<Option<Instant>>,
+}
+
+/// What was answered: what was asked for, or that there is no such thing.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+    /// The cursor of the next page.
+    pub(crate) next: Option<String>,
+    limits: Limits,
+}
+
+/// GitHub does not know who asks.
+#[derive(Debug)]
+struct NotKnown(String);
+
+impl std::error::Error for NotKnown {}
+
+impl fmt::Display for NotKnown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Question<'a> {
+    Get(&'a str),
+    Post(&'a str),
+}
+
+impl fmt::Display for Question<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Get(path) => write!(f, "GET {path}"),
+            Self::Post(path) => write!(f, "POST {path}"),
+        }
+    }
+}
+
+impl Api {
+    /// For a webhook below this path, or the App's own.
+    pub(crate) fn new(config: &Reconcile, owner: Option<&str>, http: reqwest::Client, metrics: Of) -> Result<Self> {
+        let (base, credentials) = (config.api.trim_end_matches('/').to_owned(), Credentials::new(config, owner)?);
+        Ok(Self { base, http, credentials, metrics, client: Mutex::default(), rest: std::sync::Mutex::default() })
+    }
+
+    /// A GET of this path below the API's.
+    pub(crate) async fn get(&self, path: &str) -> Result<Answer> {
+        self.ask(Question::Get(path)).await
+    }
+
+    /// A POST without a body.
+    pub(crate) async fn post(&self, path: &str) -> Result<Answer> {
+        self.ask(Question::Post(path)).await
+    }
+
+    /// What to mend when something is not there, in words: GitHub says so too of what one may not see.
+    pub(crate) fn hint(&self) -> String {
+        self.credentials.hint()
+    }
+
+    async fn ask(&self, question: Question<'_>) -> Result<Answer> {
+        let mut known = self.client.lock().await;
+        if let Some((client, until)) = known.take().filter(|(_, until)| Timestamp::now() < *until - MARGIN) {
+            match self.patiently(&client, question).await {
+                // These credentials may have been taken back.
+                Err(error) if error.is::<NotKnown>() => {}
+                answer => {
+                    *known = Some((client, until));
+                    return answer;
+                }
+            }
+        }
+        let bearer = self.bearer().await?;
+        let client = self.client(&bearer)?;
+        let answer = self.patiently(&client, question).await?;
+        *known = Some((client, bearer.until));
+        Ok(answer)
+    }
+
+    async fn bearer(&self) -> Result<Bearer> {
+        let (app, owner) = match &self.credentials {
+            Credentials::Token(reference) => return credentials::token(reference),
+            Credentials::App(app) => return credentials::jwt(app),
+            Credentials::Installation(app, owner) => (self.client(&credentials::jwt(app)?)?, owner),
+        };
+        let found = self.patiently(&app, Question::Get(&format!("/{owner}/installation"))).await?;
+        ensure!(found.status == 200, "the App is not installed on {owner}; install it there");
+        let Installation { id } = wire::parse("installation", &found.body)?;
+        let path = format!("/app/installations/{id}/access_tokens");
+        let made = self.patiently(&app, Question::Post(&path)).await?;
+        ensure!(made.status == 201, "no token for {owner} ({}); {}", made.status, self.hint());
+        let InstallationToken { token, expires_at } = wire::parse("installation token", &made.body)?;
+        Ok(Bearer { secret: token.into(), until: expires_at })
+    }
+
+    fn client(&self, bearer: &Bearer) -> Result<Octocrab> {
+        let built = Octocrab::builder().base_uri(self.base.as_str()).and_then(|builder| {
+            let builder = builder.personal_token(bearer.secret.expose());
+            builder.add_header(API_VERSION.0, API_VERSION.1.to_owned()).build_with_reqwest(self.http.clone())
+        });
+        built.with_context(|| format!("building a client for {}", self.base))
+    }
+
+    /// Asks until there is an answer, or none is to be hoped for.
+    async fn patiently(&self, client: &Octocrab, question: Question<'_>) -> Result<Answer> {
+        let mut tried = 0;
+        loop {
+            self.rest().await;
+            let (cause, wait, why) = match exchange(client, question).await {
+                Ok(answer) => match answer.judge(tried) {
+                    Verdict::Answer => return Ok(self.rest_after(answer)),
+                    Verdict::NotKnown => {
+                        bail!(NotKnown(self.refusal(question, "it does not know who we are", &answer)))
+                    }
+                    Verdict::Refused(why) => bail!(self.refusal(question, why, &answer)),
+                    Verdict::Wait(cause, wait) => (cause, wait, answer.said()),
+                },
+                Err(error) => (Cause::Trouble, limits::trouble(tried), innermost(&error)),
+            };
+            if tried >= limits::patience(cause) {
+                bail!("{question} at {}: {why}, again and again", self.base);
+            }
+            tried += 1;
+            tracing::info!(question = %question, "asks {} again after {wait:?}: {why}", self.base);
+            self.wait(cause, wait).await;
+        }
+    }
+
+    fn refusal(&self, question: Question<'_>, why: &str, answer: &Answer) -> String {
+        format!("{question} at {}: {why} ({}); {}", self.base, answer.said(), self.hint())
+    }
+
+    async fn wait(&self, cause: Cause, wait: Duration) {
+        self.metrics.waits(cause, wait);
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Waits for the window's end, where what is left in it is left to others.
+    async fn rest(&self) {
+        let until = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(wait) = until.map(|until| until.saturating_duration_since(Instant::now())) else { return };
+        tracing::info!("leaves what is left of the limit of {} to others, and goes on in {wait:?}", self.base);
+        self.wait(Cause::Primary, wait).await;
+    }
+
+    fn rest_after(&self, answer: Answer) -> Answer {
+        let rest = answer.limits.rest(Timestamp::now().as_second()).map(|wait| Instant::now() + wait);
+        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+        answer
+    }
+}
+
+impl Answer {
+    fn judge(&self, tried: u32) -> Verdict {
+        limits::judge(self.status, &self.limits, &self.message(), tried, Timestamp::now().as_second())
+    }
+
+    /// Its own words, bounded; the body may be a page for people.
+    pub(crate) fn message(&self) -> String {
+        let problem: Problem = serde_json::from_str(&self.body).unwrap_or_default();
+        problem.message.chars().take(200).collect()
+    }
+
+    /// Status and words.
+    pub(crate) fn said(&self) -> String {
+        format!("{} {}", self.status, self.message()).trim_end().to_owned()
+    }
+}
+
+async fn exchange(client: &Octocrab, question: Question<'_>) -> octocrab::Result<Answer> {
+    let response = match question {
+        Question::Get(path) => client._get(path).await?,
+        Question::Post(path) => client._post(path, None::<&()>).await?,
+    };
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    let (limits, next) = (Limits::read(header), header("link").and_then(wire::next_cursor));
+    let status = response.status().as_u16();
+    Ok(Answer { status, body: client.body_to_string(response).await?, next, limits })
+}
+
+/// octocrab's own words say "Service Error"; what happened lies at the end of the chain.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut at = error;
+    while let Some(source) = at.source() {
+        at = source;
+    }
+    at.to_string()
+}

@@ -1,0 +1,155 @@
+//! One webhook at GitHub: which it is, what it attempted, and having it attempt again.
+
+use anyhow::{Context as _, Result, bail};
+use proto::{SourceName, Timestamp};
+use runtime::config::{GithubHook, Reconcile};
+use url::Url;
+
+use super::{
+    api::Api,
+    history::History,
+    wire::{self, Attempt, Hook},
+};
+use crate::metrics::{Metrics, Of};
+
+/// As many as a page may hold.
+const PAGE: u32 = 100;
+
+/// One webhook of a repository or an organisation, or an App's own.
+pub(crate) struct Webhook {
+    pub(crate) source: SourceName,
+    /// `repos/<owner>/<name>`, `orgs/<organisation>`, or nothing for the App's own.
+    owner: Option<String>,
+    id: Option<u64>,
+    api: Api,
+    pub(crate) metrics: Of,
+}
+
+/// How far a listing goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// To this time.
+    Time(Timestamp),
+    /// To a page of which everything is known, and not beyond this time.
+    Known(Timestamp),
+}
+
+/// What became of asking for a delivery.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It comes.
+    Accepted,
+    /// GitHub cannot send it any more, and says why.
+    Gone(String),
+}
+
+impl Webhook {
+    /// Every webhook that a source's configuration names.
+    pub(crate) fn all(
+        source: &SourceName,
+        config: &Reconcile,
+        http: &reqwest::Client,
+        metrics: &Metrics,
+    ) -> Result<Vec<Self>> {
+        let metrics = metrics.of(source.as_str());
+        let own = config.hooks.is_empty().then_some(None);
+        let hooks = own.into_iter().chain(config.hooks.iter().map(Some));
+        let api = |owner: Option<&str>| Api::new(config, owner, http.clone(), metrics.clone());
+        hooks.map(|hook| Self::new(source, hook, api, metrics.clone())).collect()
+    }
+
+    fn new(
+        source: &SourceName,
+        hook: Option<&GithubHook>,
+        api: impl FnOnce(Option<&str>) -> Result<Api>,
+        metrics: Of,
+    ) -> Result<Self> {
+        let owner = hook.and_then(|hook| match (&hook.repository, &hook.organisation) {
+            (Some(repository), _) => Some(format!("repos/{repository}")),
+            (None, organisation) => organisation.as_ref().map(|name| format!("orgs/{name}")),
+        });
+        let api = api(owner.as_deref())?;
+        Ok(Self { source: source.clone(), owner, id: hook.and_then(|hook| hook.id), api, metrics })
+    }
+
+    /// Its name, for people and in the ledger: `github repos/acme/shop`.
+    pub(crate) fn name(&self) -> String {
+        let id = self.id.map(|id| format!(" {id}")).unwrap_or_default();
+        format!("{} {}{id}", self.source, self.owner.as_deref().unwrap_or("app"))
+    }
+
+    /// Where it is in the API: the one that is named, or the one that sends to this source.
+    pub(crate) async fn locate(&self) -> Result<String> {
+        let Some(owner) = &self.owner else { return Ok("/app/hook".to_owned()) };
+        if let Some(id) = self.id {
+            return Ok(format!("/{owner}/hooks/{id}"));
+        }
+        let answer = self.api.get(&format!("/{owner}/hooks?per_page={PAGE}")).await?;
+        if answer.status != 200 {
+            bail!("GitHub shows no webhooks of {owner} ({}); {}", answer.status, self.api.hint());
+        }
+        let hooks: Vec<Hook> = wire::parse("webhooks", &answer.body)?;
+        let ours: Vec<_> = hooks.iter().filter(|hook| self.is_sent_to(hook)).map(|hook| hook.id).collect();
+        let key = format!("sources.{}.reconcile.hooks", self.source);
+        match ours.as_slice() {
+            [id] => Ok(format!("/{owner}/hooks/{id}")),
+            [] => bail!(
+                "no webhook of {owner} sends to /webhooks/{}; make one there, or give its `id` in `{key}`",
+                self.source
+            ),
+            several => {
+                let ids = several.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+                bail!(
+                    "several webhooks of {owner} send to /webhooks/{}: {ids}; give each its `id` in `{key}`",
+                    self.source
+                )
+            }
+        }
+    }
+
+    fn is_sent_to(&self, hook: &Hook) -> bool {
+        let url = hook.config.url.as_deref().and_then(|url| Url::parse(url).ok());
+        url.is_some_and(|url| url.path().trim_end_matches('/').ends_with(&format!("/webhooks/{}", self.source)))
+    }
+
+    /// Adds to the history what the webhook at this path attempted, newest first, as far back as that.
+    pub(crate) async fn read(&self, path: &str, history: &mut History, until: Until) -> Result<()> {
+        let (Until::Time(since) | Until::Known(since)) = until;
+        let mut cursor = None::<String>;
+        loop {
+            let (attempts, next) = self.page(path, cursor.as_deref()).await?;
+            let mut end = attempts.is_empty();
+            let mut known = true;
+            for attempt in attempts {
+                if attempt.delivered_at < since {
+                    end = true;
+                } else {
+                    known &= !history.add(attempt);
+                }
+            }
+            cursor = next;
+            if cursor.is_none() || end || (known && matches!(until, Until::Known(_))) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn page(&self, path: &str, cursor: Option<&str>) -> Result<(Vec<Attempt>, Option<String>)> {
+        let cursor = cursor.map(|cursor| url::form_urlencoded::byte_serialize(cursor.as_bytes()).collect::<String>());
+        let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let answer = self.api.get(&format!("{path}/deliveries?per_page={PAGE}{cursor}")).await?;
+        if answer.status != 200 {
+            bail!("GitHub shows no deliveries of {path} ({}); {}", answer.status, self.api.hint());
+        }
+        Ok((wire::parse("deliveries", &answer.body).with_context(|| format!("listing {path}"))?, answer.next))
+    }
+
+    /// Has a delivery sent again, by one of its attempts.
+    pub(crate) async fn redeliver(&self, path: &str, attempt: u64) -> Result<Asked> {
+        let answer = self.api.post(&format!("{path}/deliveries/{attempt}/attempts")).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(Asked::Accepted);
+        }
+        Ok(Asked::Gone(answer.said()))
+    }
+}

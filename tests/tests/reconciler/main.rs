@@ -1,0 +1,11 @@
+//! The reconciler over a real bus and ledger, a real receiver, and a GitHub that has its limits and troubles.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod app;
+mod command;
+mod door;
+mod killed;
+mod limits;
+mod outage;
+mod webhook;
+mod world;

@@ -118,16 +118,31 @@ fn is_branch(s: &str) -> bool {
 /// `host[:port]/path`, as the distribution specification 1.1 writes repository names, without tag or digest.
 fn is_image_name(s: &str) -> bool {
     let Some((host, path)) = s.split_once('/') else { return false };
-    let host_ok = !host.is_empty()
-        && !host.starts_with('-')
-        && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b))
-        && (host.contains(['.', ':']) || host == "localhost");
     let part_ok = |p: &str| {
         p.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && !p.ends_with(['.', '_', '-'])
             && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
     };
-    s.len() <= 255 && host_ok && path.split('/').all(part_ok)
+    s.len() <= 255 && is_registry(host) && path.split('/').all(part_ok)
+}
+
+/// A name or an address, an IPv6 address in brackets, and perhaps a port. A name alone needs a dot, or is `localhost`.
+fn is_registry(s: &str) -> bool {
+    let (host, port) = match s.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (s, None),
+    };
+    let port_ok = port.is_none_or(|port| (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit()));
+    let host_ok = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(v6) => v6.contains(':') && v6.bytes().all(|b| b.is_ascii_hexdigit() || b".:".contains(&b)),
+        None => {
+            !host.is_empty()
+                && !host.starts_with(['-', '.'])
+                && host.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+                && (port.is_some() || host.contains('.') || host == "localhost")
+        }
+    };
+    port_ok && host_ok
 }
 
 checked_string!(
@@ -204,7 +219,8 @@ impl ImageName {
     #[must_use]
     pub fn canonical(&self) -> Self {
         let host = self.registry().to_ascii_lowercase();
-        let host = host.strip_suffix(":443").unwrap_or(&host);
+        // A name without a dot is a registry's only by its port.
+        let host = host.strip_suffix(":443").filter(|bare| is_registry(bare)).unwrap_or(&host);
         let path = self.repository();
         Self(match (DOCKER_HUB.contains(&host), path.contains('/')) {
             (true, true) => format!("docker.io/{path}"),
@@ -298,6 +314,14 @@ mod tests {
         {
             assert!(ImageName::new(bad).is_err(), "{bad:?}");
         }
+        for bad in
+            [":443/a", ":/a", "ghcr.io:/a", "ghcr.io:x/a", "a:1:2/a", "[::1/a", "[]:5000/a", "::1/a", ".io/a", "a]/b"]
+        {
+            assert!(ImageName::new(bad).is_err(), "{bad:?}");
+        }
+        for good in ["[::1]:5000/a", "[fd00::1]/a", "registry:5000/a", "localhost/a", "10.0.0.1/a"] {
+            assert!(ImageName::new(good).is_ok(), "{good:?}");
+        }
         let image = ImageName::new("127.0.0.1:5000/acme/web").unwrap();
         assert_eq!((image.registry(), image.repository()), ("127.0.0.1:5000", "acme/web"));
     }
@@ -307,6 +331,7 @@ mod tests {
         for (name, canonical) in [
             ("GHCR.io/acme/web", "ghcr.io/acme/web"),
             ("ghcr.io:443/acme/web", "ghcr.io/acme/web"),
+            ("registry:443/acme/web", "registry:443/acme/web"),
             ("127.0.0.1:5000/web", "127.0.0.1:5000/web"),
             ("index.docker.io/acme/web", "docker.io/acme/web"),
             ("registry-1.docker.io/nginx", "docker.io/library/nginx"),

@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use crate::shown;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The longest path of a field in a message, in characters: deep bodies have long ones.
+const LONGEST_PATH: usize = 80;
 
 /// Reads the body as `T`. What cannot be read is a permanent failure that names the source, the event and the place.
 pub(crate) fn parse<T: DeserializeOwned>(webhook: &WebhookReceived, event: &str) -> Result<T, Failure> {
@@ -73,8 +75,16 @@ fn read<'de, T: DeserializeOwned, D: Deserializer<'de>>(
             (false, ".") => place.to_owned(),
             (false, _) => format!("{place}.{path}"),
         };
-        unreadable(webhook, event, &format!("at `{}`: {}", shown(&at), error.inner()))
+        unreadable(webhook, event, &format!("at `{}`: {}", start_of(&at), error.inner()))
     })
+}
+
+/// A path, cut where it is so long that the words behind it would be.
+fn start_of(path: &str) -> String {
+    match path.char_indices().nth(LONGEST_PATH) {
+        Some((end, _)) => format!("{}…", shown(&path[..end])),
+        None => shown(path),
+    }
 }
 
 fn json(webhook: &WebhookReceived) -> Result<Cow<'_, [u8]>, serde_urlencoded::de::Error> {

@@ -58,8 +58,9 @@ pub(super) fn read_blobs(listed: Vec<Listed>, mut output: &[u8], tree: &mut Tree
         let end = output.iter().position(|b| *b == b'\n')?;
         let head = std::str::from_utf8(&output[..end]).ok()?;
         let size: usize = head.strip_prefix(&format!("{} blob ", file.object))?.parse().ok()?;
-        let bytes: Arc<[u8]> = output.get(end + 1..end + 1 + size)?.into();
-        output = output.get(end + 2 + size..)?;
+        let (bytes, rest) = output[end + 1..].split_at_checked(size)?;
+        let bytes: Arc<[u8]> = bytes.into();
+        output = rest.strip_prefix(b"\n")?;
         tree.0.insert(file.path, Entry::File { mode: file.mode, bytes });
     }
     Some(())

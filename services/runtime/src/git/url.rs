@@ -10,11 +10,20 @@ const SCHEMES: [&str; 4] = ["https", "http", "ssh", "file"];
 
 /// The URL, if it is a plain one: no option, no transport that runs programs, no `host:path`.
 pub(super) fn check(url: &str) -> Result<Url, GitError> {
-    let plain = !url.starts_with('-') && !url.contains(|c: char| c.is_control() || c.is_whitespace());
+    let plain = !url.starts_with('-') && !url.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\');
     match Url::parse(url) {
-        Ok(parsed) if plain && SCHEMES.contains(&parsed.scheme()) && host_is_plain(&parsed) => Ok(parsed),
+        Ok(parsed) if plain && is_whole(url, &parsed) && host_is_plain(&parsed) => Ok(parsed),
         _ => Err(GitError::BadUrl { url: without_userinfo(url) }),
     }
+}
+
+/// Whether it is written out as it was understood. `https:host/x` is a URL to browsers, and `host:path` to Git.
+fn is_whole(url: &str, parsed: &Url) -> bool {
+    let scheme = parsed.scheme();
+    let rest = url.split_at_checked(scheme.len()).filter(|(start, _)| start.eq_ignore_ascii_case(scheme));
+    let rest = rest.and_then(|(_, rest)| rest.strip_prefix("://"));
+    let has_host = scheme == "file" || (parsed.has_host() && rest.is_some_and(|rest| !rest.starts_with('/')));
+    SCHEMES.contains(&scheme) && rest.is_some() && has_host
 }
 
 /// `ssh://-oProxyCommand=x/` would be an option to ssh, and other signs something to the shell between Git and ssh.
@@ -44,7 +53,7 @@ pub fn without_userinfo(url: &str) -> String {
 
 /// The credential that stands in the URL itself, with the origin it is for.
 pub(super) fn userinfo(url: &str) -> Option<(String, String, Secret)> {
-    let parsed = Url::parse(url).ok().filter(|parsed| parsed.scheme().starts_with("http"))?;
+    let parsed = Url::parse(url).ok().filter(|parsed| ["http", "https"].contains(&parsed.scheme()))?;
     let password = decoded(parsed.password()?);
     let origin = format!("{}/", parsed.origin().ascii_serialization());
     Some((origin, decoded(parsed.username()), Secret::from(password)))
@@ -85,6 +94,12 @@ mod tests {
             "/etc",
             "../x",
             "git@host:path",
+            "ssh:path@host/",
+            "ssh:///x",
+            "https:host/x",
+            "https:\\\\host\\x",
+            "https:///host/x",
+            "file:/srv/x.git",
             "https://host/a b",
             "https://host/\nx",
             "git://host/x",
@@ -135,5 +150,6 @@ mod tests {
         let (origin, username, password) =
             userinfo("https://me:p%40ss+1@host:8443/x").unwrap_or_else(|| panic!("none"));
         assert_eq!((origin.as_str(), username.as_str(), password.expose()), ("https://host:8443/", "me", "p@ss+1"));
+        assert!(userinfo("httpx://me:hunter2@host/x").is_none(), "nobody is asked over that");
     }
 }

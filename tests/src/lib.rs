@@ -8,6 +8,7 @@ pub mod argocd;
 pub mod backing;
 pub mod engine;
 pub mod folder;
+pub mod fuzz;
 pub mod githttp;
 pub mod github;
 pub mod github_api;

@@ -1,5 +1,8 @@
 //! The drivers `buildah` and `docker`, and what their words mean when they fail.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::{path::Path, time::Duration};
 
 use anyhow::anyhow;

@@ -8,6 +8,8 @@
 mod commit;
 mod edit;
 mod follow;
+#[cfg(test)]
+mod fuzz;
 mod image;
 mod order;
 mod outcome;

@@ -8,6 +8,8 @@
 //! lapin writes returned messages with their bodies to its log: who sets up tracing turns its target off.
 
 mod depth;
+#[cfg(test)]
+mod fuzz;
 mod lane;
 mod link;
 mod subscription;

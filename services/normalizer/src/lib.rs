@@ -16,6 +16,8 @@ mod cloudevents;
 mod distribution;
 mod docker_hub;
 mod ecr;
+#[cfg(test)]
+mod fuzz;
 mod generic;
 mod gitea;
 mod github;

@@ -3,6 +3,8 @@
 //! It decides nothing and publishes nothing. A message may come twice when a process died right after posting;
 //! within one process it does not.
 
+#[cfg(test)]
+mod fuzz;
 mod message;
 mod sent;
 mod slack;

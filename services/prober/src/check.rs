@@ -4,6 +4,9 @@
 //! refused connection are what a deployment that failed looks like. That it may not be asked says nothing of it: that is
 //! for an operator to mend, and nothing to roll back for.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use proto::{CheckReport, Deployment, Verdict};

@@ -18,6 +18,8 @@ mod body;
 pub mod check;
 mod desk;
 mod dialect;
+#[cfg(test)]
+mod fuzz;
 mod metrics;
 mod proof;
 mod secrets;

@@ -6,6 +6,8 @@
 
 pub mod config;
 pub mod exec;
+#[cfg(test)]
+mod fuzz;
 pub mod git;
 pub mod harness;
 pub mod http;

@@ -6,6 +6,8 @@
 
 mod challenge;
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod session;
 mod wire;
 

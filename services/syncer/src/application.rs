@@ -3,6 +3,9 @@
 //! Pure: an Application goes in, a [`Standing`] comes out. Field names and meanings are those of Argo CD's
 //! `pkg/apis/application/v1alpha1/types.go`, versions 2.x and 3.x.
 
+#[cfg(test)]
+mod fuzz;
+
 use std::collections::BTreeMap;
 
 use proto::Timestamp;

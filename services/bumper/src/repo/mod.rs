@@ -4,6 +4,8 @@
 //! Whatever depends on the repository's state is decided by the writer, on the state it is about to build on; so a
 //! conflict with somebody else's push means that the decision is made again, never that text is merged.
 
+#[cfg(test)]
+mod fuzz;
 mod import;
 mod kept;
 mod listing;

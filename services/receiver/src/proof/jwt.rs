@@ -4,6 +4,8 @@
 //! The signatures are ring's, which is in every build of ours; the crates for JWT bring a second set of cryptography,
 //! and what is theirs besides it are the few checks below. The token says which key; the key says which algorithm.
 
+#[cfg(test)]
+mod fuzz;
 mod key;
 mod keys;
 #[cfg(test)]

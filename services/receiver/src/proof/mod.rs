@@ -3,6 +3,8 @@
 //! A MAC runs over the bytes as they arrive, with every secret that is valid, and is compared in constant time. What
 //! is bound to no body (a bearer's secret, a token) is judged before any of the body is read.
 
+#[cfg(test)]
+mod fuzz;
 mod jwt;
 mod mac;
 mod shown;

@@ -13,24 +13,26 @@ use crate::{
 };
 
 /// Base64, so that it is a key for every scheme.
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+/// The one that is being replaced, and holds still.
+pub(super) const OLD: &str = "b2xk";
 const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
-const BODY: &[u8] = br#"{"ref":"refs/heads/main","after":"0123456789abcdef0123456789abcdef01234567"}"#;
+pub(super) const BODY: &[u8] = br#"{"ref":"refs/heads/main","after":"0123456789abcdef0123456789abcdef01234567"}"#;
 /// How many changed requests of each kind are tried, unless `WINDLASS_MUTATIONS` says so.
 const MUTATIONS: usize = 2_000;
 
-struct Sender {
-    source: Source,
+pub(super) struct Sender {
+    pub(super) source: Source,
     verifier: Verifier,
     _folder: tempfile::TempDir,
 }
 
 /// A request in the making.
-#[derive(Clone)]
-struct Request {
-    headers: Vec<(String, Vec<u8>)>,
-    path: Option<String>,
-    body: Vec<u8>,
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) headers: Vec<(String, Vec<u8>)>,
+    pub(super) path: Option<String>,
+    pub(super) body: Vec<u8>,
 }
 
 impl Sender {
@@ -41,7 +43,7 @@ impl Sender {
             std::fs::write(&path, format!("{secret}\n")).unwrap();
             format!("file:{}", path.display())
         };
-        let secrets = [reference("old", "b2xk"), reference("new", SECRET)];
+        let secrets = [reference("old", OLD), reference("new", SECRET)];
         let mut source = json!({ "kind": kind.as_str(), "secrets": secrets });
         if !proof.is_null() {
             source["proof"] = proof;
@@ -50,13 +52,13 @@ impl Sender {
         Self { verifier: Verifier::new(&source).unwrap(), source, _folder: folder }
     }
 
-    fn signed(&self, secret: &str) -> Request {
+    pub(super) fn signed(&self, secret: &str) -> Request {
         let Signed { headers, path } = signing::sign(&self.source, secret, BODY).unwrap();
         let headers = headers.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
         Request { headers, path: path.strip_prefix('/').map(ToOwned::to_owned), body: BODY.to_vec() }
     }
 
-    async fn judge(&self, request: &Request) -> Result<Authentic, Refusal> {
+    pub(super) async fn judge(&self, request: &Request) -> Result<Authentic, Refusal> {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             // What is no header never comes this far.
@@ -73,7 +75,7 @@ impl Sender {
 }
 
 /// Every kind with its own proof, and the ways that only the config can choose.
-fn senders() -> Vec<Sender> {
+pub(super) fn senders() -> Vec<Sender> {
     let own = |kind: SourceKind| match kind {
         SourceKind::GoogleArtifactRegistry => None,
         SourceKind::AzureDevops => Some((kind, json!({ "basic": { "username": "azure" } }))),

@@ -5,6 +5,8 @@
 //! status means is its caller's business.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod group;
 mod mask;
 mod output;

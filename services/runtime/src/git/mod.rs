@@ -8,6 +8,8 @@
 //! the configuration itself names one. What is done with a repository is its caller's business.
 
 mod error;
+#[cfg(test)]
+mod fuzz;
 mod pin;
 mod url;
 mod version;

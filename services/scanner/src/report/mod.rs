@@ -1,5 +1,7 @@
 //! Scanners' reports, read into one form. What is not clearly a report of a scan that was made is an error.
 
+#[cfg(test)]
+mod fuzz;
 mod sarif;
 mod snyk;
 mod trivy;

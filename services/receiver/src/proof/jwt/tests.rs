@@ -22,18 +22,18 @@ use super::{key::Jwk, *};
 
 const LONG: Duration = Duration::from_hours(1);
 /// Keys are fresh all along, and asked for whenever one is unknown.
-const FRESH: Times = Times { fresh: LONG, stale: LONG, pause: Duration::ZERO };
+pub(super) const FRESH: Times = Times { fresh: LONG, stale: LONG, pause: Duration::ZERO };
 /// Keys are old at once, and good while the provider is away.
 const OLD: Times = Times { fresh: Duration::ZERO, ..FRESH };
 
 /// RFC 7515, appendix A.2: the key, what was signed, and its signature.
-const N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR\
+pub(super) const N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yR\
     T-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEM\
     a2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9g\
     b54h4FRWyuXpoQ";
-const SIGNED: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvb\
+pub(super) const SIGNED: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvb\
     S9pc19yb290Ijp0cnVlfQ";
-const SIGNATURE: &str = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5\
+pub(super) const SIGNATURE: &str = "cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5\
     jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383\
     LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0ig\
     cN_IoypGlUPQGe77Rw";
@@ -55,13 +55,13 @@ fn the_specifications_own_example_is_verified_and_only_as_what_it_is() {
 }
 
 /// A key of a provider's.
-struct Pair {
+pub(super) struct Pair {
     kid: &'static str,
     key: EcdsaKeyPair,
 }
 
 impl Pair {
-    fn new(kid: &'static str) -> Self {
+    pub(super) fn new(kid: &'static str) -> Self {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
@@ -78,14 +78,14 @@ impl Pair {
         json!({ "kty": "EC", "crv": "P-256", "kid": self.kid, "use": "sig", "alg": "ES256", "x": x, "y": y })
     }
 
-    fn signs(&self, header: &Value, claims: &Value) -> String {
+    pub(super) fn signs(&self, header: &Value, claims: &Value) -> String {
         let signed = format!("{}.{}", encoded(header), encoded(claims));
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
 
     /// A token with everything in order.
-    fn token(&self) -> String {
+    pub(super) fn token(&self) -> String {
         self.signs(&json!({ "alg": "ES256", "kid": self.kid }), &claims())
     }
 }
@@ -103,7 +103,7 @@ enum Mode {
 }
 
 /// An identity provider.
-struct Provider {
+pub(super) struct Provider {
     url: String,
     asked: Arc<AtomicUsize>,
     mode: watch::Sender<Mode>,
@@ -111,7 +111,7 @@ struct Provider {
 }
 
 impl Provider {
-    fn with(pair: &Pair) -> Self {
+    pub(super) fn with(pair: &Pair) -> Self {
         let (asked, mode) = (Arc::new(AtomicUsize::new(0)), watch::Sender::new(Mode::Answers));
         let keys = Arc::new(Mutex::new(Value::Null));
         let (counted, watched, told) = (asked.clone(), mode.clone(), keys.clone());
@@ -144,7 +144,7 @@ impl Provider {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn issuer(&self, times: Times) -> Issuer {
+    pub(super) fn issuer(&self, times: Times) -> Issuer {
         let (issuers, email) = (vec!["https://accounts.example".to_owned()], Some("push@acme.example".to_owned()));
         let (audience, jwks) = ("https://windlass.example".to_owned(), self.url.clone());
         Issuer::with(JwtProof { issuers, audience, jwks, email, subject: None }, times).unwrap()
@@ -155,7 +155,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-fn claims() -> Value {
+pub(super) fn claims() -> Value {
     json!({
         "iss": "https://accounts.example", "aud": "https://windlass.example", "exp": now() + 600, "sub": "1",
         "email": "push@acme.example", "email_verified": true,

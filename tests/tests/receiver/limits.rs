@@ -33,6 +33,24 @@ async fn a_declared_length_is_refused_before_the_body_is_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sources_own_limit_is_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = format!("sqlite:{}", folder.path().join("bus.db").display());
+    let text = configured(folder.path(), &location, "  max_body_bytes: 100000")
+        .replace("kind: distribution,", "kind: distribution, max_body_bytes: 1000,");
+    for (name, secret) in [("old", SECRET), ("new", SECRET), ("token", TOKEN)] {
+        std::fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let story = Story::of(folder, &Config::parse(&text, Path::new("windlass.yaml")).unwrap()).await;
+    story.send(&Request::registry(&" ".repeat(1_000))).await.accepted();
+    let detail = story.send(&Request::registry(&" ".repeat(1_001))).await.problem(413).to_owned();
+    assert!(detail.contains("1000"), "{detail}");
+    story.send(&Request::github(vec![b' '; 1_001])).await.accepted();
+    story.send(&Request::github(vec![b' '; 100_001])).await.problem(413);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_endless_body_without_a_length_is_cut_off() {
     let story = Story::with("  max_body_bytes: 100000").await;
     let chunk = [b"4000\r\n".as_slice(), &[b'x'; 0x4000], b"\r\n"].concat();
@@ -149,7 +167,11 @@ async fn other_paths_methods_types_and_encodings_are_refused_by_name() {
         story.send(&good.clone().header("Content-Type", media_type)).await.problem(415);
     }
     story.send(&good.clone().without("Content-Type")).await.problem(415);
-    story.send(&good.clone().header("Content-Encoding", "gzip")).await.problem(415);
+    // Nothing is unpacked, so nothing can be a bomb.
+    for encoding in ["gzip", "x-gzip", "deflate", "br", "zstd", "identity, gzip", ""] {
+        story.send(&good.clone().header("Content-Encoding", encoding)).await.problem(415);
+    }
+    story.send(&good.clone().header("Content-Encoding", "identity")).await.accepted();
     story.send(&Request::registry("{}").header("Content-Type", "text/html")).await.problem(415);
     for (media_type, request) in [
         ("application/json; charset=utf-8", Request::github("{}")),

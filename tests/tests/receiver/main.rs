@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod broker;
+mod depth;
 mod doctor;
 mod durable;
 mod libraries;
@@ -10,5 +11,6 @@ mod outage;
 mod proof;
 mod rotation;
 mod senders;
+mod slow;
 mod spool;
 mod story;

@@ -118,5 +118,5 @@ async fn in_the_end_the_branch_s_images_are_those_of_its_newest_commit() {
         kept += history.kept;
     }
     // Or nothing would have been tried.
-    assert!(left_aside > 2 && kept > 2, "{left_aside} pushes were left aside, {kept} images were kept");
+    assert!(left_aside > 0 && kept > 0, "{left_aside} pushes were left aside, {kept} images were kept");
 }

@@ -28,6 +28,11 @@ pub use argocd::Patience;
 use argocd::{ArgoCd, Ended};
 use cluster::Cluster;
 
+/// Whether Argo CD has an Application of this name, as the configured account sees it.
+pub async fn has_application(settings: &config::Kubernetes, name: &str) -> Result<bool, Failure> {
+    Ok(Cluster::connect(settings).await?.read(name).await?.is_some())
+}
+
 /// One at a time in each environment.
 type Turns = HashMap<(AppName, EnvironmentName), Arc<AsyncMutex<()>>>;
 

@@ -44,9 +44,11 @@ async fn examine(config: &Config) -> Result<Report> {
     report.add("service", parts::service(config).await);
     report.sources = sources::examine(config, ledger.open.as_ref()).await;
     let reach = reach::Reach::new(config)?;
-    let (repositories, registries) = tokio::join!(reach.repositories(), reach.registries());
+    let (repositories, registries, applications) =
+        tokio::join!(reach.repositories(), reach.registries(), reach.applications());
     report.add("repositories", repositories);
     report.add("registries", registries);
+    report.add("argocd", applications);
     report.add("secrets", machine::other_secrets(config));
     report.add("programs", machine::programs(config).await);
     report.add("disk", machine::disk(config));

@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::Value;
 use testkit::{
+    argocd::FakeArgo,
     engine::{Engine, Layout},
     githttp::GitServer,
     ports,
@@ -154,19 +155,23 @@ async fn each_fault_says_what_to_do_next() {
     let story = Story::on(tempfile::tempdir().unwrap(), &bus, "").await;
     story.send(&Request::github("waits")).await.accepted();
 
+    let argo = FakeArgo::start().unwrap();
+    argo.create("argocd", "shop-staging", &"0".repeat(40));
     let (there, nobody) = (registry.address(), format!("127.0.0.1:{}", ports::free().unwrap()));
     let app = |name: &str, gitops: &str, registry: &str| {
         format!(
             "  {name}:\n    repository: acme/{name}\n    clone: {sound}\n    deploy: [main]\n    \
              build: {{ command: [no-such-builder] }}\n    \
-             components: {{ web: {{ image: '{registry}/acme/{name}' }} }}\n    gitops: {{ repository: '{gitops}' }}\n"
+             components: {{ web: {{ image: '{registry}/acme/{name}' }} }}\n    gitops: {{ repository: '{gitops}' }}\n    \
+             environments: {{ staging: {{ path: staging, sync: {{ argocd: {name}-staging }} }} }}\n"
         )
     };
     let gone = sound.replace("acme/gitops", "acme/gone");
     let text = format!(
-        "{}  open: {{ kind: quay, insecure: true }}\nworkers: [normalizer, builder, bumper, recorder]\n\
-         network: {{ allow: [127.0.0.0/8] }}\nregistries: {{ '{there}': {{ plain_http: true }} }}\napps:\n{}{}{}",
+        "{}  open: {{ kind: quay, insecure: true }}\nworkers: [normalizer, builder, bumper, syncer, recorder]\n\
+         kubernetes: {{ kubeconfig: '{}' }}\nnetwork: {{ allow: [127.0.0.0/8] }}\nregistries: {{ '{there}': {{ plain_http: true }} }}\napps:\n{}{}{}",
         configured(story.folder.path(), &bus, ""),
+        argo.kubeconfig().display(),
         app("shop", &sound, &there),
         app("blog", &bare, &nobody),
         app("wiki", &gone, &there),
@@ -185,8 +190,33 @@ async fn each_fault_says_what_to_do_next() {
     found.says("acme/gone", "broken", "is not there", "`git.credentials`");
     found.says("acme/shop", "ok", "there is no `main` yet", "");
     found.says("acme/blog", "broken", "cannot be reached", &format!("registries.{nobody}"));
+    found.says("argocd/shop-staging", "ok", "Argo CD has it", "");
+    found.says("argocd/blog-staging", "broken", "no such Application", "`apps.blog.environments.staging.sync.argocd`");
     found.says("no-such-builder", "warning", "`apps.blog.build` needs it", "install it where the builder runs");
     found.says("git", "ok", "2.", "");
     assert!(found.text.contains("source open (quay, insecure)") && found.text.contains("`sources.open.insecure`"));
     story.end().await;
+}
+
+#[test]
+fn what_cannot_be_reached_is_named_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("windlass.yaml");
+    let (bus, ledger) = (ports::free().unwrap(), ports::free().unwrap());
+    let text = format!(
+        "data: {}\nbus: 'amqp://windlass@127.0.0.1:{bus}/%2f'\nbus_password: file:{}\n\
+         ledger: 'postgres://windlass:{OTHER_SECRET}@127.0.0.1:{ledger}/windlass'\n",
+        folder.path().join("data").display(),
+        folder.path().join("password").display(),
+    );
+    std::fs::write(&config, text.replace(OTHER_SECRET, &OTHER_SECRET.replace(' ', "%20"))).unwrap();
+    let found = Found::at(&config, &[]);
+    assert!(!found.healthy, "{}", found.text);
+    found.says("bus", "broken", "reading the secret file:", "`bus_password`");
+
+    std::fs::write(folder.path().join("password"), SECRET).unwrap();
+    let found = Found::at(&config, &[]);
+    assert!(!found.healthy && !found.text.contains("replaces"), "{}", found.text);
+    found.says(&format!("127.0.0.1:{bus}"), "broken", "refused", "that RabbitMQ runs");
+    found.says(&format!("127.0.0.1:{ledger}"), "broken", "127.0.0.1", "that PostgreSQL runs");
 }

@@ -106,6 +106,15 @@ impl Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Transient(error) | Self::Permanent(error) => write!(f, "{error:#}"),
+            Self::NotYet { reason, .. } => f.write_str(reason),
+        }
+    }
+}
+
 /// Errors are transient unless a worker says otherwise: trying again is cheap, giving up is not.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {

@@ -1,12 +1,12 @@
-//! What lies elsewhere and must be reached: Git repositories, and registries.
+//! What lies elsewhere and must be reached: Git repositories, registries, Argo CD's Applications.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
-use proto::{AppName, Branch, ImageName, WorkerName};
+use proto::{AppName, Branch, EnvironmentName, ImageName, WorkerName};
 use runtime::{
     Config,
-    config::App,
+    config::{App, Environment, Sync},
     exec::Ended,
     git::{Git, GitError, without_userinfo},
     network::Guard,
@@ -80,6 +80,36 @@ impl<'a> Reach<'a> {
             Ended::Exited(0) => Ok(true),
             Ended::Exited(NO_SUCH_REF) if branch.is_some() => Ok(false),
             _ => Err(GitError::of(url, &finished)),
+        }
+    }
+
+    /// Whether Argo CD has the Application of each environment.
+    pub(super) async fn applications(&self) -> Vec<Finding> {
+        let syncs = self.config.workers.contains(&WorkerName::Syncer);
+        let of_app = |(app, configured): (&'a AppName, &'a App)| {
+            let named = |(environment, e): (&EnvironmentName, &'a Environment)| match &e.sync {
+                Sync::Argocd(name) => Some((format!("apps.{app}.environments.{environment}.sync.argocd"), name)),
+                Sync::Command(_) => None,
+            };
+            configured.environments.iter().filter_map(named).collect::<Vec<_>>()
+        };
+        let wanted = self.config.apps.iter().filter(|_| syncs).flat_map(of_app);
+        join_all(wanted.map(|(key, name)| self.application(key, name))).await
+    }
+
+    async fn application(&self, key: String, name: &str) -> Finding {
+        let settings = &self.config.kubernetes;
+        let about = format!("{}/{name}", settings.argocd_namespace);
+        match tokio::time::timeout(ANSWER, syncer::has_application(settings, name)).await {
+            Ok(Ok(true)) => Finding::ok(about, "Argo CD has it"),
+            Ok(Ok(false)) => {
+                let next = format!("make the Application, or mend `{key}` or `kubernetes.argocd_namespace`");
+                Finding::broken(about, "Argo CD has no such Application", &next)
+            }
+            Ok(Err(failure)) => Finding::broken(about, failure, "check `kubernetes`, and what its account may do"),
+            Err(_) => {
+                Finding::broken(about, format!("no answer within {ANSWER:?}"), "check `kubernetes` and the way there")
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
 pub struct Event {
     /// Unique; the same thing happening twice carries the same id twice.
     pub id: EventId,
-    /// Who says so: `/webhooks/<source>` or `/workers/<worker>`.
+    /// Who says so: `/webhooks/<source>`, `/workers/<worker>` or `/reconciler`.
     pub source: String,
     /// What it is about, within its type and app; part of an outcome's derived id.
     pub subject: String,

@@ -262,6 +262,13 @@ impl EventId {
         Self(Uuid::new_v5(&cause.0, format!("{kind}\n{app}\n{subject}").as_bytes()))
     }
 
+    /// The id of a tag's change that was seen at its registry and that nobody told of: what it stands for now, and how
+    /// often it was seen to change before. No source's name holds a line feed, so it is no webhook's.
+    pub fn of_tag(image: &ImageName, tag: &str, digest: &Digest, changes: u32) -> Self {
+        let space = Uuid::new_v5(&Self::NAMESPACE, b"tag\n");
+        Self(Uuid::new_v5(&space, format!("{image}\n{tag}\n{digest}\n{changes}").as_bytes()))
+    }
+
     /// A fresh, time-ordered id (a UUID of version 7), for what has no identity of its own.
     pub fn fresh() -> Self {
         Self(Uuid::now_v7())

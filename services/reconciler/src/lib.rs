@@ -2,17 +2,20 @@
 //!
 //! GitHub sends a webhook once. It is asked, again and again, what of it was not taken, and to send that again: to the
 //! same address, so on the same path and under the same ids as the first time, and whatever came already is seen
-//! through. It consumes no queue and decides nothing about what is delivered.
+//! through. Registries that send at best effort are asked what followed tags stand for, and what changed unheard is told
+//! as their webhook would have been. It consumes no queue and decides nothing about what is delivered.
 //!
 //! How far was swept and what was asked for stands in the ledger, so a sweep that was cut off is taken up by whoever
 //! comes next, and of several reconcilers one sweeps a place at a time.
 
 mod github;
 mod metrics;
+mod place;
+mod registry;
 mod report;
 mod turn;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use ledger::Ledger;
@@ -23,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use github::Hook;
-use metrics::{Metrics, Of};
-pub use report::HookReport;
+use metrics::Metrics;
+use place::Place;
+use registry::Tags;
+pub use report::{HookReport, Report, TagsReport};
 use turn::Turn;
 
 /// How soon a webhook is swept again after nobody took what it sent.
@@ -45,18 +50,19 @@ pub struct Reconciler {
     /// How long a sweep holds its turn without a sign of life.
     lease: Duration,
     stop: CancellationToken,
-    hooks: BTreeMap<SourceName, Vec<Hook>>,
+    places: Vec<Place>,
 }
 
 /// Whether the configuration has anything swept.
 pub fn is_configured(config: &Config) -> bool {
-    config.sources.values().any(|source| source.reconcile.is_some())
+    let hooks = config.sources.values().any(|source| source.reconcile.is_some());
+    hooks || config.registries.values().any(|registry| registry.poll.is_some())
 }
 
 /// Sweeps until shutdown.
 pub async fn serve(context: Context) -> Result<()> {
     if !is_configured(&context.config) {
-        bail!("nothing is to be reconciled; see `sources.<source>.reconcile`");
+        bail!("nothing is to be reconciled; see `sources.<source>.reconcile` and `registries.<host>.poll`");
     }
     Reconciler::new(&context)?.run().await
 }
@@ -66,24 +72,23 @@ impl Reconciler {
     pub fn new(context: &Context) -> Result<Self> {
         let metrics = Metrics::new(&context.metrics);
         let config = &context.config;
-        let sources = config.sources.iter().filter_map(|(name, source)| Some((name, source.reconcile.as_ref()?)));
-        let hooks = sources
-            .map(|(name, reconcile)| Ok((name.clone(), Hook::all(name, reconcile, &context.trusted, &metrics)?)));
-        Ok(Self {
-            ledger: context.ledger.clone(),
-            lease: config.harness.lease,
-            stop: context.shutdown.clone(),
-            hooks: hooks.collect::<Result<_>>()?,
-        })
+        let mut places = Vec::new();
+        for (name, reconcile) in config.sources.iter().filter_map(|(name, s)| Some((name, s.reconcile.as_ref()?))) {
+            let hooks = Hook::all(name, reconcile, &context.trusted, &metrics)?;
+            places.extend(hooks.into_iter().map(|hook| Place::Hook(name.clone(), Box::new(hook))));
+        }
+        places.extend(Tags::all(context, &metrics).into_iter().map(|tags| Place::Tags(Box::new(tags))));
+        let (ledger, stop) = (context.ledger.clone(), context.shutdown.clone());
+        Ok(Self { ledger, lease: config.harness.lease, stop, places })
     }
 
     /// Sweeps each place again and again, until shutdown.
     pub async fn run(self) -> Result<()> {
-        let Self { ledger, lease, stop, hooks } = self;
+        let sweeper = self.sweeper();
         let mut loops = JoinSet::new();
-        for hook in hooks.into_values().flatten() {
-            let sweeper = Sweeper { ledger: ledger.clone(), lease, stop: stop.clone() };
-            loops.spawn(async move { sweeper.sweep_on(&hook).await });
+        for place in self.places {
+            let sweeper = sweeper.clone();
+            loops.spawn(async move { sweeper.sweep_on(&place).await });
         }
         while let Some(ended) = loops.join_next().await {
             ended.context("a sweep panicked")?;
@@ -91,24 +96,31 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Sweeps every place of this source, or of all, once and now.
+    /// Sweeps every place of this source, or of all and every registry, once and now.
     ///
     /// # Errors
     /// In each report's place: what kept that sweep from going well; `None` where another sweeps now.
-    pub async fn once(&self, source: Option<&SourceName>, mode: Mode) -> Vec<(String, Result<Option<HookReport>>)> {
-        let sweeper = Sweeper { ledger: self.ledger.clone(), lease: self.lease, stop: self.stop.clone() };
+    pub async fn once(&self, source: Option<&SourceName>, mode: Mode) -> Vec<(String, Result<Option<Report>>)> {
+        let sweeper = self.sweeper();
         let mut reports = Vec::new();
-        let wanted = self.hooks.iter().filter(|(name, _)| source.is_none_or(|wanted| wanted == *name));
-        for hook in wanted.flat_map(|(_, hooks)| hooks) {
-            let swept =
-                if mode.dry_run { sweeper.look(hook).await } else { sweeper.sweep(hook, Duration::ZERO, mode).await };
-            reports.push((hook.webhook.name(), swept));
+        for place in self.places.iter().filter(|place| source.is_none_or(|source| place.is_of(source))) {
+            let swept = if mode.dry_run {
+                sweeper.look(place, mode).await
+            } else {
+                sweeper.sweep(place, Duration::ZERO, mode).await
+            };
+            reports.push((place.name(), swept));
         }
         reports
+    }
+
+    fn sweeper(&self) -> Sweeper {
+        Sweeper { ledger: self.ledger.clone(), lease: self.lease, stop: self.stop.clone() }
     }
 }
 
 /// Who sweeps.
+#[derive(Clone)]
 struct Sweeper {
     ledger: Ledger,
     lease: Duration,
@@ -116,28 +128,26 @@ struct Sweeper {
 }
 
 impl Sweeper {
-    /// Sweeps a webhook until it is told to stop.
-    async fn sweep_on(&self, hook: &Hook) {
-        let name = hook.webhook.name();
+    /// Sweeps a place until it is told to stop.
+    async fn sweep_on(&self, place: &Place) {
         while !self.stop.is_cancelled() {
             // Two reconcilers in turn would skip every other sweep if each waited for the whole time.
-            let swept = self.sweep(hook, hook.every.mul_f64(0.9), Mode::default()).await;
+            let swept = self.sweep(place, place.every().mul_f64(0.9), Mode::default()).await;
             let wait = match &swept {
-                Ok(Some(report)) if report.door_is_shut => hook.every.min(SHUT),
-                _ => hook.every,
+                Ok(Some(report)) if report.door_is_shut() => place.every().min(SHUT),
+                _ => place.every(),
             };
-            tell(&name, &hook.webhook.metrics, &swept);
+            tell(place, &swept);
             tokio::select! { () = tokio::time::sleep(wait) => {}, () = self.stop.cancelled() => {} }
         }
     }
 
     /// One sweep; `None` when another sweeps it, or has lately, or when it was told to stop.
-    async fn sweep(&self, hook: &Hook, every: Duration, mode: Mode) -> Result<Option<HookReport>> {
-        let taken = Turn::take(&self.ledger, &hook.webhook.name(), self.lease, every).await?;
+    async fn sweep(&self, place: &Place, every: Duration, mode: Mode) -> Result<Option<Report>> {
+        let taken = Turn::take(&self.ledger, &place.target(), self.lease, every).await?;
         let Some((turn, swept)) = taken else { return Ok(None) };
-        let done = turn.hold(&self.stop, hook.sweep(&self.ledger, Some(swept), mode)).await;
-        match done {
-            Ok(Some(done)) if done.report.door_is_shut => {
+        match turn.hold(&self.stop, place.sweep(&self.ledger, Some(swept), mode)).await {
+            Ok(Some(done)) if done.report.door_is_shut() => {
                 turn.give_back().await;
                 Ok(Some(done.report))
             }
@@ -149,29 +159,28 @@ impl Sweeper {
         }
     }
 
-    /// What a sweep would ask for.
-    async fn look(&self, hook: &Hook) -> Result<Option<HookReport>> {
-        let swept = self.ledger.swept(&hook.webhook.name()).await.context("reading how far was swept")?;
-        let mode = Mode { dry_run: true, again: false };
-        hook.sweep(&self.ledger, swept, mode).await.map(|done| Some(done.report))
+    /// What a sweep would do.
+    async fn look(&self, place: &Place, mode: Mode) -> Result<Option<Report>> {
+        let swept = self.ledger.swept(&place.target()).await.context("reading how far was swept")?;
+        place.sweep(&self.ledger, swept, mode).await.map(|done| Some(done.report))
     }
 }
 
-fn tell(place: &str, metrics: &Of, swept: &Result<Option<HookReport>>) {
+fn tell(place: &Place, swept: &Result<Option<Report>>) {
+    let (name, metrics) = (place.name(), place.metrics());
     match swept {
         Ok(None) => metrics.ended("elsewhere"),
-        Ok(Some(report)) if report.door_is_shut => {
+        Ok(Some(report)) if report.door_is_shut() => {
             metrics.ended("shut");
-            tracing::warn!(place, "{report}");
+            tracing::warn!(place = name, "{report}");
         }
         Ok(Some(report)) => {
             metrics.ended("swept");
-            let (missing, asked, came) = (report.missing.len(), report.asked, report.came);
-            info!(place, missing, asked, came, "{report}");
+            info!(place = name, "{report}");
         }
         Err(error) => {
             metrics.ended("failed");
-            error!(place, "sweeping {place}: {error:#}");
+            error!(place = name, "sweeping {name}: {error:#}");
         }
     }
 }

@@ -40,6 +40,7 @@ pub(crate) struct Metrics {
     asked: Family<Place, Counter>,
     came: Family<Place, Counter>,
     given_up: Family<Place, Counter>,
+    changed: Family<Place, Counter>,
     waits: Family<Waited, Counter>,
     waited: Family<Waited, Counter<f64, AtomicU64>>,
 }
@@ -67,6 +68,7 @@ impl Metrics {
         registry.register("redeliveries_asked", "Deliveries asked for again", metrics.asked.clone());
         registry.register("redeliveries_came", "Deliveries that came after they were asked for", metrics.came.clone());
         registry.register("deliveries_given_up", "Deliveries not asked for any more", metrics.given_up.clone());
+        registry.register("tags_told", "Changes of tags that nobody else had told of", metrics.changed.clone());
         registry.register("waits", "Waits before a question was asked again, by cause", metrics.waits.clone());
         registry.register("waited_seconds", "Time spent in such waits", metrics.waited.clone());
         metrics
@@ -104,6 +106,10 @@ impl Of {
 
     pub(crate) fn given_up(&self, count: usize) {
         self.metrics.given_up.get_or_create(&self.place()).inc_by(count as u64);
+    }
+
+    pub(crate) fn changed(&self) {
+        self.metrics.changed.get_or_create(&self.place()).inc();
     }
 
     /// A question is asked again after so long.

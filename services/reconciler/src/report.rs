@@ -6,6 +6,32 @@ use proto::Timestamp;
 
 use crate::github::Plan;
 
+/// What a sweep found and did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Report {
+    /// Of a webhook.
+    Hook(HookReport),
+    /// Of a component's tags.
+    Tags(TagsReport),
+}
+
+/// What a look at a component's tags found and did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagsReport {
+    /// The image.
+    pub place: String,
+    /// How many tags were looked at.
+    pub tags: usize,
+    /// How many more are followed.
+    pub left_out: usize,
+    /// Tags that were seen for the first time, and only noted.
+    pub noted: Vec<String>,
+    /// Tags that were told of; in a dry run, that would be.
+    pub told: Vec<String>,
+    /// Tags that changed unheard, and were left alone: another was told of meanwhile.
+    pub unclear: Vec<String>,
+}
+
 /// What a sweep of a webhook found and did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookReport {
@@ -56,6 +82,47 @@ impl HookReport {
         self.waiting = plan.waiting.len();
         self.given_up.clone_from(&plan.given_up);
         self.unheard = plan.unheard;
+    }
+}
+
+impl Report {
+    /// Whether the sweep was broken off, because nobody takes what is sent.
+    pub fn door_is_shut(&self) -> bool {
+        matches!(self, Self::Hook(report) if report.door_is_shut)
+    }
+
+    /// What it is about, one by one.
+    pub fn details(&self, dry_run: bool) -> Vec<String> {
+        let all: Vec<_> = match self {
+            Self::Hook(report) => report.missing.iter().filter(|_| dry_run).chain(&report.given_up).collect(),
+            Self::Tags(report) => report.told.iter().chain(&report.unclear).collect(),
+        };
+        all.into_iter().cloned().collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hook(report) => report.fmt(f),
+            Self::Tags(report) => report.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for TagsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} tags, {} changed unheard", self.place, self.tags, self.told.len() + self.unclear.len())?;
+        for (count, what) in [
+            (self.noted.len(), "seen for the first time"),
+            (self.unclear.len(), "left alone beside others"),
+            (self.left_out, "too many to look at"),
+        ] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
     }
 }
 

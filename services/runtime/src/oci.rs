@@ -13,7 +13,7 @@ mod wire;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use proto::{CommitSha, Digest, ImageName};
+use proto::{CommitSha, Digest, ImageName, Timestamp};
 use sha2::Digest as _;
 
 use crate::{
@@ -53,6 +53,15 @@ pub struct Resolved {
     pub labels: BTreeMap<String, String>,
     /// The manifest's media type.
     pub media_type: String,
+    /// When its config says that it was made. Reproducible builds say some fixed time.
+    pub created: Option<Timestamp>,
+}
+
+/// What an image says of itself.
+struct Described {
+    media_type: String,
+    labels: BTreeMap<String, String>,
+    created: Option<Timestamp>,
 }
 
 impl Registries {
@@ -78,9 +87,25 @@ impl Registries {
                 return Err(session.lies(format!("{said} {claim}, but the manifest it sent hashes to {digest}")));
             }
         }
-        let (media_type, labels) = self.describe(&mut session, top).await?;
+        let Described { media_type, labels, created } = self.describe(&mut session, top).await?;
         let revision = labels.get(REVISION).and_then(|text| CommitSha::new(text.as_str()).ok());
-        Ok(Some(Resolved { digest, revision, labels, media_type }))
+        Ok(Some(Resolved { digest, revision, labels, media_type, created }))
+    }
+
+    /// The digest a tag stands for now, as the registry says; `None` when it is not there. It costs little, and no
+    /// registry counts it as a pull; whoever acts on it resolves it first.
+    pub async fn peek(&self, image: &ImageName, tag: &str) -> Result<Option<Digest>, OciError> {
+        let mut session = Session::new(self, image, tag)?;
+        match session.peek(tag).await? {
+            None => Ok(None),
+            Some(Some(digest)) => Ok(Some(digest)),
+            Some(None) => Ok(session.manifest(tag).await?.map(|answer| digest_of(&answer.bytes))),
+        }
+    }
+
+    /// Every tag of a repository; none when it is not there.
+    pub async fn tags(&self, image: &ImageName) -> Result<Vec<String>, OciError> {
+        Session::about(self, image, image.to_string())?.tags().await
     }
 
     /// Points a tag to a manifest that is in the same repository already.
@@ -96,15 +121,11 @@ impl Registries {
         session.put(tag, &answer.media_type, answer.bytes).await
     }
 
-    async fn describe(
-        &self,
-        session: &mut Session<'_>,
-        top: Answer,
-    ) -> Result<(String, BTreeMap<String, String>), OciError> {
+    async fn describe(&self, session: &mut Session<'_>, top: Answer) -> Result<Described, OciError> {
         let top_type = top.media_type.clone();
         let mut manifest: wire::Manifest = session.parse("manifest", &top.bytes)?;
         let media_type = manifest.media_type.clone().unwrap_or(top_type);
-        let mut labels = std::mem::take(&mut manifest.annotations);
+        let (mut labels, mut created) = (std::mem::take(&mut manifest.annotations), None);
         for _ in 0..DEPTH {
             let Some(child) = wire::choose(&manifest.manifests) else { break };
             let bytes = session.proven("manifest", child).await?;
@@ -114,9 +135,10 @@ impl Registries {
         if let Some(config) = manifest.config.filter(wire::Descriptor::is_image_config) {
             let bytes = session.proven("image config", &config).await?;
             let config: wire::ImageConfig = session.parse("image config", &bytes)?;
+            created = config.created.and_then(|created| created.as_str()?.parse().ok());
             labels.extend(config.config.and_then(|c| c.labels).unwrap_or_default());
         }
-        Ok((media_type, labels))
+        Ok(Described { media_type, labels, created })
     }
 }
 

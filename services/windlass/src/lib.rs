@@ -54,7 +54,7 @@ enum Verb {
     /// Looks at everything the configuration needs, and says what is broken and what to do: bus, ledger, secrets and
     /// which of them are in use, repositories, registries, programs, disk.
     Doctor(doctor::Doctor),
-    /// Asks GitHub now for what never came.
+    /// Asks GitHub and registries now for what never came.
     Reconcile(reconcile::Reconcile),
     /// Checks the configuration, or prints its JSON Schema.
     #[command(subcommand)]

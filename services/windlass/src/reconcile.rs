@@ -10,7 +10,7 @@ use crate::out;
 
 #[derive(Debug, Args)]
 pub(crate) struct Reconcile {
-    /// Only of this source.
+    /// Only of this source, and no registry.
     #[arg(long)]
     source: Option<SourceName>,
     /// Only shows what would be asked for.
@@ -24,7 +24,8 @@ pub(crate) struct Reconcile {
 pub(crate) async fn run(asked: Reconcile, config: Config) -> Result<()> {
     let sources = config.sources.iter().filter(|(_, source)| source.reconcile.is_some());
     let known: Vec<_> = sources.map(|(name, _)| name.to_string()).collect();
-    ensure!(!known.is_empty(), "nothing is to be reconciled; see `sources.<source>.reconcile`");
+    let hint = "see `sources.<source>.reconcile` and `registries.<host>.poll`";
+    ensure!(reconciler::is_configured(&config), "nothing is to be reconciled; {hint}");
     if let Some(source) = asked.source.as_ref().filter(|source| !known.contains(&source.to_string())) {
         bail!("no source `{source}` is reconciled; there are: {}", known.join(", "));
     }
@@ -35,8 +36,7 @@ pub(crate) async fn run(asked: Reconcile, config: Config) -> Result<()> {
         match report {
             Ok(Some(report)) => {
                 out::line(&report)?;
-                let shown = report.missing.iter().filter(|_| mode.dry_run);
-                shown.chain(&report.given_up).try_for_each(|guid| out::line(format_args!("  {guid}")))?;
+                report.details(mode.dry_run).iter().try_for_each(|one| out::line(format_args!("  {one}")))?;
             }
             Ok(None) => out::line(format_args!("{place}: another sweeps it now"))?,
             Err(error) => failed.push(format!("{place}: {error:#}")),

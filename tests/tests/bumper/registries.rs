@@ -209,7 +209,7 @@ async fn a_registry_leads_nobody_inside() {
         app.app_data(inside.clone()).default_service(web::to(leading));
     });
     let host = server.as_ref().unwrap().address();
-    let plain = |host: String| (host, RegistryConfig { username: None, password: None, plain_http: true });
+    let plain = |host: String| (host, RegistryConfig { plain_http: true, ..RegistryConfig::default() });
     let within = canary.local_addr().unwrap().to_string();
     let hosts = BTreeMap::from([plain(host.clone()), plain(within.clone())]);
     let ours = Registries::new(&hosts, &guard(&["127.0.0.1"])).unwrap();
@@ -241,6 +241,7 @@ async fn tokens_redirects_and_oddities() {
         username: Some("me".to_owned()),
         password: Some(format!("file:{}", secret.display()).try_into().unwrap()),
         plain_http: true,
+        poll: None,
     };
     let registries = |config: &RegistryConfig| {
         Registries::new(&BTreeMap::from([(host.clone(), config.clone())]), &guard(&["127.0.0.0/8", "::1"])).unwrap()
@@ -277,7 +278,7 @@ async fn tokens_redirects_and_oddities() {
     folder.write("password", "wrong").unwrap();
     let refused = ours.resolve(&image, "good").await.unwrap_err();
     assert!(matches!(&refused, OciError::Refused { why, .. } if why.contains("password")), "{refused}");
-    let nobody = registries(&RegistryConfig { username: None, password: None, plain_http: true });
+    let nobody = registries(&RegistryConfig { plain_http: true, ..RegistryConfig::default() });
     let refused = nobody.resolve(&image, "good").await.unwrap_err();
     assert!(refused.to_string().contains("give `registries."), "{refused}");
     assert!(ours.resolve(&"127.0.0.1:1/a/b".parse().unwrap(), "x").await.unwrap_err().is_transient());

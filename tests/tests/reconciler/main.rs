@@ -7,5 +7,7 @@ mod door;
 mod killed;
 mod limits;
 mod outage;
+mod registries;
+mod tags;
 mod webhook;
 mod world;

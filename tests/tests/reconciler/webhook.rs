@@ -1,6 +1,6 @@
 //! Which webhook is meant, and who may ask about it.
 
-use reconciler::Mode;
+use reconciler::{Mode, Report};
 
 use crate::world::{Over, World};
 
@@ -68,5 +68,5 @@ async fn of_two_that_sweep_one_does() {
     assert!(matches!(second.as_slice(), [(_, Ok(None))]), "{second:?}");
     world.github.go_on();
     let first = first.await.unwrap();
-    assert!(matches!(first.as_slice(), [(_, Ok(Some(report)))] if report.came == 20), "{first:?}");
+    assert!(matches!(first.as_slice(), [(_, Ok(Some(Report::Hook(report))))] if report.came == 20), "{first:?}");
 }

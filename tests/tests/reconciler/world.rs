@@ -11,7 +11,7 @@ use anyhow::ensure;
 use prometheus_client::registry::Registry;
 use proto::{Data, Event, SourceName, WorkerName};
 use receiver::Receiver;
-use reconciler::{HookReport, Mode, Reconciler};
+use reconciler::{HookReport, Mode, Reconciler, Report};
 use runtime::{Config, Context, Failure, Outcomes, Worker, harness, service::Base};
 use serde_json::Value;
 use testkit::{
@@ -150,7 +150,10 @@ impl World {
         let mut reports = self.reconciler.once(Some(&source), mode).await;
         let (_, report) = reports.pop().expect("a webhook to sweep");
         assert!(reports.is_empty());
-        report.map(|report| report.expect("nobody else sweeps"))
+        report.map(|report| match report.expect("nobody else sweeps") {
+            Report::Hook(report) => report,
+            Report::Tags(other) => panic!("{other}"),
+        })
     }
 
     /// Waits until so many commits had an effect, and nothing is under way; then each had exactly one.

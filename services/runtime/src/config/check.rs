@@ -33,6 +33,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         }
     }
     check_images(config, &mut found);
+    check_polls(config, &mut found);
     check_addresses(config, &mut found);
     found
 }
@@ -123,6 +124,18 @@ fn check_images(config: &Config, found: &mut Vec<String>) {
                     c.image
                 ));
             }
+        }
+    }
+}
+
+fn check_polls(config: &Config, found: &mut Vec<String>) {
+    for (host, poll) in config.registries.iter().filter_map(|(host, registry)| Some((host, registry.poll?))) {
+        if poll.is_zero() {
+            found.push(format!("`registries.{host}.poll`: it would be asked without end; write `5m`"));
+        }
+        let mut images = config.apps.values().flat_map(|app| app.components.values()).map(|component| &component.image);
+        if !images.any(|image| image.registry() == host) {
+            found.push(format!("`registries.{host}.poll`: no component's image is there, so nobody would look"));
         }
     }
 }
@@ -342,6 +355,21 @@ apps:
         }
         let other = of_source("kind: gitlab, reconcile: { token: env:T, hooks: [{ repository: a/b }] }");
         assert!(other.len() == 1 && other[0].starts_with("`sources.it.reconcile`: only GitHub"), "{other:?}");
+    }
+
+    #[test]
+    fn a_registry_is_polled_for_images_that_are_there() {
+        let polled = |poll: &str, image: &str| {
+            of(&format!(
+                "registries: {{ ghcr.io: {{ poll: {poll} }} }}\n\
+                 apps: {{ shop: {{ repository: acme/shop, components: {{ web: {{ image: {image} }} }} }} }}"
+            ))
+        };
+        assert_eq!(polled("5m", "ghcr.io/acme/web"), Vec::<String>::new());
+        for (poll, image) in [("0s", "ghcr.io/acme/web"), ("5m", "docker.io/acme/web")] {
+            let found = polled(poll, image);
+            assert!(found.len() == 1 && found[0].starts_with("`registries.ghcr.io.poll`"), "{found:?}");
+        }
     }
 
     #[test]

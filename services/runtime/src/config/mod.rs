@@ -277,7 +277,7 @@ pub struct Network {
 }
 
 /// How a registry is reached.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
     /// Who we are there.
@@ -289,6 +289,11 @@ pub struct Registry {
     /// Plain HTTP, for a registry on this machine.
     #[serde(default)]
     pub plain_http: bool,
+    /// How long after one look at the tags that are followed there the next comes: for a registry that sends no
+    /// webhooks, or sends them at best effort. Nobody looks unless it is said.
+    #[serde(default, deserialize_with = "value::some_duration")]
+    #[schemars(with = "Option<String>")]
+    pub poll: Option<Duration>,
 }
 
 /// How the cluster is reached.

@@ -222,7 +222,10 @@ impl Source {
         }
         found.extend(self.reconcile.iter().flat_map(Reconcile::problems));
         if self.reconcile.is_some() && self.kind != SourceKind::Github {
-            found.push(("reconcile", "only GitHub can be asked what never came".to_owned()));
+            found.push((
+                "reconcile",
+                "only GitHub can be asked what never came; see `registries.<host>.poll`".to_owned(),
+            ));
         }
         if self.rate.is_some_and(|rate| rate.per_second == 0 || rate.burst == Some(0)) {
             found.push(("rate", "it lets nothing in; give it at least 1".to_owned()));

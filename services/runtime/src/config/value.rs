@@ -17,6 +17,11 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
     Duration::try_from(span).map_err(|_| wrong())
 }
 
+/// The same where none need be given.
+pub(super) fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    duration(from).map(Some)
+}
+
 /// A part that may be switched off: its keys, or `off`.
 pub(super) fn or_off<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     struct OrOff<T>(PhantomData<T>);

@@ -10,13 +10,19 @@ use super::{
     LARGEST, OciError, Registries,
     challenge::{self, Challenge},
     digest_of,
-    wire::{Descriptor, Errors, MANIFESTS, Token},
+    wire::{Descriptor, Errors, MANIFESTS, Tags, Token},
 };
 use crate::{
     Secret, config,
     http::{self, Guarded},
     network::Blocked,
 };
+
+/// The header in which a registry says a manifest's digest.
+const DIGEST: &str = "docker-content-digest";
+/// As many tags as one page is asked for, and as many pages as anybody has use for.
+const PAGE: usize = 1000;
+const PAGES: usize = 100;
 
 /// Requests about one reference, under one authorization.
 pub(super) struct Session<'a> {
@@ -42,6 +48,12 @@ enum Proof {
     Bearer(Secret),
 }
 
+/// The address of the next page, from a `Link` header (RFC 8288).
+fn next_page(link: &str) -> Option<String> {
+    let (url, rest) = link.split_once('<')?.1.split_once('>')?;
+    rest.contains("next").then(|| url.to_owned())
+}
+
 /// The tag grammar; anything else could be a path.
 fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
@@ -57,6 +69,11 @@ impl<'a> Session<'a> {
         if !is_digest && !is_tag(reference) {
             return Err(OciError::Malformed { at, why: "this is neither a tag nor a digest".to_owned() });
         }
+        Self::about(registries, image, at)
+    }
+
+    /// Requests about a repository, or something in it that is called so in errors.
+    pub(super) fn about(registries: &'a Registries, image: &'a ImageName, at: String) -> Result<Self, OciError> {
         let config = registries.config.get(image.registry());
         let scheme = if config.is_some_and(|c| c.plain_http) { "http" } else { "https" };
         // The one registry whose name is not its address.
@@ -72,8 +89,43 @@ impl<'a> Session<'a> {
         let Some(response) = self.get(client, &format!("manifests/{reference}")).await? else { return Ok(None) };
         let text = |name| response.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
         let media_type = text("content-type").unwrap_or_default().split(';').next().unwrap_or_default().to_owned();
-        let claimed = text("docker-content-digest").and_then(|d| Digest::new(d).ok());
+        let claimed = text(DIGEST).and_then(|d| Digest::new(d).ok());
         Ok(Some(Answer { bytes: self.body(response).await?, media_type, claimed }))
+    }
+
+    /// What the registry says of a tag without sending what it stands for; `Some(None)` when it does not say it so.
+    pub(super) async fn peek(&mut self, tag: &str) -> Result<Option<Option<Digest>>, OciError> {
+        let client = &self.registries.strict;
+        let answer = match self.fetch(Method::HEAD, client, &format!("manifests/{tag}")).await {
+            // Without a body nobody knows whether the registry itself says so; and not every one knows HEAD.
+            Err(OciError::Status { status: 404 | 405, .. }) => return Ok(Some(None)),
+            answer => answer?,
+        };
+        let claimed = |response: &Response| Digest::new(response.headers().get(DIGEST)?.to_str().ok()?).ok();
+        Ok(answer.as_ref().map(claimed))
+    }
+
+    /// Every tag of the repository, page by page.
+    pub(super) async fn tags(&mut self) -> Result<Vec<String>, OciError> {
+        let (mut tags, mut page) = (Vec::new(), format!("tags/list?n={PAGE}"));
+        for _ in 0..PAGES {
+            let client = &self.registries.strict;
+            let Some(response) = self.get(client, &page).await? else { return Ok(tags) };
+            let next = response.headers().get(header::LINK).and_then(|link| link.to_str().ok()).and_then(next_page);
+            let body = self.body(response).await?;
+            tags.extend(self.parse::<Tags>("list of tags", &body)?.tags.unwrap_or_default());
+            page = match next {
+                Some(next) => self.within(&next)?,
+                None => return Ok(tags),
+            };
+        }
+        Err(self.malformed(format!("it has more than {} tags; nobody lists so many", PAGE * PAGES)))
+    }
+
+    /// A link of the registry's, as long as it leads to itself: credentials go along.
+    fn within(&self, link: &str) -> Result<String, OciError> {
+        let url = self.base.join(link).ok().filter(|url| url.origin() == self.base.origin());
+        url.map(String::from).ok_or_else(|| self.malformed("its list of tags goes on at another server".to_owned()))
     }
 
     /// Content by its digest, proven.
@@ -134,10 +186,14 @@ impl<'a> Session<'a> {
 
     /// A successful response, or `None` when the registry says that there is no such thing.
     async fn get(&mut self, client: &Guarded, path: &str) -> Result<Option<Response>, OciError> {
+        self.fetch(Method::GET, client, path).await
+    }
+
+    async fn fetch(&mut self, method: Method, client: &Guarded, path: &str) -> Result<Option<Response>, OciError> {
         let url = self.base.join(path).map_err(|why| self.malformed(format!("no address: {why}")))?;
         let mut asked_again = false;
         loop {
-            let request = client.get(url.clone()).map_err(|why| self.blocked(why))?;
+            let request = client.request(method.clone(), url.clone()).map_err(|why| self.blocked(why))?;
             let request = request.header(header::ACCEPT, format!("{MANIFESTS}, */*;q=0.1"));
             let response = self.with_proof(request).send().await.map_err(|why| self.unreachable(why))?;
             match response.status() {

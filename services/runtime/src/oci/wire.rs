@@ -38,9 +38,12 @@ struct Platform {
     architecture: String,
 }
 
-/// An image's config: only the labels are read.
+/// An image's config, as far as it is read.
 #[derive(Deserialize)]
 pub(super) struct ImageConfig {
+    /// A time by RFC 3339; some builders write none, or one that is none.
+    #[serde(default)]
+    pub(super) created: Option<serde_json::Value>,
     pub(super) config: Option<Runtime>,
 }
 
@@ -49,6 +52,13 @@ pub(super) struct ImageConfig {
 pub(super) struct Runtime {
     #[serde(rename = "Labels")]
     pub(super) labels: Option<BTreeMap<String, String>>,
+}
+
+/// A page of a repository's tags; Docker's registry sends `null` for none.
+#[derive(Deserialize)]
+pub(super) struct Tags {
+    #[serde(default)]
+    pub(super) tags: Option<Vec<String>>,
 }
 
 /// A token server's answer; old ones say `token`, OAuth 2 says `access_token`.

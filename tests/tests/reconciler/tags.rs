@@ -1,0 +1,205 @@
+//! Registries that tell nobody: what their tags stand for is looked at, and what changed unheard is told once.
+
+use std::path::Path;
+
+use anyhow::ensure;
+use proto::{Data, Digest, Event, EventId, ImageName, ImagePushed, Timestamp, WorkerName};
+use reconciler::{Mode, Reconciler, Report, TagsReport};
+use runtime::{Config, Context, service::Base};
+use testkit::{
+    folder::Folder,
+    registry::{Image, Registry},
+    wait,
+};
+
+use crate::world::SOON;
+
+const REPOSITORY: &str = "acme/web";
+const BRANCHES: &str = "deploy: [main], hotfix: ['hotfix/*']";
+
+struct Shelf {
+    registry: Registry,
+    context: Context,
+    reconciler: Reconciler,
+    _folder: Folder,
+}
+
+impl Shelf {
+    /// A registry without webhooks, and an app that follows these.
+    async fn open(followed: &str) -> Self {
+        let (registry, folder) = (Registry::start(&[]).await.unwrap(), Folder::new("shelf").unwrap());
+        let at = registry.address();
+        let text = format!(
+            "data: '{data}'\nworkers: [bumper, recorder]\nnetwork: {{ allow: [127.0.0.0/8] }}\n\
+             registries: {{ '{at}': {{ plain_http: true, poll: 1s }} }}\n\
+             apps:\n  shop:\n    repository: acme/shop\n    {followed}\n    \
+             components: {{ web: {{ image: '{at}/{REPOSITORY}' }} }}\n    \
+             gitops: {{ repository: 'https://git.example/gitops.git' }}\n    \
+             environments: {{ staging: {{ path: staging, sync: {{ command: ['true'] }} }} }}\n",
+            data = folder.path().display(),
+            followed = followed.replace(", hotfix", "\n    hotfix"),
+        );
+        let config = Config::parse(&text, Path::new("test.yaml")).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let context = Context::open(Base::open(config, "test").await.unwrap()).await.unwrap();
+        tokio::spawn(recorder::serve(context.clone()));
+        let reconciler = Reconciler::new(&context).unwrap();
+        Self { registry, context, reconciler, _folder: folder }
+    }
+
+    fn image(&self) -> ImageName {
+        ImageName::new(format!("{}/{REPOSITORY}", self.registry.address())).unwrap()
+    }
+
+    /// Pushes an image of this content under a tag; its digest.
+    async fn push(&self, tag: &str, content: &str) -> Digest {
+        let image = Image { content: content.to_owned(), labels: Vec::new() };
+        Digest::new(self.registry.push(REPOSITORY, &[tag], &image).await.unwrap()).unwrap()
+    }
+
+    async fn look(&self) -> TagsReport {
+        self.look_as(Mode::default()).await
+    }
+
+    async fn look_as(&self, mode: Mode) -> TagsReport {
+        let mut reports = self.reconciler.once(None, mode).await;
+        match reports.pop() {
+            Some((_, Ok(Some(Report::Tags(report))))) if reports.is_empty() => report,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the bumper is told next.
+    async fn told(&self) -> (EventId, ImagePushed) {
+        let mut deliveries = self.context.bus.consume(WorkerName::Bumper, 1).await.unwrap();
+        let delivery = tokio::time::timeout(SOON, deliveries.next()).await.expect("an event").unwrap();
+        let event = Event::from_message(&delivery.message).unwrap();
+        delivery.ack().await.unwrap();
+        let Data::ImagePushed(pushed) = event.data else { panic!("{event:?}") };
+        (event.id, pushed)
+    }
+
+    /// How much waits for the bumper.
+    async fn waiting(&self) -> u64 {
+        let depths = self.context.bus.depths().await.unwrap();
+        depths.into_iter().find(|(queue, _)| queue == "windlass.bumper").unwrap().1
+    }
+
+    /// The registry's webhook, as the normalizer tells of it; waits until it is in the history.
+    async fn webhook(&self, tag: &str, digest: &Digest) {
+        let pushed = ImagePushed {
+            app: "shop".parse().unwrap(),
+            component: "web".parse().unwrap(),
+            image: self.image(),
+            tag: Some(tag.to_owned()),
+            digest: Some(digest.clone()),
+        };
+        let event = Event::first(EventId::fresh(), "/webhooks/registry".into(), tag.into(), Timestamp::now(), pushed);
+        self.context.bus.publish(&[event.to_message()]).await.unwrap();
+        let recorded = async || {
+            let known = self.context.ledger.events(&ledger::EventFilter::default()).await?;
+            ensure!(known.iter().any(|known| known.message.attribute("id") == event.id.to_string()), "not yet");
+            Ok(())
+        };
+        wait::until(SOON, "the webhook in the history", recorded).await.unwrap();
+        assert_eq!(self.told().await.0, event.id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_there_at_first_is_noted_and_each_change_is_told_once() {
+    let shelf = Shelf::open(BRANCHES).await;
+    let first = shelf.push("main", "one").await;
+    shelf.push("hotfix-login", "two").await;
+    let report = shelf.look().await;
+    assert_eq!(
+        (report.noted.as_slice(), report.told.len()),
+        (["hotfix-login", "main"].map(String::from).as_slice(), 0)
+    );
+    let report = shelf.look().await;
+    assert_eq!((report.tags, report.noted.len(), report.told.len()), (2, 0, 0), "{report}");
+    assert_eq!(shelf.waiting().await, 0);
+
+    let second = shelf.push("main", "three").await;
+    let would = shelf.look_as(Mode { dry_run: true, ..Mode::default() }).await;
+    assert_eq!((would.told.as_slice(), shelf.waiting().await), (["main".to_owned()].as_slice(), 0));
+    assert_eq!(shelf.look().await.told, ["main"]);
+    let (id, pushed) = shelf.told().await;
+    assert_eq!((pushed.tag.as_deref(), pushed.digest.as_ref()), (Some("main"), Some(&second)));
+    assert_eq!(id, EventId::of_tag(&shelf.image(), "main", &second, 1));
+    assert!(shelf.look().await.told.is_empty());
+
+    // Put back, which is a change like any other, and another event than the first time it stood for that.
+    assert_eq!(shelf.push("main", "one").await, first);
+    assert_eq!(shelf.look().await.told, ["main"]);
+    assert_eq!(shelf.told().await.0, EventId::of_tag(&shelf.image(), "main", &first, 2));
+    assert_eq!(shelf.waiting().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_comes_later_is_told_if_it_is_followed() {
+    let shelf = Shelf::open(BRANCHES).await;
+    assert_eq!(shelf.look().await.tags, 1, "`main`, though it is not there");
+    for tag in ["hotfix-login", "feature-x", "0123456789abcdef0123456789abcdef01234567"] {
+        shelf.push(tag, tag).await;
+    }
+    assert_eq!(shelf.look().await.told, ["hotfix-login"]);
+    assert_eq!(shelf.told().await.1.tag.as_deref(), Some("hotfix-login"));
+    assert_eq!(shelf.waiting().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_told_of_is_not_told_again() {
+    let shelf = Shelf::open(BRANCHES).await;
+    shelf.push("main", "one").await;
+    shelf.look().await;
+    // It came, was deployed, and people took it back by hand: telling of it again would undo that.
+    let digest = shelf.push("main", "two").await;
+    shelf.webhook("main", &digest).await;
+    let report = shelf.look().await;
+    assert_eq!((report.told.len(), report.unclear.len(), shelf.waiting().await), (0, 0, 0), "{report}");
+    shelf.push("main", "three").await;
+    assert_eq!(shelf.look().await.told, ["main"], "but what came after it is");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_older_than_what_was_told_is_left_alone() {
+    let shelf = Shelf::open(BRANCHES).await;
+    shelf.push("main", "one").await;
+    shelf.look().await;
+    shelf.push("main", "two").await;
+    let urgent = shelf.push("hotfix-login", "three").await;
+    shelf.webhook("hotfix-login", &urgent).await;
+    let report = shelf.look().await;
+    assert_eq!((report.told.len(), report.unclear.as_slice()), (0, ["main".to_owned()].as_slice()), "{report}");
+    assert_eq!((shelf.look().await.unclear.len(), shelf.waiting().await), (0, 0), "and it is said once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_versions_the_highest_alone_is_told() {
+    let shelf = Shelf::open("tags: { semver: '>=1.2, <2' }").await;
+    for version in ["1.2.0", "1.9.0", "2.0.0"] {
+        shelf.push(version, version).await;
+    }
+    assert_eq!(shelf.look().await.noted, ["1.9.0"]);
+    for version in ["1.3.0", "1.10.0", "2.1.0"] {
+        shelf.push(version, version).await;
+    }
+    assert_eq!(shelf.look().await.told, ["1.10.0"]);
+    assert_eq!(shelf.told().await.1.tag.as_deref(), Some("1.10.0"));
+    assert!(shelf.look().await.told.is_empty());
+    assert_eq!(shelf.waiting().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_away_fails_the_look_and_the_next_tells_of_all() {
+    let mut shelf = Shelf::open(BRANCHES).await;
+    shelf.push("main", "one").await;
+    shelf.look().await;
+    shelf.push("main", "two").await;
+    shelf.registry.stop().await.unwrap();
+    let reports = shelf.reconciler.once(None, Mode::default()).await;
+    let [(_, Err(error))] = reports.as_slice() else { panic!("{reports:?}") };
+    assert!(format!("{error:#}").contains("cannot be reached"), "{error:#}");
+    shelf.registry.start_again().await.unwrap();
+    assert_eq!(shelf.look().await.told, ["main"]);
+}

@@ -9,5 +9,6 @@ mod limits;
 mod outage;
 mod registries;
 mod tags;
+mod up;
 mod webhook;
 mod world;

@@ -11,6 +11,8 @@ mod shown;
 mod standard;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timing;
 
 use std::{net::IpAddr, sync::Arc};
 

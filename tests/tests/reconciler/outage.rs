@@ -38,8 +38,8 @@ async fn recover(over: Over, failed: u32) {
     for n in 0..OTHERS {
         world.github.deliver_unheard(world.hook, "push", &push("c", n)).await.unwrap();
     }
-    world.github.trouble_every(61);
-    world.github.limit(u64::from(failed) / 2, Duration::from_secs(3));
+    world.github.trouble_every(u64::from(failed / 50).max(61));
+    world.github.limit(u64::from((failed / 4).clamp(100, 200)), Duration::from_secs(3));
     world.github.secondary_after(u64::from(failed) / 3, 2);
 
     let begun = Instant::now();
@@ -56,7 +56,8 @@ async fn recover(over: Over, failed: u32) {
     assert!(requests.answered[&502] > 0 && requests.answered[&403] > 0, "{requests:?}");
     assert!(requests.redeliveries > missing as u64, "an answer that was lost has one asked for twice: {requests:?}");
     assert_eq!(requests.rude, 0, "it asked while it was told not to: {requests:?}");
-    assert!(world.metric("windlass_reconciler_waits_total") >= 3.0);
+    let waits = ["trouble", "primary_limit", "secondary_limit"].map(|cause| (cause, world.waits(cause)));
+    assert!(waits.iter().all(|(_, count)| *count > 0.0), "{waits:?}");
     let again = world.sweep().await;
     assert_eq!((again.missing.len(), again.asked), (0, 0), "{again}");
     assert_eq!(world.github.requests().redeliveries, requests.redeliveries);
@@ -65,6 +66,7 @@ async fn recover(over: Over, failed: u32) {
         json!({
             "failed": missing, "asked": asked, "came": came, "seconds": swept.as_secs_f64(), "requests": requests.all,
             "redeliveries": requests.redeliveries, "answered": requests.answered, "rude": requests.rude,
+            "waits": waits.map(|(cause, count)| format!("{cause}: {count}")),
             "waited_seconds": world.metric("windlass_reconciler_waited_seconds_total"), "effects": failed + 2 * OTHERS,
         })
     );

@@ -173,12 +173,21 @@ impl World {
         assert_eq!((effects.len(), twice), (count, vec![]));
     }
 
+    /// How often it waited for this.
+    pub(crate) fn waits(&self, cause: &str) -> f64 {
+        self.metric_with("windlass_reconciler_waits_total", &format!("cause=\"{cause}\""))
+    }
+
     /// A metric's value, all its labels together.
     pub(crate) fn metric(&self, name: &str) -> f64 {
+        self.metric_with(name, "")
+    }
+
+    fn metric_with(&self, name: &str, label: &str) -> f64 {
         let mut text = String::new();
         let registry = self.context.metrics.registry.lock().unwrap();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let of_name = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let of_name = |line: &&str| line.split(['{', ' ']).next() == Some(name) && line.contains(label);
         text.lines().filter(of_name).map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 

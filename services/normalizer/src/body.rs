@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use crate::shown;
 
 const FORM: &str = "application/x-www-form-urlencoded";
+/// The most values a body may hold, by what begins or parts them. Of some dialects the whole body is kept while it is
+/// read, where a value takes 32 bytes and more: 25 MB of zeros would take a gigabyte.
+const MOST_VALUES: usize = 2_000_000;
 /// The longest path of a field in a message, in characters: deep bodies have long ones.
 const LONGEST_PATH: usize = 80;
 
@@ -27,6 +30,10 @@ pub(crate) fn parse_bytes<T: DeserializeOwned>(
     place: &str,
     json: &[u8],
 ) -> Result<T, Failure> {
+    let opens = |b: &&u8| matches!(b, b',' | b'[' | b'{');
+    if json.len() > MOST_VALUES && json.iter().filter(opens).count() > MOST_VALUES {
+        return Err(unreadable(webhook, event, &format!("it holds more than {MOST_VALUES} values")));
+    }
     let mut parser = serde_json::Deserializer::from_slice(json);
     let value = read(webhook, event, place, &mut parser)?;
     parser.end().map_err(|error| unreadable(webhook, event, &error.to_string()))?;

@@ -163,3 +163,19 @@ fn what_generic_bodies_lack_is_named_by_the_key_that_asks_for_it() {
     let error = common::failed(&normalizer::read(&config, &webhook));
     assert!(error.contains("`sources.from.read.repository`"), "{error}");
 }
+
+#[test]
+fn a_body_of_millions_of_values_is_not_unfolded() {
+    let config = config(SourceKind::StandardWebhooks, ", secrets: [env:S]");
+    let sample = Sample::find(SourceKind::StandardWebhooks, "build").unwrap();
+    let mut webhook = received(sample, sample.render(&Values::of(sample.kind)));
+    for (values, read) in [(1_000_000, true), (2_100_000, false)] {
+        webhook.body = format!("{{\"type\":[0{}]}}", ",0".repeat(values)).into();
+        let outcomes = normalizer::read(&config, &webhook);
+        if read {
+            assert!(common::ignored(&outcomes).contains("a list"), "{outcomes:?}");
+        } else {
+            assert!(common::failed(&outcomes).contains("more than 2000000 values"), "{outcomes:?}");
+        }
+    }
+}

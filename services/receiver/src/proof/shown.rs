@@ -13,7 +13,8 @@ use crate::{answer::Refusal, secrets::Key};
 /// A secret in a header, as it is; in `Authorization` also after `Bearer `.
 pub(super) fn in_header(name: &str, headers: &HeaderMap, keys: &[Key]) -> Result<String, Refusal> {
     let shown = only(headers, name).ok_or(Refusal::NotAuthentic)?;
-    let bare = scheme(shown, b"Bearer ").filter(|_| name.eq_ignore_ascii_case("authorization"));
+    let may_have_scheme = name.eq_ignore_ascii_case("authorization");
+    let bare = Some(shown).filter(|_| may_have_scheme).and_then(|shown| scheme(shown, b"Bearer "));
     known([Some(shown), bare].into_iter().flatten(), keys)
 }
 

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AppName, DecodeError, EventId, JSON, Message, Timestamp,
+    orders::{
+        ApprovalGranted, ApprovalRejected, ApprovalRequested, HoldChanged, QuarantineReleased, ReleaseWaiting,
+        RollbackRequested,
+    },
     payload::{
         DeliveryParked, EventIgnored, HealthReported, ImageBuilt, ImageFailed, ImagePushed, ManifestBumped,
-        PullRequestReceived, PushReceived, QuarantineReleased, RollbackRequested, ScanFinished, SyncFinished,
-        TestsFinished, WebhookReceived,
+        PullRequestReceived, PushReceived, ScanFinished, SyncFinished, TestsFinished, WebhookReceived,
     },
 };
 
@@ -136,6 +139,16 @@ events! {
     SyncFinished(SyncFinished) = "sync.finished",
     /// The verdict over a deployment, with its evidence.
     HealthReported(HealthReported) = "health.reported",
+    /// A release may not go to an environment yet; it says for what it waits.
+    ReleaseWaiting(ReleaseWaiting) = "release.waiting",
+    /// A release waits for people to let it into an environment.
+    ApprovalRequested(ApprovalRequested) = "approval.requested",
+    /// A person lets a release into an environment.
+    ApprovalGranted(ApprovalGranted) = "approval.granted",
+    /// A person keeps a release out of an environment.
+    ApprovalRejected(ApprovalRejected) = "approval.rejected",
+    /// A person holds an environment as it is, or lets it go.
+    HoldChanged(HoldChanged) = "hold.changed",
     /// A person wants an environment taken back to what was healthy there.
     RollbackRequested(RollbackRequested) = "rollback.requested",
     /// A person lets a quarantined digest be deployed again.
@@ -274,6 +287,11 @@ impl Data {
             Self::ManifestBumped(d) => Some(&d.deployment.app),
             Self::SyncFinished(d) => Some(&d.deployment.app),
             Self::HealthReported(d) => Some(&d.deployment.app),
+            Self::ReleaseWaiting(d) => Some(&d.app),
+            Self::ApprovalRequested(d) => Some(&d.app),
+            Self::ApprovalGranted(d) => Some(&d.app),
+            Self::ApprovalRejected(d) => Some(&d.app),
+            Self::HoldChanged(d) => Some(&d.app),
             Self::RollbackRequested(d) => Some(&d.app),
             Self::QuarantineReleased(d) => Some(&d.app),
             Self::EventIgnored(d) => d.app.as_ref(),

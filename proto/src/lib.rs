@@ -10,6 +10,7 @@
 mod event;
 mod ids;
 mod message;
+mod orders;
 mod payload;
 pub mod schema;
 pub mod topology;
@@ -20,6 +21,7 @@ pub use ids::{
     AppName, Branch, CommitSha, ComponentName, Digest, EnvironmentName, EventId, ImageName, InvalidId, SourceName,
 };
 pub use message::{DecodeError, JSON, Message};
+pub use orders::*;
 pub use payload::*;
 pub use topology::WorkerName;
 

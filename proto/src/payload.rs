@@ -410,36 +410,6 @@ pub struct HealthReported {
     pub checks: Vec<CheckReport>,
 }
 
-/// `rollback.requested`. Subject: the environment. A person's order; it goes before what events would do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RollbackRequested {
-    /// The app.
-    pub app: AppName,
-    /// The environment to take back.
-    pub environment: EnvironmentName,
-    /// What to restore of what was healthy there: a GitOps revision, a source commit or a digest, or its beginning;
-    /// absent for what was healthy last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// Who asks.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-}
-
-/// `quarantine.released`. Subject: the digest. A person's word that a digest may be deployed again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct QuarantineReleased {
-    /// The app whose environments it was barred from.
-    pub app: AppName,
-    /// What.
-    pub digest: Digest,
-    /// Who says so.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-}
-
 /// `event.ignored`. Subject: the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventIgnored {

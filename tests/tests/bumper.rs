@@ -11,6 +11,8 @@ mod world;
 mod conflicts;
 #[path = "bumper/deploy.rs"]
 mod deploy;
+#[path = "bumper/gates.rs"]
+mod gates;
 #[path = "bumper/git.rs"]
 mod git;
 #[path = "bumper/late.rs"]

@@ -22,9 +22,11 @@ fn the_readme_s_configuration_is_read() {
 }
 
 #[test]
-fn the_filters_that_are_shown_are_read() {
-    let page = in_repository("services/runtime/FILTERS.md");
-    let shown = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let read = shown.map(|yaml| Config::parse(yaml, "FILTERS.md".as_ref()).unwrap_or_else(|error| panic!("{error}")));
-    assert_eq!(read.count(), 2);
+fn the_pages_configurations_are_read() {
+    for (path, count) in [("services/runtime/FILTERS.md", 2), ("services/bumper/PROMOTION.md", 1)] {
+        let page = in_repository(path);
+        let shown = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let read = shown.map(|yaml| Config::parse(yaml, path.as_ref()).unwrap_or_else(|error| panic!("{error}")));
+        assert_eq!(read.count(), count, "{path}");
+    }
 }

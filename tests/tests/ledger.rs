@@ -5,12 +5,12 @@
 
 #[path = "ledger/claims.rs"]
 mod claims;
-#[path = "ledger/environments.rs"]
-mod environments;
 #[path = "ledger/file.rs"]
 mod file;
 #[path = "ledger/history.rs"]
 mod history;
+#[path = "ledger/kept.rs"]
+mod kept;
 #[path = "ledger/letters.rs"]
 mod letters;
 #[path = "ledger/opening.rs"]
@@ -84,10 +84,10 @@ over_both! {
         text_is_found_whatever_its_case_and_never_as_a_pattern,
         open_letters_are_counted_by_worker,
     }
-    environments: {
-        what_is_known_is_replaced_whole,
-        environments_are_listed_by_app_and_name,
-        a_digest_is_barred_once_and_for_its_app_only,
+    kept: {
+        what_a_run_leaves_is_there_with_its_outcomes,
+        of_two_runs_from_the_same_state_one_ends,
+        many_at_once_leave_one_version_after_the_other,
     }
     sweeps: {
         of_many_sweepers_one_is_let_in,

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment, Event, EventId, EventIgnored, EventType,
-    Finding, HealthReported, ImageBuilt, ImageFailed, ImagePushed, Lane, ManifestBumped, PullRequestReceived,
-    PushReceived, QuarantineReleased, Release, ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity,
-    StepReport, SyncFinished, TestsFinished, Timestamp, Verdict, WebhookReceived, WorkerName,
+    ApprovalGranted, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked,
+    Deployment, Event, EventId, EventIgnored, EventType, Finding, HealthReported, HoldChanged, ImageBuilt, ImageFailed,
+    ImagePushed, Lane, ManifestBumped, PullRequestReceived, PushReceived, QuarantineReleased, Release, ReleaseWaiting,
+    ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity, StepReport, SyncFinished, TestsFinished,
+    Timestamp, Verdict, WebhookReceived, WorkerName,
 };
 
 const COMMIT: &str = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
@@ -38,6 +39,11 @@ pub fn all() -> Vec<Event> {
         ("bumper", "staging", Data::from(ManifestBumped { deployment: deployment(BumpReason::Deploy) })),
         ("syncer", "staging", synced().into()),
         ("prober", "staging", health().into()),
+        ("bumper", "production", waiting().into()),
+        ("bumper", "production", approval(id).into()),
+        ("operator", "production", granted(id).into()),
+        ("operator", "production", rejected(id).into()),
+        ("operator", "production", hold().into()),
         ("operator", "production", rollback().into()),
         ("operator", DIGEST, released().into()),
         ("normalizer", "normalizer", ignored().into()),
@@ -186,13 +192,17 @@ fn pushed() -> ImagePushed {
     }
 }
 
-fn deployment(reason: BumpReason) -> Deployment {
+fn release() -> Release {
     let released = ReleasedImage {
         image: IMAGE.parse().unwrap(),
         tag: Some("main".to_owned()),
         digest: DIGEST.parse().unwrap(),
         commit: Some(COMMIT.parse().unwrap()),
     };
+    Release::from([("frontend".parse().unwrap(), released)])
+}
+
+fn deployment(reason: BumpReason) -> Deployment {
     Deployment {
         app: "shop".parse().unwrap(),
         environment: "staging".parse().unwrap(),
@@ -200,7 +210,7 @@ fn deployment(reason: BumpReason) -> Deployment {
         branch: "main".parse().unwrap(),
         path: "staging".to_owned(),
         revision: REVISION.parse().unwrap(),
-        release: Release::from([("frontend".parse().unwrap(), released)]),
+        release: release(),
         changed: vec!["frontend".parse().unwrap()],
         reason,
         previous: BTreeMap::from([("frontend".parse().unwrap(), format!("{IMAGE}:main"))]),
@@ -230,6 +240,62 @@ fn health() -> HealthReported {
         healthy: false,
         summary: "1 of 1 checks did not pass".to_owned(),
         checks: vec![check],
+    }
+}
+
+fn waiting() -> ReleaseWaiting {
+    ReleaseWaiting {
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        release: release(),
+        reason: BumpReason::Promotion,
+        lane: Lane::Deploy,
+        waits_for: "1 more approval".to_owned(),
+    }
+}
+
+fn approval(approval: EventId) -> ApprovalRequested {
+    ApprovalRequested {
+        approval,
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        release: release(),
+        running: release(),
+        approvers: 2,
+        author: Some("Ada <ada@example.org>".to_owned()),
+        evidence: Some("staging: every check passed".to_owned()),
+        note: Some("Sell more".to_owned()),
+        expires_at: Some(time()),
+    }
+}
+
+fn granted(approval: EventId) -> ApprovalGranted {
+    ApprovalGranted {
+        approval,
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        by: "grace".to_owned(),
+        comment: Some("looks good".to_owned()),
+    }
+}
+
+fn rejected(approval: EventId) -> ApprovalRejected {
+    ApprovalRejected {
+        approval,
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        by: "grace".to_owned(),
+        comment: Some("not before the sale".to_owned()),
+    }
+}
+
+fn hold() -> HoldChanged {
+    HoldChanged {
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        held: true,
+        by: "grace".to_owned(),
+        reason: "a fix by hand is tried".to_owned(),
     }
 }
 

@@ -79,8 +79,9 @@ async fn may_stand(
     if image.labels.get(RECIPE) != Some(&recipe(app, component)) {
         return Ok(false);
     }
-    let barred = builder.context.ledger.quarantined(&change.app, &image.digest).await;
-    Ok(barred.context("asking for quarantined digests")?.is_none())
+    let chain = builder.context.ledger.chain(&change.app).await;
+    let (_, chain) = chain.context("asking for quarantined digests")?;
+    Ok(!chain.barred.contains_key(&image.digest))
 }
 
 /// Whether a file goes into the image: what is named, and what says how it is built.

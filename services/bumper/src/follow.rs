@@ -5,10 +5,10 @@ use ledger::EventFilter;
 use proto::{AppName, CommitSha, ComponentName, Data, EnvironmentName, Event, EventType};
 use runtime::{
     Failure,
-    config::{App, Environment, NearestRule},
+    config::{App, NearestRule},
 };
 
-use crate::{Bumper, release::Candidate};
+use crate::{Bumper, outcome::Target, release::Candidate};
 
 /// How many later pushes of an app are looked at: far more than come while one waits to be handled.
 const PUSHES: u32 = 500;
@@ -16,19 +16,14 @@ const PUSHES: u32 = 500;
 /// An environment a new image may come to, and the rule over tags that lets it in; without one, it is of a branch.
 pub(crate) struct Follower<'a> {
     pub(crate) name: &'a EnvironmentName,
-    pub(crate) config: &'a Environment,
     pub(crate) rule: Option<NearestRule<'a>>,
 }
 
 /// Those that follow this tag of a component, and why others do not, each reason once.
-pub(crate) fn followers<'a>(
-    name: &AppName,
-    app: &'a App,
-    component: &ComponentName,
-    tag: &str,
-) -> (Vec<Follower<'a>>, Vec<String>) {
+pub(crate) fn followers<'a>(target: Target<'a>, candidate: &Candidate<'_>) -> (Vec<Follower<'a>>, Vec<String>) {
+    let (Target { name, app, .. }, Candidate { component, tag, lane, .. }) = (target, candidate);
     let (mut following, mut reasons) = (Vec::new(), Vec::new());
-    for (environment, config) in app.first_environments() {
+    for (environment, _) in app.first_environments(*lane) {
         let rule = app.tag_rule(environment, component);
         let refusal = match &rule {
             Some(nearest) => {
@@ -38,7 +33,7 @@ pub(crate) fn followers<'a>(
             None => of_no_branch(name, app, component, tag),
         };
         match refusal {
-            None => following.push(Follower { name: environment, config, rule }),
+            None => following.push(Follower { name: environment, rule }),
             Some(why) if reasons.contains(&why) => {}
             Some(why) => reasons.push(why),
         }

@@ -1,33 +1,34 @@
 //! The bumper: decides what an environment is to run, and has its GitOps repository ask for it.
 //!
 //! A new image comes to the first environments; what is healthy goes on to the environments after; what is not is
-//! taken back and remembered. It talks to registries (what a tag stands for) and GitOps repositories, never to a
+//! taken back and remembered. All of that is decided in [`chain`], as pure functions. It talks to registries (what a tag stands for) and GitOps repositories, never to a
 //! cluster. It believes no payload: a digest is what the registry says now, and whether something is already there, or
 //! still there, is decided on the repository's state at the moment of the edit.
 
+pub mod chain;
 mod commit;
 mod edit;
 mod follow;
 #[cfg(test)]
 mod fuzz;
 mod image;
-mod order;
 mod outcome;
+mod past;
 mod release;
 mod repo;
-mod verdict;
+mod run;
 mod whole;
 mod yaml;
 
 use std::{
     collections::HashMap,
-    hash::Hash,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use ledger::Ledger;
-use proto::{AppName, Data, EnvironmentName, Event, WorkerName};
+use proto::{AppName, Data, Event, WorkerName};
 use repo::Repositories;
+use run::Input;
 use runtime::{Config, Context, Failure, Outcomes, Worker, config::Gitops, oci::Registries, programs::Needed};
 
 /// Who holds it, decides and has it written.
@@ -39,10 +40,8 @@ pub struct Bumper {
     ledger: Ledger,
     registries: Registries,
     repositories: Repositories,
-    /// Verdicts over one environment are taken one after the other: each builds on what the one before left.
-    environments: Mutex<HashMap<(AppName, EnvironmentName), Turn>>,
-    /// So are new images of one app: what one was chosen by must not be older than what the one before has deployed.
-    apps: Mutex<HashMap<AppName, Turn>>,
+    /// Steps of one app's chain are taken one after the other: each builds on what the one before left.
+    turns: Mutex<HashMap<AppName, Turn>>,
 }
 
 impl Bumper {
@@ -54,22 +53,14 @@ impl Bumper {
             ledger: context.ledger.clone(),
             registries: context.registries.clone(),
             repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
-            environments: Mutex::default(),
-            apps: Mutex::default(),
+            turns: Mutex::default(),
         })
     }
 
-    fn turn(&self, app: &AppName, environment: &EnvironmentName) -> Turn {
-        turn_of(&self.environments, (app.clone(), environment.clone()))
+    fn turn(&self, app: &AppName) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(app.clone()).or_default())
     }
-
-    fn turn_of_images(&self, app: &AppName) -> Turn {
-        turn_of(&self.apps, app.clone())
-    }
-}
-
-fn turn_of<K: Eq + Hash>(turns: &Mutex<HashMap<K, Turn>>, key: K) -> Turn {
-    Arc::clone(turns.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
 }
 
 impl Worker for Bumper {
@@ -87,9 +78,13 @@ impl Worker for Bumper {
         match &event.data {
             Data::ImagePushed(pushed) => self.image_pushed(event, pushed).await,
             Data::ImageBuilt(built) => self.image_built(event, built).await,
-            Data::HealthReported(report) => self.health_reported(event, report).await,
-            Data::RollbackRequested(asked) => self.rollback_requested(event, asked).await,
-            Data::QuarantineReleased(released) => self.quarantine_released(event, released).await,
+            Data::HealthReported(report) => self.step(event, Input::Verdict(report)).await,
+            Data::ReleaseWaiting(waiting) => self.step(event, Input::Waiting(waiting)).await,
+            Data::ApprovalGranted(granted) => self.step(event, Input::Granted(granted)).await,
+            Data::ApprovalRejected(rejected) => self.step(event, Input::Rejected(rejected)).await,
+            Data::HoldChanged(change) => self.step(event, Input::Hold(change)).await,
+            Data::RollbackRequested(asked) => self.step(event, Input::Rollback(asked)).await,
+            Data::QuarantineReleased(released) => self.step(event, Input::Released(released)).await,
             other => Ok(Outcomes::ignored(format!("the bumper does not act on {}", other.kind()))),
         }
     }

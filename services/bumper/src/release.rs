@@ -1,34 +1,39 @@
 //! New images: whether one is to be deployed, where, and with which others.
 
-use proto::{BumpReason, ComponentName, Digest, EnvironmentName, Event, ImageBuilt, ImageName, ImagePushed, Release};
-use runtime::{
-    Failure, Outcomes,
-    config::{Environment, ReleaseMode},
-    oci::Resolved,
+use ledger::Offer;
+use proto::{
+    BumpReason, ComponentName, Digest, EnvironmentName, Event, ImageBuilt, ImageName, ImagePushed, Lane, Release,
 };
+use runtime::{Failure, Outcomes, config::ReleaseMode, oci::Resolved};
 
 use crate::{
-    Bumper, follow,
-    follow::Follower,
-    outcome::{Target, Told, Wish, failure},
+    Bumper,
+    chain::Step,
+    follow,
+    outcome::{Target, failure},
+    run::Input,
     whole,
 };
 
 /// An image that may be deployed.
 pub(crate) struct Candidate<'a> {
-    app: &'a proto::AppName,
+    pub(crate) app: &'a proto::AppName,
     pub(crate) component: &'a ComponentName,
     pub(crate) image: &'a ImageName,
     pub(crate) tag: &'a str,
     /// What the event says it is.
     claimed: Option<&'a Digest>,
+    /// Whether it takes the fast path.
+    pub(crate) lane: Lane,
+    /// Who wrote the source commit.
+    author: Option<&'a str>,
     /// The source commit's title.
-    title: Option<&'a str>,
+    pub(crate) title: Option<&'a str>,
 }
 
 /// What is to be deployed, or why nothing is.
 enum Choice {
-    Deploy { wanted: Release, note: Option<String> },
+    Deploy(Offer),
     Leave(String),
 }
 
@@ -45,8 +50,11 @@ impl Bumper {
             return Ok(Outcomes::ignored("it was pushed without a tag, and tags are what is followed"));
         };
         let (app, component, image) = (&pushed.app, &pushed.component, &pushed.image);
-        let candidate = Candidate { app, component, image, tag, claimed: pushed.digest.as_ref(), title: None };
-        self.consider(event, candidate).await
+        // A tag that is followed by a rule belongs to no lane of its own.
+        let lane = self.config.apps.get(app).map_or(Lane::Check, |app| app.lane_of_tag(tag));
+        let (claimed, lane) = (pushed.digest.as_ref(), if lane.is_deployed() { lane } else { Lane::Deploy });
+        let candidate = Candidate { app, component, image, tag, claimed, lane, author: None, title: None };
+        self.step(event, Input::Image(candidate)).await
     }
 
     pub(crate) async fn image_built(&self, event: &Event, built: &ImageBuilt) -> Result<Outcomes, Failure> {
@@ -65,83 +73,55 @@ impl Bumper {
             image: &built.image,
             tag: &tag,
             claimed: Some(&built.digest),
+            lane: built.change.lane,
+            author: built.change.author.as_deref(),
             title: built.change.title.as_deref(),
         };
-        self.consider(event, candidate).await
+        self.step(event, Input::Image(candidate)).await
     }
 
-    async fn consider(&self, event: &Event, candidate: Candidate<'_>) -> Result<Outcomes, Failure> {
-        let Some(app) = self.config.apps.get(candidate.app) else {
-            return Ok(Outcomes::ignored(format!("there is no app `{}` in the configuration", candidate.app)));
-        };
-        let configured = app.components.get(candidate.component).map(|c| &c.image);
-        if configured != Some(candidate.image) {
-            let (component, image) = (candidate.component, candidate.image);
-            return Ok(Outcomes::ignored(format!("{image} is not the image of `{component}` in the configuration")));
-        }
-        let Some(gitops) = app.gitops.as_ref().filter(|_| app.first_environments().next().is_some()) else {
-            return Ok(Outcomes::ignored(format!("the app `{}` has no environment to deploy to", candidate.app)));
-        };
-        let target = Target { name: candidate.app, app, gitops };
-        let mut told = Told::default();
-        let (followers, refusals) = follow::followers(candidate.app, app, candidate.component, candidate.tag);
-        for why in refusals {
-            told.ignored(why);
-        }
-        if !followers.is_empty() {
-            let turn = self.turn_of_images(candidate.app);
-            let _turn = turn.lock().await;
-            self.deploy(event, target, &candidate, &followers, &mut told).await?;
-        }
-        Ok(told.outcomes())
-    }
-
-    /// Has the environments ask for it that follow its tag.
-    async fn deploy(
+    /// Offers the release it belongs to, to the environments that follow its tag.
+    pub(crate) async fn offer(
         &self,
         event: &Event,
         target: Target<'_>,
         candidate: &Candidate<'_>,
-        followers: &[Follower<'_>],
-        told: &mut Told,
+        step: &mut Step<'_>,
     ) -> Result<(), Failure> {
-        let (reason, note) = (BumpReason::Deploy, candidate.title.map(ToOwned::to_owned));
-        let late = Wish { event: event.id, reason, wanted: Release::new(), instead_of: None, note };
-        let all = followers.iter().map(|follower| (follower.name, follower.config)).collect();
-        let left = self.tell_late(event, target, all, &late, told).await?;
-        let mut left = told.unheld(left);
-        for follower in followers {
-            if let Some(why) = self.pushed_before(event, candidate, follower).await? {
-                told.ignored(why);
-                left.retain(|(name, _)| *name != follower.name);
+        let configured = target.app.components.get(candidate.component).map(|c| &c.image);
+        if configured != Some(candidate.image) {
+            let (component, image) = (candidate.component, candidate.image);
+            step.told.reasons.push(format!("{image} is not the image of `{component}` in the configuration"));
+            return Ok(());
+        }
+        let (followers, refusals) = follow::followers(target, candidate);
+        step.told.reasons.extend(refusals);
+        let (mut by_branch, mut by_tag) = (Vec::new(), Vec::new());
+        for follower in &followers {
+            match self.pushed_before(event, candidate, follower).await? {
+                Some(why) => step.told.reasons.push(why),
+                None if follower.rule.is_some() => by_tag.push(follower.name),
+                None => by_branch.push(follower.name),
             }
         }
-        let has_rule = |name: &EnvironmentName| followers.iter().any(|f| f.name == name && f.rule.is_some());
-        let (by_tag, by_branch): (Vec<_>, Vec<_>) = left.into_iter().partition(|(name, _)| has_rule(name));
-        for (by, environments) in [(By::Branch, by_branch), (By::Tag, by_tag)] {
-            self.deploy_by(by, target, candidate, environments, &late, told).await?;
-        }
-        Ok(())
+        self.offer_by(By::Branch, target, candidate, &by_branch, step).await?;
+        self.offer_by(By::Tag, target, candidate, &by_tag, step).await
     }
 
-    async fn deploy_by(
+    async fn offer_by(
         &self,
         by: By,
         target: Target<'_>,
         candidate: &Candidate<'_>,
-        environments: Vec<(&EnvironmentName, &Environment)>,
-        late: &Wish,
-        told: &mut Told,
+        environments: &[&EnvironmentName],
+        step: &mut Step<'_>,
     ) -> Result<(), Failure> {
         if environments.is_empty() {
             return Ok(());
         }
         match self.choose(by, target, candidate).await? {
-            Choice::Deploy { wanted, note } => {
-                let wish = Wish { event: late.event, reason: late.reason, wanted, instead_of: None, note };
-                self.bump(target, environments, &wish, told).await?;
-            }
-            Choice::Leave(reason) => told.ignored(reason),
+            Choice::Deploy(offer) => step.offered(&offer, environments),
+            Choice::Leave(reason) => step.told.reasons.push(reason),
         }
         Ok(())
     }
@@ -164,8 +144,8 @@ impl Bumper {
             Ok(wanted) => wanted,
             Err(why) => return Ok(Choice::Leave(why)),
         };
-        let barred = self.barred(target.name, &wanted).await?;
-        Ok(barred.map_or(Choice::Deploy { wanted, note }, Choice::Leave))
+        let (reason, lane, author) = (BumpReason::Deploy, candidate.lane, candidate.author.map(ToOwned::to_owned));
+        Ok(Choice::Deploy(Offer { release: wanted, reason, lane, verified: None, author, note }))
     }
 
     /// The release the image belongs to, and what people are told of it.

@@ -9,7 +9,7 @@ use proto::{EventId, Message};
 use uuid::Uuid;
 
 use crate::{
-    Claim, ClaimKey, Ledger, LedgerError, Result, Run, RunState,
+    Claim, ClaimKey, Kept, Ledger, LedgerError, Result, Run, RunState,
     db::{Row, args},
     outcomes,
 };
@@ -39,9 +39,12 @@ const HEARTBEAT: &str = "
 // The same outcomes again are the second try of a call whose answer was lost.
 const COMPLETE: &str = "
     UPDATE claims
-    SET state = 'done', outcomes = $1, outcome_count = $2, finished_at = clock_timestamp()
-    WHERE worker = $3 AND event = $4 AND replay = $5 AND owner = $6
-      AND (state = 'running' OR (state = 'done' AND outcomes = $1))
+    SET state = 'done', outcomes = $1, outcome_count = $2, finished_at = clock_timestamp(),
+        kept_for = $3, kept_version = $4, kept = $5
+    WHERE worker = $6 AND event = $7 AND replay = $8 AND owner = $9
+      AND ((state = 'running' AND NOT EXISTS
+              (SELECT 1 FROM claims AS others WHERE others.kept_for = $3 AND others.kept_version >= $4))
+           OR (state = 'done' AND outcomes = $1))
     RETURNING attempts";
 
 const RELEASE: &str = "
@@ -78,11 +81,21 @@ impl Ledger {
         Ok(!self.db.write(HEARTBEAT, args).await?.is_empty())
     }
 
-    /// Marks the run done and keeps its outcomes, in one transaction; false when the claim is no longer `owner`'s.
-    /// A second call with the same outcomes is answered as the first was.
-    pub async fn complete(&self, key: &ClaimKey, owner: Uuid, outcomes: &[Message]) -> Result<bool> {
-        let (kept, count) = (outcomes::encode(outcomes)?, i64::try_from(outcomes.len()).unwrap_or(i64::MAX));
-        let args = args![kept, count, key.worker.as_str(), key.event.0, key.replay, owner];
+    /// Marks the run done and keeps its outcomes, and what it leaves for the next, in one transaction; false when the
+    /// claim is no longer `owner`'s, or another run has left this version meanwhile. A second call with the same
+    /// outcomes is answered as the first was.
+    pub async fn complete(
+        &self,
+        key: &ClaimKey,
+        owner: Uuid,
+        outcomes: &[Message],
+        kept: Option<&Kept>,
+    ) -> Result<bool> {
+        let (encoded, count) = (outcomes::encode(outcomes)?, i64::try_from(outcomes.len()).unwrap_or(i64::MAX));
+        let (name, version) = (kept.map(|kept| kept.name.as_str()), kept.map(|kept| kept.version));
+        let state = kept.map(|kept| kept.state.as_str());
+        let run = (key.worker.as_str(), key.event.0, key.replay);
+        let args = args![encoded, count, name, version, state, run.0, run.1, run.2, owner];
         Ok(!self.db.write(COMPLETE, args).await?.is_empty())
     }
 

@@ -1,15 +1,16 @@
-//! What is known and must be remembered: history, claims, dead letters, environments, sweeps. PostgreSQL or one SQLite file.
+//! What is known and must be remembered: history, claims and what runs leave for the next, dead letters, sweeps. PostgreSQL or one SQLite file.
 //!
 //! What a statement means is written once, for both databases; `db` holds all in which they differ. Both pass the
 //! one list of tests in `tests/tests/ledger.rs`. Migrations run at opening, under a lock, so any number of processes
 //! may start at once. This crate knows no worker's logic and no bus.
 
+mod chain;
 mod claims;
 mod columns;
 mod db;
-mod environments;
 mod filter;
 mod history;
+mod kept;
 mod letters;
 mod location;
 mod outcomes;
@@ -21,10 +22,11 @@ use proto::Timestamp;
 
 use db::{Db, args};
 
+pub use chain::{Asked, Barred, Chain, Ended, Hold, Offer, Owed, Place, Ruling, Waiting};
 pub use location::{BadLocation, Location};
 pub use rows::{
-    Claim, ClaimKey, DeadFilter, EnvironmentState, EventFilter, NewDeadLetter, OpenLetters, Proven, Quarantined,
-    Recorded, Redelivery, Run, RunState, SeenTag, StoredDeadLetter, Swept,
+    Claim, ClaimKey, DeadFilter, EventFilter, Kept, NewDeadLetter, OpenLetters, Proven, Recorded, Redelivery, Run,
+    RunState, SeenTag, StoredDeadLetter, Swept,
 };
 
 /// Why the ledger could not do it.

@@ -1,6 +1,6 @@
 //! What goes into the ledger and comes out, whichever database keeps it.
 
-use proto::{AppName, Deployment, Digest, EnvironmentName, EventId, EventType, Message, Timestamp, WorkerName};
+use proto::{AppName, Digest, EventId, EventType, Message, Timestamp, WorkerName};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -33,6 +33,17 @@ pub enum Claim {
         /// When their lease ends unless they extend it.
         until: Timestamp,
     },
+}
+
+/// What a run leaves for the next of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Under which name.
+    pub name: String,
+    /// One more than what it was made from; the first is 1. Of two that were made from the same, one is kept.
+    pub version: u32,
+    /// What; the ledger does not read it.
+    pub state: String,
 }
 
 /// Where a run stands.
@@ -171,38 +182,6 @@ pub struct DeadFilter {
     pub with_replayed: bool,
     /// At most so many; 0 means 100.
     pub limit: u32,
-}
-
-/// What is known of an environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EnvironmentState {
-    /// The app.
-    pub app: AppName,
-    /// The environment.
-    pub environment: EnvironmentName,
-    /// The last deployment with a verdict.
-    pub current: Deployment,
-    /// That verdict.
-    pub healthy: bool,
-    /// The last deployment that was healthy here: what a rollback restores.
-    pub last_healthy: Option<Deployment>,
-    /// When this was last written.
-    pub updated_at: Timestamp,
-}
-
-/// A digest that must not be deployed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Quarantined {
-    /// The app.
-    pub app: AppName,
-    /// What.
-    pub digest: Digest,
-    /// Why, in a line.
-    pub reason: String,
-    /// The event that led to it.
-    pub event: EventId,
-    /// Since when.
-    pub at: Timestamp,
 }
 
 /// How far a place was swept for what never came.

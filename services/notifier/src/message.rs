@@ -1,8 +1,9 @@
 //! What is worth telling of an event, and how it reads. Pure: an event goes in, a message comes out.
 
 use proto::{
-    AppName, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment, EnvironmentName, Event, HealthReported,
-    ImageFailed, ManifestBumped, ScanFinished, SyncFinished, TestsFinished, Verdict, WorkerName,
+    AppName, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment,
+    EnvironmentName, Event, HealthReported, HoldChanged, ImageFailed, ManifestBumped, ScanFinished, SyncFinished,
+    TestsFinished, Verdict, WorkerName,
 };
 use runtime::config::Topic;
 use serde_json::{Value, json};
@@ -38,6 +39,9 @@ impl Message {
             Data::ManifestBumped(data) => Some(of_bump(data)),
             Data::SyncFinished(data) if !data.succeeded => Some(of_sync(data)),
             Data::HealthReported(data) => of_health(data),
+            Data::ApprovalRequested(data) => Some(of_approval(data)),
+            Data::ApprovalRejected(data) => Some(of_rejection(data)),
+            Data::HoldChanged(data) => Some(of_hold(data)),
             Data::DeliveryParked(data) => of_parked(data),
             _ => None,
         };
@@ -78,6 +82,18 @@ impl Message {
             environment: None,
             headline: format!("{emoji} {app}: {what} for {commit} on {branch}"),
             lines,
+            evidence: String::new(),
+            footer: String::new(),
+        }
+    }
+
+    fn about_environment(topic: Topic, headline: String, app: &AppName, environment: &EnvironmentName) -> Self {
+        Self {
+            topic,
+            app: Some(app.clone()),
+            environment: Some(environment.clone()),
+            headline,
+            lines: Vec::new(),
             evidence: String::new(),
             footer: String::new(),
         }
@@ -135,6 +151,50 @@ fn of_image(data: &ImageFailed) -> Message {
     let mut message = Message::about_change(":x:", &what, &data.change);
     message.lines.push(start(&data.reason, LINE));
     message.evidence.clone_from(&data.output_tail);
+    message
+}
+
+/// Exactly what is to go there, what it replaces, what speaks for it, and how to answer.
+fn of_approval(data: &ApprovalRequested) -> Message {
+    let ApprovalRequested { app, environment, approval, .. } = data;
+    let headline = format!(":raised_hand: {app}: {environment} waits for {}", people(data.approvers));
+    let mut message = Message::about_environment(Topic::Approval, headline, app, environment);
+    for (name, image) in &data.release {
+        let short = |image: &proto::ReleasedImage| {
+            image.commit.as_ref().map_or_else(|| image.digest.short().to_owned(), |commit| commit.short().to_owned())
+        };
+        let before = data.running.get(name).filter(|before| before.digest != image.digest);
+        let before = before.map(|before| format!(", instead of {}", code(&short(before)))).unwrap_or_default();
+        let (what, digest) = (code(&short(image)), code(image.digest.as_str()));
+        message.lines.push(format!("{}: {what}{before}, {digest}", code(name.as_str())));
+    }
+    message.lines.extend(data.note.as_ref().map(|note| format!("_{}_", start(note, LINE))));
+    message.lines.extend(data.evidence.as_ref().map(|evidence| start(evidence, LINE)));
+    let author = data.author.as_ref().map(|author| format!("not by {}, who wrote it", start(author, LINE)));
+    message.lines.extend(author);
+    message.lines.extend(data.expires_at.map(|at| format!("until {}", at.strftime("%F %H:%M UTC"))));
+    let (yes, no) = (format!("windlass approve {approval}"), format!("windlass reject {approval}"));
+    message.lines.push(format!("{} or {}", code(&yes), code(&no)));
+    message
+}
+
+fn people(count: u32) -> String {
+    if count == 1 { "an approval".to_owned() } else { format!("{count} approvals") }
+}
+
+fn of_rejection(data: &ApprovalRejected) -> Message {
+    let ApprovalRejected { app, environment, .. } = data;
+    let headline = format!(":no_entry: {app}: {environment} does not get a release: {} rejected it", escape(&data.by));
+    let mut message = Message::about_environment(Topic::Approval, headline, app, environment);
+    message.lines.extend(data.comment.as_ref().map(|comment| start(comment, LINE)));
+    message
+}
+
+fn of_hold(data: &HoldChanged) -> Message {
+    let (emoji, what) = if data.held { (":pause_button:", "holds") } else { (":arrow_forward:", "lets go") };
+    let headline = format!("{emoji} {}: {} {what} {}", data.app, escape(&data.by), data.environment);
+    let mut message = Message::about_environment(Topic::Approval, headline, &data.app, &data.environment);
+    message.lines.push(start(&data.reason, LINE));
     message
 }
 

@@ -1,6 +1,6 @@
 //! An event in one line, for a terminal.
 
-use proto::{BumpReason, Change, Data, Deployment, Event, Verdict};
+use proto::{BumpReason, Change, Data, Deployment, Event, Release, Verdict};
 
 /// What happened, in a line.
 pub(crate) fn line(event: &Event) -> String {
@@ -55,6 +55,16 @@ pub(crate) fn line(event: &Event) -> String {
             let how = if d.healthy { "is healthy" } else { "is UNHEALTHY" };
             format!("{} {how} with {}: {}", d.deployment.environment, deployed(&d.deployment), first_line(&d.summary))
         }
+        Data::ReleaseWaiting(d) => format!("{} for {} waits for {}", release(&d.release), d.environment, d.waits_for),
+        Data::ApprovalRequested(d) => {
+            format!("{} asks for {} approval(s): {}; {}", d.environment, d.approvers, release(&d.release), d.approval)
+        }
+        Data::ApprovalGranted(d) => format!("{} approves {} for {}", d.by, d.approval, d.environment),
+        Data::ApprovalRejected(d) => format!("{} rejects {} for {}", d.by, d.approval, d.environment),
+        Data::HoldChanged(d) => {
+            let what = if d.held { "holds" } else { "lets go" };
+            format!("{} {what} {}: {}", d.by, d.environment, first_line(&d.reason))
+        }
         Data::RollbackRequested(d) => {
             let to = d.to.as_deref().unwrap_or("what was last healthy");
             format!("{} asks to take {} back to {to}: {}", d.by, d.environment, first_line(&d.reason))
@@ -71,13 +81,18 @@ fn change(change: &Change) -> String {
     format!("{}@{}", change.branch, change.commit.short())
 }
 
+/// What a deployment changed.
 pub(crate) fn deployed(deployment: &Deployment) -> String {
-    let image = |name: &proto::ComponentName| {
-        let image = deployment.release.get(name);
-        let what = image.map_or("?", |i| i.commit.as_ref().map_or_else(|| i.digest.short(), |c| c.short()));
-        format!("{name} {what}")
+    let changed = deployment.release.iter().filter(|(name, _)| deployment.changed.contains(name));
+    release(&changed.map(|(name, image)| (name.clone(), image.clone())).collect())
+}
+
+/// Components and their source commits, or digests where they name none.
+pub(crate) fn release(release: &Release) -> String {
+    let image = |(name, image): (&proto::ComponentName, &proto::ReleasedImage)| {
+        format!("{name} {}", image.commit.as_ref().map_or_else(|| image.digest.short(), |commit| commit.short()))
     };
-    deployment.changed.iter().map(image).collect::<Vec<_>>().join(", ")
+    release.iter().map(image).collect::<Vec<_>>().join(", ")
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

@@ -46,6 +46,14 @@ enum Verb {
     Dead(dead::Dead),
     /// Shows what runs where, how it fares, what is on its way and what is barred.
     Status(status::Status),
+    /// Lets a release that waits for it into an environment.
+    Approve(order::Answer),
+    /// Keeps a release that waits for approval out of an environment.
+    Reject(order::Answer),
+    /// Keeps everything automatic away from an environment.
+    Hold(order::Hold),
+    /// Lets what is automatic into an environment again.
+    Unhold(order::Hold),
     /// Takes an environment back to what was healthy there.
     Rollback(order::Rollback),
     /// Shows and releases digests that must not be deployed.
@@ -82,6 +90,10 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Send(send) => open::block_on(send::run(send, cli.arguments.load()?)),
         Verb::Events(events) => open::block_on(events::run(events, cli.arguments.load()?)),
         Verb::Status(status) => open::block_on(status::run(status, cli.arguments.load()?)),
+        Verb::Approve(answer) => open::block_on(order::answer(answer, cli.arguments.load()?, true)),
+        Verb::Reject(answer) => open::block_on(order::answer(answer, cli.arguments.load()?, false)),
+        Verb::Hold(hold) => open::block_on(order::hold(hold, cli.arguments.load()?, true)),
+        Verb::Unhold(hold) => open::block_on(order::hold(hold, cli.arguments.load()?, false)),
         Verb::Rollback(rollback) => open::block_on(order::rollback(rollback, cli.arguments.load()?)),
         Verb::Quarantine(verb) => open::block_on(order::quarantine(verb, cli.arguments.load()?)),
         Verb::Reconcile(asked) => open::block_on(reconcile::run(asked, cli.arguments.load()?)),

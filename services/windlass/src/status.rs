@@ -1,10 +1,15 @@
-//! `windlass status`: for each environment what runs, since when, how it fares, what is on its way; and what is barred.
+//! `windlass status`: for each environment what runs, since when, how it fares, what is on its way and what waits, and
+//! for what; and what is barred or still owed.
 
 use anyhow::{Result, ensure};
+use bumper::chain;
 use clap::Args;
-use ledger::{EnvironmentState, EventFilter, Ledger};
-use proto::{AppName, Data, Deployment, EnvironmentName, Event, EventType, Timestamp};
-use runtime::Config;
+use ledger::{Chain, Place};
+use proto::{AppName, Deployment, EnvironmentName, Lane, Release, Timestamp};
+use runtime::{
+    Config,
+    config::{App, Environment},
+};
 
 use crate::{describe, open, out};
 
@@ -19,54 +24,61 @@ pub(crate) async fn run(asked: Status, config: Config) -> Result<()> {
     if let Some(app) = &asked.app {
         ensure!(config.apps.contains_key(app), "no app `{app}` is configured");
     }
-    let ledger = open::ledger(&config).await?;
-    let states = ledger.environments().await?;
-    let barred = ledger.quarantines().await?;
+    let chains = open::ledger(&config).await?.chains().await?;
+    let unknown = Chain::default();
     for (name, app) in config.apps.iter().filter(|(name, _)| wanted(name)) {
+        let chain = chains.get(name).unwrap_or(&unknown);
         out::line(name)?;
         for (environment, configured) in &app.environments {
-            let state = states.iter().find(|state| state.app == *name && state.environment == *environment);
-            out::line(format_args!("  {:<12} {}", environment.as_str(), runs(state)))?;
-            if let Some(why) = &configured.hold {
-                out::line(format_args!("               held: {why}"))?;
-            }
-            if let Some((coming, since)) = coming(&ledger, name, environment, state).await? {
-                out::line(format_args!("               on its way since {since:.0}: {}", describe::deployed(&coming)))?;
-            }
+            show(chain, app, environment, configured)?;
         }
-        for entry in barred.iter().filter(|entry| entry.app == *name) {
-            out::line(format_args!("  quarantined  {} since {:.0}: {}", entry.digest.short(), entry.at, entry.reason))?;
+        for (digest, entry) in &chain.barred {
+            out::line(format_args!("  quarantined  {} since {:.0}: {}", digest.short(), entry.at, entry.reason))?;
+        }
+        for owed in &chain.owed {
+            let title = owed.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+            let commit = owed.commit.short();
+            out::line(format_args!("  owed         {commit}{title} is in no deploy branch since {:.0}", owed.at))?;
         }
     }
     Ok(())
 }
 
-fn runs(state: Option<&EnvironmentState>) -> String {
-    let Some(state) = state else { return "no verdict yet".to_owned() };
-    let how = if state.healthy { "healthy" } else { "UNHEALTHY" };
-    let all: Vec<_> = state.current.release.keys().cloned().collect();
-    let whole = Deployment { changed: all, ..state.current.clone() };
-    format!("{how} since {:.0} with {}", state.updated_at, describe::deployed(&whole))
+fn show(chain: &Chain, app: &App, name: &EnvironmentName, config: &Environment) -> Result<()> {
+    let known = Place::default();
+    let place = chain.place(name).unwrap_or(&known);
+    out::line(format_args!("  {:<12} {}", name.as_str(), runs(place)))?;
+    let more = |words: std::fmt::Arguments<'_>| out::line(format_args!("               {words}"));
+    if let Some(asked) = place.asked.as_ref().filter(|asked| asked.verdict.is_none()) {
+        more(format_args!("on its way since {:.0}: {}", asked.at, describe::deployed(&asked.deployment)))?;
+    }
+    if let Some(why) = &config.hold {
+        more(format_args!("held by the config: {why}"))?;
+    }
+    if let Some(hold) = &place.hold {
+        more(format_args!("held by {} since {:.0}: {}", hold.by, hold.at, hold.reason))?;
+    }
+    for lane in [Lane::Hotfix, Lane::Deploy] {
+        let Some(waiting) = place.waiting(lane) else { continue };
+        let waits = chain::waits_for(chain, app, name, lane, Timestamp::now());
+        let waits = waits.map_or_else(|| "about to go".to_owned(), |what| format!("waits for {what}"));
+        let fix = if lane == Lane::Hotfix { "fix " } else { "" };
+        let what = describe::release(&waiting.offer.release);
+        more(format_args!("{fix}{what} since {:.0}: {waits}; {}", waiting.since, waiting.id))?;
+    }
+    Ok(())
 }
 
-/// What was asked for after what was judged last.
-async fn coming(
-    ledger: &Ledger,
-    app: &AppName,
-    environment: &EnvironmentName,
-    state: Option<&EnvironmentState>,
-) -> Result<Option<(Deployment, Timestamp)>> {
-    let (kind, app) = (Some(EventType::ManifestBumped), Some(app.clone()));
-    let filter = EventFilter { kind, app, limit: 1000, ..EventFilter::default() };
-    let recorded = ledger.events(&filter).await?;
-    let mut bumps = recorded.iter().filter_map(|recorded| Event::from_message(&recorded.message).ok());
-    let newest = bumps.find_map(|event| match event.data {
-        Data::ManifestBumped(bumped) if bumped.deployment.environment == *environment => {
-            Some((bumped.deployment, event.time))
+/// The newest that has a verdict: what was asked for last, or what was healthy before it.
+fn runs(place: &Place) -> String {
+    let judged = place.asked.as_ref().and_then(|asked| Some((&asked.deployment, asked.verdict.as_ref()?)));
+    let whole = |deployment: &Deployment| -> Release { deployment.release.clone() };
+    match (judged, &place.healthy) {
+        (Some((deployment, verdict)), _) => {
+            let how = if verdict.healthy { "healthy" } else { "UNHEALTHY" };
+            format!("{how} since {:.0} with {}", verdict.at, describe::release(&whole(deployment)))
         }
-        _ => None,
-    });
-    Ok(newest.filter(|(deployment, asked)| {
-        state.is_none_or(|state| state.current.revision != deployment.revision && *asked > state.updated_at)
-    }))
+        (None, Some(healthy)) => format!("was healthy with {}", describe::release(&healthy.release)),
+        (None, None) => "no verdict yet".to_owned(),
+    }
 }

@@ -1,9 +1,12 @@
 //! Images that stand for a later commit too, because nothing they are made of has changed.
 
-use ledger::Quarantined;
-use proto::{Change, Data, Event, EventId, ImageBuilt, Lane, ScanFinished, Timestamp};
+use std::time::Duration;
+
+use ledger::{Barred, Chain, ClaimKey};
+use proto::{Change, Data, Event, EventId, ImageBuilt, Lane, ScanFinished, Timestamp, WorkerName};
 use runtime::{Outcome, Outcomes};
 use testkit::registry::Image;
+use uuid::Uuid;
 
 use crate::{
     images::{DOCKERFILE, Works},
@@ -116,14 +119,13 @@ async fn what_is_barred_is_built_anew() {
     let works = works().await;
     let one = works.yard.commit(&BEGINNING).await;
     let (_, front, _) = build(&works, &one).await;
-    let entry = Quarantined {
-        app: "shop".parse().unwrap(),
-        digest: front.digest.clone(),
-        reason: "unhealthy".to_owned(),
-        event: EventId::fresh(),
-        at: Timestamp::now(),
-    };
-    works.yard.stage.context.ledger.quarantine(&entry).await.unwrap();
+    let entry =
+        Barred { reason: "unhealthy".to_owned(), environment: "production".parse().unwrap(), at: Timestamp::now() };
+    let (ledger, app) = (&works.yard.stage.context.ledger, "shop".parse().unwrap());
+    let chain = Chain { barred: [(front.digest.clone(), entry)].into(), ..Chain::default() };
+    let (key, owner) = (ClaimKey { worker: WorkerName::Bumper, event: EventId::fresh(), replay: 0 }, Uuid::new_v4());
+    ledger.claim(&key, owner, Duration::from_mins(1)).await.unwrap();
+    assert!(ledger.complete(&key, owner, &[], Some(&chain.keep(&app, 0).unwrap())).await.unwrap());
     let two = works.yard.commit(&[("back/page", "2")]).await;
     let (_, newer, _) = build(&works, &two).await;
     assert!(!newer.reused && newer.digest != front.digest);

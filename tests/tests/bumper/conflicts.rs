@@ -103,7 +103,8 @@ async fn a_server_that_refuses_is_quoted_and_the_others_go_on() {
 #[tokio::test]
 async fn a_damaged_clone_is_made_anew() {
     let world = World::new().await;
-    world.deploy(&commit('a')).await;
+    let first = world.deploy(&commit('a')).await;
+    world.healthy(&first).await;
     let clones = world.folder.join("data/gitops");
     let clone = std::fs::read_dir(&clones).unwrap().next().unwrap().unwrap().path();
     let damages: [(&str, &dyn Fn()); 5] = [
@@ -118,6 +119,7 @@ async fn a_damaged_clone_is_made_anew() {
         let deployed = world.deploy(&commit(digit)).await;
         assert_eq!(deployed.revision.as_str(), world.repo.head(), "{what}");
         assert_eq!(deployed.changed.len(), 2, "{what}");
+        world.healthy(&deployed).await;
     }
 }
 

@@ -139,6 +139,7 @@ async fn what_the_configuration_no_longer_knows_is_ignored() {
         data.app = "shop".parse().unwrap();
         data.image = "evil.example/shop-frontend".parse().unwrap();
     }
+    stranger.id = proto::EventId::fresh();
     assert!(world.ignored(&stranger).await.contains("is not the image of `frontend`"));
 }
 

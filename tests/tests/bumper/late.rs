@@ -3,19 +3,14 @@
 use std::time::Duration;
 
 use ledger::{Claim, ClaimKey};
-use proto::{Event, WorkerName};
-use testkit::wait;
+use proto::WorkerName;
 use uuid::Uuid;
 
 use crate::world::*;
 
-/// Leaves the ledger as a run leaves it that died, and was taken over.
-async fn died(world: &World, event: &Event) {
-    let key = ClaimKey { worker: WorkerName::Bumper, event: event.id, replay: 0 };
-    let claim = || world.context.ledger.claim(&key, Uuid::new_v4(), Duration::from_millis(1));
-    assert_eq!(claim().await.unwrap(), Claim::Granted { takeover: false });
-    let taken = async || claim().await.unwrap() == Claim::Granted { takeover: true };
-    wait::until_true(Duration::from_secs(10), "the claim to be over", taken).await.unwrap();
+/// Fixes go straight to production.
+fn fast() -> String {
+    CONFIG.replace("deploy: [main]", "deploy: [main]\n    fast_path: { to: [staging, production] }")
 }
 
 #[tokio::test]
@@ -24,23 +19,25 @@ async fn a_deployment_is_told_though_the_tag_has_moved_on() {
     let (a, b) = (commit('a'), commit('b'));
     let (frontend, _) = world.push_both(&a).await;
     let event = world.pushed("frontend", "main", Some(&frontend));
-    let landed = world.bump(&event).await;
-    world.deploy(&b).await;
+    let landed = deployments(&world.dies(&event).await);
+    let newer = world.deploy(&b).await;
     let count = world.repo.count();
-    died(&world, &event).await;
-    assert_eq!(world.bump(&event).await, landed);
+    assert_eq!([world.bump(&event).await], landed[..]);
     assert_eq!(world.repo.count(), count);
+    assert_eq!(world.place("staging").await.asked.unwrap().deployment, newer);
 }
 
 #[tokio::test]
 async fn a_promotion_is_told_and_not_made_again_over_a_newer_one() {
-    let world = World::new().await;
+    let world = World::with(&fast()).await;
     let first = verdict(&world.deploy(&commit('a')).await, true);
-    let landed = world.bump(&first).await;
-    let second = verdict(&world.deploy(&commit('b')).await, true);
-    world.bump(&second).await;
+    let landed = deployments(&world.dies(&first).await).remove(0);
+    for component in ["frontend", "backend"] {
+        world.push(component, Some(&commit('b')), &[commit('b').as_str(), "hotfix-x"]).await;
+    }
+    let fixed = deployments(&world.handle(&world.pushed("frontend", "hotfix-x", None)).await.unwrap());
+    assert_eq!(fixed.len(), 2);
     let (count, text) = (world.repo.count(), world.repo.text("production/app.yaml"));
-    died(&world, &first).await;
     let told = world.bump(&first).await;
     assert_eq!((told.revision, told.environment), (landed.revision, landed.environment));
     assert_eq!((world.repo.count(), world.repo.text("production/app.yaml")), (count, text));
@@ -50,14 +47,14 @@ async fn a_promotion_is_told_and_not_made_again_over_a_newer_one() {
 async fn a_rollback_is_told_though_somebody_deployed_since() {
     let world = World::new().await;
     let good = world.deploy(&commit('a')).await;
-    world.handle(&verdict(&good, true)).await.unwrap();
+    world.healthy(&good).await;
     let bad = verdict(&world.deploy(&commit('b')).await, false);
-    let landed = world.bump(&bad).await;
-    world.deploy(&commit('c')).await;
+    let landed = deployments(&world.dies(&bad).await).remove(0);
+    let fixed = world.fix(&commit('c')).await;
     let count = world.repo.count();
-    died(&world, &bad).await;
     assert_eq!(world.bump(&bad).await.revision, landed.revision);
     assert_eq!(world.repo.count(), count);
+    assert_eq!(world.place("staging").await.asked.unwrap().deployment, fixed);
 }
 
 #[tokio::test]
@@ -65,6 +62,8 @@ async fn a_run_that_died_before_its_push_is_made_as_if_for_the_first_time() {
     let world = World::new().await;
     let (frontend, _) = world.push_both(&commit('a')).await;
     let event = world.pushed("frontend", "main", Some(&frontend));
-    died(&world, &event).await;
+    let key = ClaimKey { worker: WorkerName::Bumper, event: event.id, replay: 0 };
+    let claim = world.context.ledger.claim(&key, Uuid::new_v4(), Duration::from_millis(1)).await.unwrap();
+    assert_eq!(claim, Claim::Granted { takeover: false });
     assert_eq!(world.bump(&event).await.revision.as_str(), world.repo.head());
 }

@@ -46,10 +46,11 @@ async fn what_was_healthy_before_is_restored_and_what_was_there_is_barred_until_
     assert!(why.contains("is quarantined") && why.contains("by mona: checkout is slow"), "{why}");
     for released in slow.release.values() {
         let (app, by, reason) = (slow.app.clone(), "mona".to_owned(), "the network was slow".to_owned());
-        let release = event(QuarantineReleased { app, digest: released.digest.clone(), by, reason });
-        assert_eq!(world.handle(&release).await.unwrap().iter().count(), 0);
-        assert!(world.ignored(&release).await.contains("was not in quarantine"));
+        let release = QuarantineReleased { app, digest: released.digest.clone(), by, reason };
+        assert_eq!(world.handle(&event(release.clone())).await.unwrap().iter().count(), 0);
+        assert!(world.ignored(&event(release)).await.contains("was not in quarantine"));
     }
+    world.healthy(&back).await;
     assert_eq!(world.bump(&world.pushed("frontend", "main", Some(bad))).await.release, slow.release);
 }
 
@@ -71,37 +72,6 @@ async fn it_is_named_by_commit_digest_or_revision_and_must_have_been_healthy() {
     // What was taken back is no way back until it is released.
     let why = world.ignored(&rollback(Some("cccccccc"))).await;
     assert!(why.contains("is quarantined") && why.contains("windlass quarantine release"), "{why}");
-}
-
-#[tokio::test]
-async fn what_is_held_is_left_to_people() {
-    let world = World::with(&CONFIG.replace("after: staging,", "after: staging, hold: we look into it,")).await;
-    let good = healthy(&world, 'a').await;
-    assert_eq!(world.repo.text("production/app.yaml"), world.manifest("v0"));
-    let why = world.ignored(&verdict(&good, true)).await;
-    assert!(why.contains("production is held (we look into it)"), "{why}");
-    let config = CONFIG.replace("path: staging,", "path: staging, hold: a migration runs,");
-    let held = World::with(&config).await;
-    let (frontend, _) = held.push_both(&commit('a')).await;
-    let why = held.ignored(&held.pushed("frontend", "main", Some(&frontend))).await;
-    assert!(why.contains("staging is held (a migration runs)"), "{why}");
-    assert_eq!(held.repo.text("staging/app.yaml"), held.manifest("v0"));
-    // Neither is it taken back by itself; but by order.
-    let free = held.another_bumper(CONFIG, "free").await;
-    for (digit, is_healthy) in [('a', true), ('b', false)] {
-        let (frontend, _) = held.push_both(&commit(digit)).await;
-        let outcomes = runtime::Worker::handle(&free, &held.pushed("frontend", "main", Some(&frontend))).await.unwrap();
-        let report = verdict(&deployments(&outcomes)[0], is_healthy);
-        held.context.ledger.record(&[report.to_message()]).await.unwrap();
-        if is_healthy {
-            held.handle(&report).await.unwrap();
-        } else {
-            let why = held.ignored(&report).await;
-            assert!(why.contains("it is held (a migration runs)"), "{why}");
-        }
-    }
-    let back = held.bump(&rollback(Some("aaaaaaaa"))).await;
-    assert_eq!(back.release[&"frontend".parse().unwrap()].commit, Some(commit('a')));
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ async fn the_branch_s_images_are_deployed_once_a_commit_has_them_all() {
     let (frontend, _) = world.push_both(&a).await;
     let deployed = world.bump(&world.built("frontend", &a, &frontend)).await;
     assert_eq!(deployed.changed.len(), 2);
+    world.healthy(&deployed).await;
 
     // The backend is new, and the frontend is not yet known to be the same.
     let backend = world.push("backend", Some(&b), &[b.as_str(), "main"]).await;
@@ -55,7 +56,8 @@ async fn a_kept_image_does_not_bring_its_old_commit_back() {
     let world = World::with(&config()).await;
     let (a, b) = (commit('a'), commit('b'));
     let (frontend, _) = world.push_both(&a).await;
-    world.bump(&world.built("frontend", &a, &frontend)).await;
+    let deployed = world.bump(&world.built("frontend", &a, &frontend)).await;
+    world.healthy(&deployed).await;
     // A hotfix begins with the frontend that `main` has, under a tag of its own; its backend is being built.
     tag(&world, "frontend", &frontend, "hotfix-x").await;
     let why = world.ignored(&world.pushed("frontend", "hotfix-x", Some(&frontend))).await;
@@ -64,6 +66,7 @@ async fn a_kept_image_does_not_bring_its_old_commit_back() {
     let backend = world.push("backend", Some(&b), &[b.as_str(), "hotfix-x"]).await;
     let deployed = world.bump(&world.pushed("frontend", "hotfix-x", Some(&frontend))).await;
     assert_eq!(digests(&deployed)["backend"], backend);
+    world.healthy(&deployed).await;
     // What `main` stands for is asked for in full, whichever of its images is told of.
     let deployed = world.bump(&world.pushed("frontend", "main", Some(&frontend))).await;
     assert!(deployed.release.values().all(|released| released.commit.as_ref() == Some(&a)));

@@ -297,7 +297,7 @@ async fn an_image_that_was_looked_up_slowly_does_not_overwrite_a_newer_one() {
     let newer = async {
         let asked = async || proxy.requests().iter().any(|request| request.contains(&slow));
         testkit::wait::until_true(Duration::from_secs(20), "the older release to be looked up", asked).await.unwrap();
-        world.deploy(&b).await
+        world.fix(&b).await
     };
     let (older, newer) = tokio::join!(world.handle(&older), newer);
     assert_eq!(deployments(&older.unwrap()).len(), 1);

@@ -18,9 +18,10 @@ async fn push(world: &World, tag: &str) -> (Digest, Event) {
 
 async fn bumped(world: &World, tag: &str) {
     let (digest, event) = push(world, tag).await;
-    world.bump(&event).await;
+    let deployed = world.bump(&event).await;
     let text = world.repo.text("staging/app.yaml");
     assert!(text.contains(&format!("{}:{tag}@{digest} ", world.image("frontend"))), "{tag}: {text}");
+    world.healthy(&deployed).await;
 }
 
 async fn left(world: &World, tag: &str, words: &str) {
@@ -104,11 +105,12 @@ async fn without_an_order_the_last_push_counts_in_whichever_order_they_are_handl
     let beside = world.pushed("frontend", "nightly", None);
     let events = [&early, &late, &other, &beside].map(Event::to_message);
     world.context.ledger.record(&events).await.unwrap();
-    world.bump(&late).await;
+    let deployed = world.bump(&late).await;
     let why = world.ignored(&early).await;
     assert!(why.contains("staging is left to `release-3`, which was pushed after `release-2`"), "{why}");
     assert!(world.repo.text("staging/app.yaml").contains(":release-3@"));
     // Somebody asked for it.
+    world.healthy(&deployed).await;
     world.bump(&Event { replay: 1, ..early }).await;
 }
 
@@ -135,6 +137,7 @@ async fn the_nearest_rule_counts_for_each_environment_and_component() {
         // The other environment says why it did not get it.
         let why = reasons(&outcomes);
         assert!(why.contains(&format!("the tag `{tag}` does not match")), "{why}");
+        world.healthy(&bumps[0]).await;
     }
     world.push("backend", None, &["v1"]).await;
     let why = world.ignored(&world.pushed("backend", "v1", None)).await;
@@ -170,6 +173,7 @@ async fn together_a_tag_is_waited_for_until_every_component_has_it() {
     world.push("backend", Some(&a), &["stable"]).await;
     let deployed = world.bump(&world.pushed("backend", "stable", None)).await;
     assert!(deployed.changed.len() == 2 && deployed.release.values().all(|r| r.tag.as_deref() == Some("stable")));
+    world.healthy(&deployed).await;
     // The tag moves on, one image after the other.
     world.push("frontend", Some(&b), &["stable"]).await;
     let why = world.ignored(&world.pushed("frontend", "stable", None)).await;

@@ -1,6 +1,6 @@
 //! Verdicts: promotion, taking back, and what comes late, twice or out of order.
 
-use proto::{BumpReason, Event, HealthReported};
+use proto::{BumpReason, Event, EventId, HealthReported};
 
 use crate::world::*;
 
@@ -10,11 +10,6 @@ async fn through(world: &World, digit: char, healthy: bool) -> (proto::Deploymen
     let production = world.bump(&verdict(&staging, true)).await;
     let report = verdict(&production, healthy);
     (production, report)
-}
-
-async fn state(world: &World, environment: &str) -> ledger::EnvironmentState {
-    let (app, environment) = ("shop".parse().unwrap(), environment.parse().unwrap());
-    world.context.ledger.environment(&app, &environment).await.unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -29,21 +24,13 @@ async fn what_is_healthy_goes_on_exactly_as_it_was_verified() {
     assert_eq!(production.reason, BumpReason::Promotion);
     assert_eq!(production.release, staging.release);
     assert_eq!(world.repo.text("production/app.yaml"), world.repo.text("staging/app.yaml"));
-    assert_eq!(state(&world, "staging").await.last_healthy, Some(staging));
+    assert_eq!(world.place("staging").await.healthy, Some(staging));
     // Delivered again, by a run that died before it could tell: the same again, and no second commit.
     let count = world.repo.count();
     assert_eq!(world.bump(&report).await, production);
     assert_eq!(world.repo.count(), count);
     // The last environment's health is the end of the chain.
     assert_eq!(world.handle(&verdict(&production, true)).await.unwrap().iter().count(), 0);
-}
-
-#[tokio::test]
-async fn a_person_promotes_where_the_configuration_says_so() {
-    let world = World::with(&CONFIG.replace("after: staging,", "after: staging, promotion: manual,")).await;
-    let staging = world.deploy(&commit('a')).await;
-    assert!(world.ignored(&verdict(&staging, true)).await.contains("`promotion: manual`"));
-    assert_eq!(world.repo.text("production/app.yaml"), world.manifest("v0"));
 }
 
 #[tokio::test]
@@ -66,14 +53,14 @@ async fn what_is_bad_is_taken_back_and_never_deployed_again() {
     // The same verdict again: nothing new. The digest again, by any way: refused.
     assert_eq!(world.bump(&unhealthy).await, back);
     for (name, released) in &bad.release {
-        let entry = world.context.ledger.quarantined(&bad.app, &released.digest).await.unwrap().unwrap();
+        let entry = world.chain().await.barred[&released.digest].clone();
         assert!(entry.reason.contains("unhealthy in production: GET /health answered 500"), "{entry:?}");
         let why = world.ignored(&world.pushed(name.as_str(), "main", Some(&released.digest))).await;
         assert!(why.contains("is quarantined since"), "{why}");
     }
     // Healthy after the rollback: known as healthy, and not promoted anywhere.
     assert!(world.handle(&verdict(&back, true)).await.unwrap().iter().count() == 1);
-    assert_eq!(state(&world, "production").await.last_healthy, Some(back));
+    assert_eq!(world.place("production").await.healthy, Some(back));
 }
 
 #[tokio::test]
@@ -86,8 +73,9 @@ async fn a_quarantined_digest_is_not_promoted() {
     // A second opinion comes too late to promote it.
     let mut late = verdict(&staging, true);
     let why = world.ignored(&late).await;
-    assert!(why.contains("production does not get it") && why.contains("quarantined"), "{why}");
-    assert_eq!(state(&world, "production").await.current, good);
+    assert!(why.contains("superseded") && why.contains(staging.revision.short()), "{why}");
+    assert_eq!(world.place("production").await.asked.unwrap().deployment, good);
+    late.id = EventId::fresh();
     if let proto::Data::HealthReported(HealthReported { deployment, .. }) = &mut late.data {
         deployment.environment = "gone".parse().unwrap();
     }
@@ -106,8 +94,15 @@ async fn a_rollback_that_is_itself_bad_ends_the_chain() {
     assert!(why.contains("the rollback itself") && why.contains("a human is needed"), "{why}");
     assert_eq!(world.repo.count(), count);
     for released in back.release.values() {
-        assert_eq!(world.context.ledger.quarantined(&back.app, &released.digest).await.unwrap(), None);
+        assert!(!world.chain().await.barred.contains_key(&released.digest));
     }
+    // Until a person has looked at it, nothing else goes there; but a fix.
+    assert!(world.place("production").await.hold.is_some_and(|hold| hold.automatic));
+    let (_, why) = {
+        let staging = world.deploy(&commit('c')).await;
+        world.waits(&verdict(&staging, true)).await
+    };
+    assert!(why.contains("windlass unhold") && why.contains("the rollback itself is unhealthy"), "{why}");
 }
 
 #[tokio::test]
@@ -146,11 +141,13 @@ async fn what_is_judged_again_in_the_same_environment_and_healthy_goes_on() {
 async fn a_manifest_that_has_moved_on_is_not_rolled_back() {
     let world = World::new().await;
     let first = world.deploy(&commit('a')).await;
-    world.bump(&verdict(&first, true)).await;
+    world.healthy(&first).await;
     let bad = world.deploy(&commit('b')).await;
-    world.deploy(&commit('c')).await;
-    let (text, why) = (world.repo.text("staging/app.yaml"), world.ignored(&verdict(&bad, false)).await);
-    assert!(why.contains("has moved on to") && why.contains(commit('c').as_str()), "{why}");
+    // Somebody writes something else by hand.
+    let text = world.repo.text("staging/app.yaml").replace(commit('b').as_str(), "by-hand@sha256:0 # ");
+    world.repo.write(&[("staging/app.yaml", &text)]);
+    let why = world.ignored(&verdict(&bad, false)).await;
+    assert!(why.contains("has moved on to") && why.contains("by-hand"), "{why}");
     assert_eq!(world.repo.text("staging/app.yaml"), text);
 }
 
@@ -158,29 +155,27 @@ async fn a_manifest_that_has_moved_on_is_not_rolled_back() {
 async fn late_verdicts_change_nothing() {
     let world = World::new().await;
     let first = world.deploy(&commit('a')).await;
-    let second = world.deploy(&commit('b')).await;
+    let second = world.fix(&commit('b')).await;
     let production = world.bump(&verdict(&second, true)).await;
     for healthy in [true, false] {
         let why = world.ignored(&verdict(&first, healthy)).await;
         assert!(why.contains("superseded") && why.contains(second.revision.short()), "{why}");
     }
-    assert_eq!(state(&world, "staging").await.current, second);
+    assert_eq!(world.place("staging").await.asked.unwrap().deployment, second);
     assert_eq!(digests(&production), digests(&second));
-    for released in first.release.values() {
-        assert_eq!(world.context.ledger.quarantined(&first.app, &released.digest).await.unwrap(), None);
-    }
+    assert!(world.chain().await.barred.is_empty());
 }
 
 #[tokio::test]
 async fn verdicts_in_any_order_and_at_once_end_the_same() {
     let world = World::new().await;
     let first = world.deploy(&commit('a')).await;
-    let second = world.deploy(&commit('b')).await;
+    let second = world.fix(&commit('b')).await;
     let (one, two) = (verdict(&first, true), verdict(&second, true));
     let (a, b, c, d) = tokio::join!(world.handle(&two), world.handle(&one), world.handle(&two), world.handle(&one));
     for outcome in [a, b, c, d] {
         outcome.unwrap();
     }
     assert_eq!(world.repo.text("production/app.yaml"), world.repo.text("staging/app.yaml"));
-    assert_eq!(state(&world, "staging").await.current, second);
+    assert_eq!(world.place("staging").await.asked.unwrap().deployment, second);
 }

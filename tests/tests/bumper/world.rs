@@ -1,15 +1,17 @@
 //! One app, its registry, its GitOps repository, and a bumper.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bumper::Bumper;
+use ledger::{Chain, Claim, ClaimKey, Place};
 use proto::{
-    Change, CommitSha, Data, Deployment, Digest, Event, EventId, HealthReported, ImageBuilt, ImageName, ImagePushed,
-    Lane, Timestamp,
+    Change, CommitSha, Data, Deployment, Digest, Event, EventId, EventIgnored, HealthReported, ImageBuilt, ImageName,
+    ImagePushed, Lane, Message, Timestamp, WorkerName,
 };
 use runtime::{Config, Context, Failure, Outcome, Outcomes, Worker, service::Base};
 use serde_json::{Value, json};
 use testkit::{folder::Folder, githttp::GitServer, http, registry::Registry};
+use uuid::Uuid;
 
 use crate::gitops::Repo;
 
@@ -125,8 +127,82 @@ impl World {
         event(ImageBuilt { change, component, image, tags, digest, reused: false, unchanged_since: None })
     }
 
+    /// Handles an event as the harness does: claimed, and what came of it kept; what was done is told again.
     pub(crate) async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
-        self.bumper.handle(event).await
+        let (ledger, owner) = (&self.context.ledger, Uuid::new_v4());
+        let key = ClaimKey { worker: WorkerName::Bumper, event: event.id, replay: event.replay };
+        loop {
+            match ledger.claim(&key, owner, Duration::from_mins(1)).await.unwrap() {
+                Claim::Granted { .. } => {}
+                Claim::Done { outcomes } => return Ok(again(&outcomes)),
+                Claim::Held { .. } => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            }
+            let outcomes = match self.bumper.handle(event).await {
+                Ok(outcomes) => outcomes,
+                Err(failure) => {
+                    ledger.release(&key, owner, "failed", false).await.unwrap();
+                    return Err(failure);
+                }
+            };
+            let messages = messages(event, &outcomes);
+            assert!(ledger.complete(&key, owner, &messages, outcomes.kept()).await.unwrap(), "two steps of one chain");
+            // As they were kept: these hold the chain's turn as long as they live.
+            return Ok(again(&messages));
+        }
+    }
+
+    /// Handles an event, and dies before anything of it is kept; who comes next takes it over.
+    pub(crate) async fn dies(&self, event: &Event) -> Outcomes {
+        let key = ClaimKey { worker: WorkerName::Bumper, event: event.id, replay: event.replay };
+        let claim = self.context.ledger.claim(&key, Uuid::new_v4(), Duration::from_millis(1)).await.unwrap();
+        assert!(matches!(claim, Claim::Granted { .. }), "{claim:?}");
+        again(&messages(event, &self.bumper.handle(event).await.unwrap()))
+    }
+
+    /// Finds a deployment healthy; what that led to.
+    pub(crate) async fn healthy(&self, deployment: &Deployment) -> Outcomes {
+        self.handle(&verdict(deployment, true)).await.unwrap()
+    }
+
+    /// Handles an event that must lead to a wait: the event that asks again, and for what it waits.
+    pub(crate) async fn waits(&self, event: &Event) -> (Event, String) {
+        let outcomes = self.handle(event).await.unwrap();
+        let waiting = messages(event, &outcomes).iter().find_map(|message| {
+            let event = Event::from_message(message).unwrap();
+            let Data::ReleaseWaiting(waiting) = &event.data else { return None };
+            let waits_for = waiting.waits_for.clone();
+            Some((event, waits_for))
+        });
+        waiting.unwrap_or_else(|| panic!("{outcomes:?}"))
+    }
+
+    /// For what a wait that asks again still waits.
+    pub(crate) async fn not_yet(&self, event: &Event) -> String {
+        match self.handle(event).await.unwrap_err() {
+            Failure::NotYet { reason, .. } => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What is known of the app.
+    pub(crate) async fn chain(&self) -> Chain {
+        self.context.ledger.chain(&"shop".parse().unwrap()).await.unwrap().1
+    }
+
+    /// What is known of an environment.
+    pub(crate) async fn place(&self, environment: &str) -> Place {
+        self.chain().await.place(&environment.parse().unwrap()).cloned().unwrap_or_default()
+    }
+
+    /// Pushes both components of a commit under a hotfix branch's tag, and deploys them; what was deployed.
+    pub(crate) async fn fix(&self, commit: &CommitSha) -> Deployment {
+        for component in ["frontend", "backend"] {
+            self.push(component, Some(commit), &[commit.as_str(), "hotfix-x"]).await;
+        }
+        self.bump(&self.pushed("frontend", "hotfix-x", None)).await
     }
 
     /// Handles an event that must lead to one bump.
@@ -177,6 +253,28 @@ pub(crate) fn deployments(outcomes: &Outcomes) -> Vec<Deployment> {
         Outcome::Ignored { .. } => None,
     };
     outcomes.iter().filter_map(bump).collect()
+}
+
+fn messages(event: &Event, outcomes: &Outcomes) -> Vec<Message> {
+    let to_event = |outcome: &Outcome| match outcome {
+        Outcome::Event { subject, data } => {
+            event.outcome("/workers/bumper".to_owned(), subject.clone(), Timestamp::now(), (**data).clone())
+        }
+        Outcome::Ignored { reason } => {
+            let data = EventIgnored { app: None, worker: WorkerName::Bumper, reason: reason.clone() };
+            event.outcome("/workers/bumper".to_owned(), "bumper".to_owned(), Timestamp::now(), data)
+        }
+    };
+    outcomes.iter().map(|outcome| to_event(outcome).to_message()).collect()
+}
+
+/// Outcomes as they were kept.
+fn again(messages: &[Message]) -> Outcomes {
+    let events = messages.iter().map(|message| Event::from_message(message).unwrap());
+    events.fold(Outcomes::none(), |outcomes, event| match event.data {
+        Data::EventIgnored(ignored) => outcomes.with(Outcomes::ignored(ignored.reason)),
+        data => outcomes.and(event.subject, data),
+    })
 }
 
 pub(crate) fn reasons(outcomes: &Outcomes) -> String {

@@ -71,12 +71,12 @@ pub(crate) async fn a_lease_that_ran_out_is_taken_over_and_its_owner_shut_out(pl
     assert_eq!(claim_when_free(&ledger, &key, heir).await, TAKEN_OVER);
 
     assert!(!ledger.heartbeat(&key, vanished, LONG).await.unwrap());
-    assert!(!ledger.complete(&key, vanished, &[message("image.built")]).await.unwrap());
+    assert!(!ledger.complete(&key, vanished, &[message("image.built")], None).await.unwrap());
     ledger.release(&key, vanished, "too late", true).await.unwrap();
     let runs = ledger.runs(key.event).await.unwrap();
     assert_eq!((runs[0].state, runs[0].attempts, &runs[0].error), (RunState::Running, 2, &None));
 
-    assert!(ledger.complete(&key, heir, &[]).await.unwrap());
+    assert!(ledger.complete(&key, heir, &[], None).await.unwrap());
     assert_eq!(ledger.claim(&key, vanished, LONG).await.unwrap(), Claim::Done { outcomes: vec![] });
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn an_owner_past_its_lease_may_finish_while_nobody_took_over(pl
     let (key, owner) = (key(WorkerName::Syncer), Uuid::new_v4());
     ledger.claim(&key, owner, Duration::ZERO).await.unwrap();
     assert!(ledger.heartbeat(&key, owner, Duration::ZERO).await.unwrap());
-    assert!(ledger.complete(&key, owner, &[message("sync.finished")]).await.unwrap());
+    assert!(ledger.complete(&key, owner, &[message("sync.finished")], None).await.unwrap());
 }
 
 pub(crate) async fn a_heartbeat_holds_the_claim(place: Place) {
@@ -121,7 +121,7 @@ pub(crate) async fn a_claim_that_was_let_go_is_granted_at_once(place: Place) {
         assert_eq!(run.error.as_deref(), Some("Slack said 500\u{fffd}"));
         assert!(run.finished_at.unwrap() >= run.started_at);
         assert!(!ledger.heartbeat(&key, owner, LONG).await.unwrap());
-        assert!(!ledger.complete(&key, owner, &[]).await.unwrap());
+        assert!(!ledger.complete(&key, owner, &[], None).await.unwrap());
     }
     assert_eq!(ledger.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), GRANTED);
 }
@@ -137,7 +137,7 @@ pub(crate) async fn outcomes_come_back_byte_for_byte(place: Place) {
     let outcomes = vec![message("push.received"), binary, empty];
 
     ledger.claim(&key, owner, LONG).await.unwrap();
-    assert!(ledger.complete(&key, owner, &outcomes).await.unwrap());
+    assert!(ledger.complete(&key, owner, &outcomes, None).await.unwrap());
     assert_eq!(ledger.claim(&key, owner, LONG).await.unwrap(), Claim::Done { outcomes });
     assert_eq!(ledger.runs(key.event).await.unwrap()[0].outcomes, 3);
 }
@@ -147,12 +147,12 @@ pub(crate) async fn done_stays_done(place: Place) {
     let (key, owner) = (key(WorkerName::Builder), Uuid::new_v4());
     let outcomes = vec![message("tests.finished")];
     ledger.claim(&key, owner, Duration::ZERO).await.unwrap();
-    ledger.complete(&key, owner, &outcomes).await.unwrap();
+    ledger.complete(&key, owner, &outcomes, None).await.unwrap();
 
     ledger.release(&key, owner, "no", false).await.unwrap();
     assert!(!ledger.heartbeat(&key, owner, LONG).await.unwrap());
-    assert!(!ledger.complete(&key, owner, &[message("scan.finished")]).await.unwrap());
-    assert!(!ledger.complete(&key, Uuid::new_v4(), &outcomes).await.unwrap());
+    assert!(!ledger.complete(&key, owner, &[message("scan.finished")], None).await.unwrap());
+    assert!(!ledger.complete(&key, Uuid::new_v4(), &outcomes, None).await.unwrap());
     assert_eq!(ledger.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), Claim::Done { outcomes });
 }
 
@@ -161,8 +161,8 @@ pub(crate) async fn completing_again_with_the_same_outcomes_is_no_loss(place: Pl
     let (key, owner) = (key(WorkerName::Builder), Uuid::new_v4());
     let outcomes = [message("tests.finished"), message("image.built")];
     ledger.claim(&key, owner, LONG).await.unwrap();
-    assert!(ledger.complete(&key, owner, &outcomes).await.unwrap());
-    assert!(ledger.complete(&key, owner, &outcomes).await.unwrap());
+    assert!(ledger.complete(&key, owner, &outcomes, None).await.unwrap());
+    assert!(ledger.complete(&key, owner, &outcomes, None).await.unwrap());
 }
 
 pub(crate) async fn a_long_error_is_cut_between_characters(place: Place) {

@@ -40,7 +40,7 @@ async fn two_handles_share_the_file() {
     let (key, owner) = (key(WorkerName::Builder), Uuid::new_v4());
     assert_eq!(one.claim(&key, owner, LONG).await.unwrap(), Claim::Granted { takeover: false });
     assert!(matches!(other.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), Claim::Held { .. }));
-    assert!(one.complete(&key, owner, &[]).await.unwrap());
+    assert!(one.complete(&key, owner, &[], None).await.unwrap());
     assert_eq!(other.claim(&key, owner, LONG).await.unwrap(), Claim::Done { outcomes: vec![] });
 }
 
@@ -58,7 +58,7 @@ async fn second_process() {
     let owner = Uuid::new_v4();
     assert_eq!(ledger.claim(&contested(), owner, LONG).await.unwrap(), Claim::Granted { takeover: false });
     record_one_by_one(&ledger).await;
-    assert!(ledger.complete(&contested(), owner, &[message("manifest.bumped")]).await.unwrap());
+    assert!(ledger.complete(&contested(), owner, &[message("manifest.bumped")], None).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

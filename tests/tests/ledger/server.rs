@@ -61,11 +61,11 @@ async fn a_server_that_stops_is_away_and_works_again_when_it_starts() {
     server.stop().await.unwrap();
     assert!(is_away(&ledger.ping().await));
     assert!(is_away(&ledger.record(&[message("push.received")]).await));
-    assert!(is_away(&ledger.complete(&key, owner, &[]).await));
+    assert!(is_away(&ledger.complete(&key, owner, &[], None).await));
     assert!(is_away(&opened(&url).await));
 
     server.start_again().await.unwrap();
-    assert!(ledger.complete(&key, owner, &[]).await.unwrap(), "at once, and the claim was kept");
+    assert!(ledger.complete(&key, owner, &[], None).await.unwrap(), "at once, and the claim was kept");
     fill_the_pool(&ledger).await;
 }
 

@@ -31,8 +31,10 @@ macro_rules! migrations {
     };
 }
 
-pub(super) const POSTGRES: &[Migration] = migrations!("postgres": 1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs");
-pub(super) const SQLITE: &[Migration] = migrations!("sqlite": 1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs");
+pub(super) const POSTGRES: &[Migration] =
+    migrations!("postgres": 1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept");
+pub(super) const SQLITE: &[Migration] =
+    migrations!("sqlite": 1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept");
 
 impl Migration {
     /// A hash of the file, kept to notice when it was edited after it was applied.

@@ -29,7 +29,8 @@ pub(crate) struct Chosen {
 
 impl<'a> Followed<'a> {
     pub(crate) fn new(app: &'a App, component: &'a ComponentName) -> Self {
-        let by_branch = app.first_environments().any(|(name, _)| app.tag_rule(name, component).is_none());
+        let by_branch =
+            app.first_environments(proto::Lane::Deploy).any(|(name, _)| app.tag_rule(name, component).is_none());
         Self { app, component, rules: app.tag_rules(component), by_branch }
     }
 

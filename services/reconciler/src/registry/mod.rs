@@ -61,7 +61,8 @@ impl Tags {
     /// Those of every component whose image is in a registry that is polled, and that any environment follows.
     pub(crate) fn all(context: &Context, metrics: &Metrics) -> Vec<Self> {
         let mut found = Vec::new();
-        for (app, configured) in context.config.apps.iter().filter(|(_, app)| app.first_environments().next().is_some())
+        for (app, configured) in
+            context.config.apps.iter().filter(|(_, app)| app.first_environments(proto::Lane::Deploy).next().is_some())
         {
             for (component, c) in &configured.components {
                 let host = c.image.registry();

@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Severity, SourceName, Timestamp};
+use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, SourceName, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    SecretRef,
+    Environment, SecretRef,
+    gates::FastPath,
     glob::{BranchPattern, PathPattern},
     tags::TagRule,
     value::{self, RelativePath},
@@ -38,6 +39,9 @@ pub struct App {
     /// Branches whose commits are deployed by the fast path.
     #[serde(default)]
     pub hotfix: Vec<BranchPattern>,
+    /// What the fast path leaves out, and where it leads.
+    #[serde(default)]
+    pub fast_path: FastPath,
     /// Test steps, run in order until one fails.
     #[serde(default)]
     pub test: Vec<Step>,
@@ -238,120 +242,19 @@ pub struct Gitops {
     pub branch: Branch,
 }
 
-/// Where the app runs.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Environment {
-    /// Its folder or file in the GitOps repository.
-    pub path: RelativePath,
-    /// The environment that must be healthy with the same images first; without one, new images come here.
-    #[serde(default)]
-    pub after: Option<EnvironmentName>,
-    /// The tags whose images come here, in place of the components' and the app's.
-    #[serde(default)]
-    pub tags: Option<TagRule>,
-    /// Whether what follows `after` comes by itself.
-    #[serde(default)]
-    pub promotion: Promotion,
-    /// What an unhealthy verdict leads to.
-    #[serde(default)]
-    pub rollback: Rollback,
-    /// Why nothing comes here by itself for now, if so: no deployment, no promotion, no automatic rollback, so that what
-    /// people wrote into the manifest stays. They still may order a rollback.
-    #[serde(default)]
-    pub hold: Option<String>,
-    /// What brings the cluster to the manifest's state.
-    pub sync: Sync,
-    /// The address integration tests are given as `TEST_BASE_URL`.
-    #[serde(default)]
-    pub url: Option<String>,
-    /// HTTP checks: all must pass.
-    #[serde(default)]
-    pub health: Vec<HealthCheck>,
-    /// URLs that must answer 2xx once, after the checks.
-    #[serde(default)]
-    pub smoke: Vec<String>,
-    /// Integration and end-to-end tests, run in a checkout of the deployed commit after the checks.
-    #[serde(default)]
-    pub test: Vec<Step>,
-}
-
-/// Whether what is healthy before comes here by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Promotion {
-    /// It does.
-    #[default]
-    Automatic,
-    /// It does not.
-    Manual,
-}
-
-/// What an unhealthy verdict leads to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Rollback {
-    /// People are told.
-    #[default]
-    Manual,
-    /// What was last healthy is restored.
-    Automatic,
-}
-
-/// What brings an environment to a revision.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Sync {
-    /// The Argo CD Application of this name.
-    Argocd(String),
-    /// A program: it gets `WINDLASS_APP`, `WINDLASS_ENVIRONMENT`, `WINDLASS_REVISION`, `WINDLASS_CHECKOUT` (a checkout
-    /// of the GitOps repository at that revision) and `WINDLASS_PATH`, and exits 0 once it is done. The checkout goes
-    /// then, with every process that still works in it.
-    Command(Vec<String>),
-}
-
-/// One HTTP check.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HealthCheck {
-    /// What is asked. `{revision}`, `{<component>.commit}`, `{<component>.digest}` and `{<component>.tag}` stand for
-    /// what was deployed, here and in the expectations below.
-    pub url: String,
-    /// The status it must answer.
-    #[serde(default = "ok")]
-    pub status: u16,
-    /// What the body must contain.
-    #[serde(default)]
-    pub contains: Option<String>,
-    /// What must stand at JSON pointers (RFC 6901) in the body; strings may hold placeholders.
-    #[serde(default)]
-    pub json: BTreeMap<String, serde_json::Value>,
-    /// The longest an answer may take.
-    #[serde(default = "latency", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
-    pub max_latency: Duration,
-    /// How often in a row it must pass.
-    #[serde(default = "passes")]
-    pub passes: u32,
-    /// The time between tries.
-    #[serde(default = "interval", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
-    pub interval: Duration,
-    /// When the check has failed, if it has not passed by then.
-    #[serde(default = "check_deadline", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
-    pub deadline: Duration,
-}
-
 impl App {
     /// Where the source is cloned from.
     pub fn clone_url(&self) -> String {
         self.clone.clone().unwrap_or_else(|| format!("https://github.com/{}.git", self.repository))
     }
 
-    /// Environments that get new images first: those that come after no other.
-    pub fn first_environments(&self) -> impl Iterator<Item = (&EnvironmentName, &Environment)> {
-        self.environments.iter().filter(|(_, e)| e.after.is_none())
+    /// Environments that get new images first: those that come after no other, or those the fast path leads to.
+    pub fn first_environments(&self, lane: Lane) -> impl Iterator<Item = (&EnvironmentName, &Environment)> {
+        let fast = (lane == Lane::Hotfix && !self.fast_path.to.is_empty()).then_some(&self.fast_path.to);
+        self.environments.iter().filter(move |(name, e)| match fast {
+            Some(to) => to.contains(*name),
+            None => e.after.is_empty(),
+        })
     }
 
     /// Environments that come after this one.
@@ -359,7 +262,7 @@ impl App {
         &'a self,
         environment: &'a EnvironmentName,
     ) -> impl Iterator<Item = (&'a EnvironmentName, &'a Environment)> {
-        self.environments.iter().filter(move |(_, e)| e.after.as_ref() == Some(environment))
+        self.environments.iter().filter(move |(_, e)| e.after.contains(environment))
     }
 }
 
@@ -393,24 +296,4 @@ fn dockerfile() -> RelativePath {
 fn main_branch() -> Branch {
     #[expect(clippy::expect_used, reason = "a constant that is a branch name")]
     Branch::new("main").expect("a branch name")
-}
-
-fn ok() -> u16 {
-    200
-}
-
-fn latency() -> Duration {
-    Duration::from_secs(5)
-}
-
-fn passes() -> u32 {
-    3
-}
-
-fn interval() -> Duration {
-    Duration::from_secs(2)
-}
-
-fn check_deadline() -> Duration {
-    Duration::from_mins(5)
 }

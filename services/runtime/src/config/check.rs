@@ -88,14 +88,7 @@ fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
             found.push(format!("`{at}.{key}`: a repository is https://, ssh:// or file://, not `{url}`"));
         }
     }
-    for (environment, wanted) in app.environments.iter().filter_map(|(n, e)| Some((n, e.after.as_ref()?))) {
-        let key = format!("{at}.environments.{environment}.after");
-        if !app.environments.contains_key(wanted) {
-            found.push(format!("`{key}`: there is no environment `{wanted}`"));
-        } else if in_circle(app, environment) {
-            found.push(format!("`{key}`: it comes after itself; nothing would ever reach it"));
-        }
-    }
+    check_order(&at, app, found);
     for (environment, e) in &app.environments {
         if matches!(&e.sync, super::Sync::Command(argv) if argv.is_empty()) {
             found.push(format!("`{at}.environments.{environment}.sync.command`: it runs nothing; give it a program"));
@@ -103,15 +96,44 @@ fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
     }
 }
 
-fn in_circle(app: &App, start: &EnvironmentName) -> bool {
-    let mut at = start;
-    for _ in 0..=app.environments.len() {
-        match app.environments.get(at).and_then(|e| e.after.as_ref()) {
-            Some(next) => at = next,
-            None => return false,
+/// Whether releases can come to each environment, and by which way.
+fn check_order(at: &str, app: &App, found: &mut Vec<String>) {
+    let known = |name: &EnvironmentName| app.environments.contains_key(name);
+    for (environment, e) in &app.environments {
+        let key = format!("{at}.environments.{environment}");
+        let unknown: Vec<_> = e.after.iter().filter(|wanted| !known(wanted)).collect();
+        found.extend(unknown.iter().map(|wanted| format!("`{key}.after`: there is no environment `{wanted}`")));
+        if unknown.is_empty() && in_circle(app, environment) {
+            found.push(format!("`{key}.after`: it comes after itself; nothing would ever reach it"));
+        }
+        if e.after.is_empty() && !e.soak.is_zero() {
+            found.push(format!(
+                "`{key}.soak`: it comes after no environment in which a release could have been healthy"
+            ));
+        }
+        for window in e.windows.iter().filter(|window| window.from == window.to) {
+            found.push(format!("`{key}.windows`: one begins and ends at {}; write when it ends", window.from));
         }
     }
-    true
+    for unknown in app.fast_path.to.iter().filter(|name| !known(name)) {
+        found.push(format!("`{at}.fast_path.to`: there is no environment `{unknown}`"));
+    }
+}
+
+/// Whether an environment comes after itself, by whatever way.
+fn in_circle(app: &App, start: &EnvironmentName) -> bool {
+    let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
+    while let Some(name) = next.pop() {
+        for before in app.environments.get(name).into_iter().flat_map(|e| &e.after) {
+            if before == start {
+                return true;
+            }
+            if seen.insert(before) {
+                next.push(before);
+            }
+        }
+    }
+    false
 }
 
 fn check_images(config: &Config, found: &mut Vec<String>) {

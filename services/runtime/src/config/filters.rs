@@ -2,7 +2,7 @@
 
 use proto::{Branch, ComponentName, EnvironmentName, Lane};
 
-use super::{App, BranchPattern, Component, Environment, PathPattern, TagRule};
+use super::{App, BranchPattern, Component, PathPattern, TagRule};
 
 /// The rule over an image's tags, and its key in the configuration.
 #[derive(Debug, Clone)]
@@ -64,7 +64,7 @@ impl App {
     /// Every rule by which images of a component come to an environment; none where branches' tags alone are followed.
     pub fn tag_rules(&self, component: &ComponentName) -> Vec<&TagRule> {
         let mut found: Vec<NearestRule<'_>> = Vec::new();
-        for nearest in self.first_environments().filter_map(|(name, _)| self.tag_rule(name, component)) {
+        for nearest in self.first_environments(Lane::Deploy).filter_map(|(name, _)| self.tag_rule(name, component)) {
             if !found.iter().any(|known| known.key == nearest.key) {
                 found.push(nearest);
             }
@@ -114,10 +114,8 @@ fn tags(at: &str, app: &App) -> Vec<String> {
     let contradicting = rules
         .flat_map(|(key, rule)| rule.problems().into_iter().map(move |(below, why)| format!("`{key}{below}`: {why}")));
     let mut found: Vec<_> = contradicting.collect();
-    let later = |e: &&Environment| e.tags.is_some();
-    for (name, after) in
-        app.environments.iter().filter(|(_, e)| later(e)).filter_map(|(n, e)| Some((n, e.after.as_ref()?)))
-    {
+    let followed = app.environments.iter().filter(|(_, e)| e.tags.is_some());
+    for (name, after) in followed.filter_map(|(name, e)| Some((name, e.after.first()?))) {
         found.push(format!(
             "`{at}.environments.{name}.tags`: what is healthy in `{after}` comes here, whatever its tag; leave it out, or `after`"
         ));

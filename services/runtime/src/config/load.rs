@@ -137,7 +137,10 @@ notify:
         assert_eq!(app.test[0].timeout.as_secs(), 90);
         assert_eq!(app.clone_url(), "https://github.com/Acme/Shop.git");
         assert_eq!(app.lane(&"hotfix/x".parse().unwrap()), proto::Lane::Hotfix);
-        assert_eq!(app.first_environments().map(|(n, _)| n.as_str()).collect::<Vec<_>>(), ["staging"]);
+        assert_eq!(
+            app.first_environments(proto::Lane::Deploy).map(|(n, _)| n.as_str()).collect::<Vec<_>>(),
+            ["staging"]
+        );
     }
 
     #[test]

@@ -6,7 +6,9 @@
 mod apps;
 mod check;
 mod derived;
+mod environment;
 mod filters;
+mod gates;
 mod glob;
 mod load;
 mod proof;
@@ -25,11 +27,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use apps::{
-    App, BuildDriver, Component, Environment, Gitops, HealthCheck, IgnoredFinding, Promotion, ReleaseMode, Rollback,
-    SCAN_PRESETS, Scan, ScanFormat, Step, Sync,
+    App, BuildDriver, Component, Gitops, IgnoredFinding, ReleaseMode, SCAN_PRESETS, Scan, ScanFormat, Step,
 };
 pub use derived::schema;
+pub use environment::{Environment, HealthCheck, Promotion, Rollback, Sync};
 pub use filters::NearestRule;
+pub use gates::{Approval, FastPath, Freeze, Skip, Window, Zone};
 pub use glob::{BranchPattern, PathPattern};
 pub use load::{ConfigError, Overrides};
 pub use proof::{
@@ -343,6 +346,8 @@ pub enum Topic {
     Deploying,
     /// An environment taken back to what was healthy there.
     RolledBack,
+    /// A release that waits for people, and what they decide.
+    Approval,
 }
 
 fn sqlite() -> String {

@@ -6,13 +6,20 @@ use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 
 /// Durations as people write them: `90s`, `5m`, `1h 30m` (jiff's friendly format).
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(from)?;
-    let wrong = || D::Error::custom(format!("`{text}` is not a duration; write `90s`, `5m` or `1h 30m`"));
+    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+/// A duration as people write it, or why the text is none.
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a duration; write `90s`, `5m` or `1h 30m`");
     let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(span).map_err(|_| wrong())
 }
@@ -48,6 +55,30 @@ pub(super) fn or_off<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) ->
 pub(super) fn schema_or_off<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let keys = generator.subschema_for::<T>();
     json_schema!({ "anyOf": [keys, { "const": "off" }] })
+}
+
+/// One value, or a list of them.
+pub(super) fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    struct OneOrMany<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrMany<T> {
+        type Value = Vec<T>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a name, or a list of names")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            T::deserialize(text.into_deserializer()).map(|one| vec![one])
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq))
+        }
+    }
+    from.deserialize_any(OneOrMany(PhantomData))
+}
+
+/// The schema of what [`one_or_many`] reads.
+pub(super) fn schema_one_or_many<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    let one = generator.subschema_for::<T>();
+    json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
 }
 
 /// A path below some root: relative, no `..`, no empty part, not starting with `-`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ledger::{Claim, ClaimKey, Ledger, LedgerError};
+use ledger::{Claim, ClaimKey, Kept, Ledger, LedgerError};
 use proto::Message;
 use tracing::warn;
 use uuid::Uuid;
@@ -57,9 +57,10 @@ impl Held<'_> {
         }
     }
 
-    /// Keeps the outcomes and marks the run done; false when the claim had been lost.
-    pub(super) async fn complete(&self, outcomes: &[Message]) -> Result<bool, LedgerError> {
-        self.ledger.complete(&self.key, self.owner, outcomes).await
+    /// Keeps the outcomes and what the run leaves, and marks it done; false when the claim had been lost, or another run
+    /// has left the same meanwhile.
+    pub(super) async fn complete(&self, outcomes: &[Message], kept: Option<&Kept>) -> Result<bool, LedgerError> {
+        self.ledger.complete(&self.key, self.owner, outcomes, kept).await
     }
 
     /// Lets go with the error that ended the run.

@@ -153,9 +153,12 @@ impl<W: Worker> Harness<W> {
     ) -> Result<(), Stopping> {
         let messages = messages::<W>(event, outcomes);
         if let Some(held) = held
-            && !self.insist("the ledger", || held.complete(&messages)).await?
+            && !self.insist("the ledger", || held.complete(&messages, outcomes.kept())).await?
         {
-            warn!("another run took the claim over while this one ended; its outcomes count, not these");
+            let why = "another run ended while this one did, with this claim or from the same state; that one counts";
+            warn!("{why}");
+            // Where the claim is still ours, what comes next may have it.
+            self.release(Some(held), why, false).await?;
             self.count("claim_lost");
             report(delivery.retry(ASK_AGAIN.0, false).await);
             return Ok(());

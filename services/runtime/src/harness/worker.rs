@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use ledger::Kept;
 use proto::{Data, Event, WorkerName};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::{Config, programs::Needed};
 
@@ -22,8 +24,13 @@ pub trait Worker: Send + Sync + 'static {
 }
 
 /// What came of an event. A red build is an outcome.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Outcomes(pub(crate) Vec<Outcome>);
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    list: Vec<Outcome>,
+    kept: Option<Kept>,
+    /// Held until they are durable.
+    turn: Option<OwnedMutexGuard<()>>,
+}
 
 /// One outcome.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,26 +62,41 @@ impl Outcomes {
 
     /// Rightly nothing, and why.
     pub fn ignored(reason: impl Into<String>) -> Self {
-        Self(vec![Outcome::Ignored { reason: reason.into() }])
+        Self { list: vec![Outcome::Ignored { reason: reason.into() }], ..Self::default() }
     }
 
     /// One event more.
     #[must_use]
     pub fn and(mut self, subject: impl Into<String>, data: impl Into<Data>) -> Self {
-        self.0.push(Outcome::Event { subject: subject.into(), data: Box::new(data.into()) });
+        self.list.push(Outcome::Event { subject: subject.into(), data: Box::new(data.into()) });
         self
     }
 
     /// These as well.
     #[must_use]
     pub fn with(mut self, others: Self) -> Self {
-        self.0.extend(others.0);
+        self.list.extend(others.list);
+        self.kept = others.kept.or(self.kept);
+        self.turn = others.turn.or(self.turn);
         self
+    }
+
+    /// What the run leaves for the next of its kind, durable together with these. The next one that builds on it waits
+    /// for the turn, which ends when they are.
+    #[must_use]
+    pub fn keeping(mut self, kept: Kept, turn: OwnedMutexGuard<()>) -> Self {
+        (self.kept, self.turn) = (Some(kept), Some(turn));
+        self
+    }
+
+    /// What the run leaves for the next of its kind.
+    pub fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
     }
 
     /// Each of them.
     pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
-        self.0.iter()
+        self.list.iter()
     }
 }
 

@@ -1,0 +1,133 @@
+//! What waits, and what people say to it: approvals, holds, rollbacks, releases from quarantine.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{AppName, BumpReason, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
+
+/// `release.waiting`. Subject: the environment. Comes to the bumper again and again until the release goes, or another
+/// one takes its place: it is the wait's clock, and outlives every process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleaseWaiting {
+    /// The app.
+    pub app: AppName,
+    /// Where it is to go.
+    pub environment: EnvironmentName,
+    /// What is to go there.
+    pub release: Release,
+    /// Why.
+    pub reason: BumpReason,
+    /// Whether it takes the fast path.
+    pub lane: Lane,
+    /// What it waited for when this was written.
+    pub waits_for: String,
+}
+
+/// `approval.requested`. Subject: the environment. Once for each release; the answer names the approval.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalRequested {
+    /// What the answer names.
+    pub approval: EventId,
+    /// The app.
+    pub app: AppName,
+    /// Where it is to go.
+    pub environment: EnvironmentName,
+    /// Exactly what is to go there.
+    pub release: Release,
+    /// What was asked to run there last; what the release is to replace.
+    #[serde(default)]
+    pub running: Release,
+    /// How many must grant it.
+    pub approvers: u32,
+    /// Who may not, because they wrote it; absent where the author is unknown or may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What speaks for it: the verdict over the environment before, in a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// The source commit's title, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it is too late to grant it; absent for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// `approval.granted`. Subject: the approval and who.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalGranted {
+    /// Which.
+    pub approval: EventId,
+    /// The app, as the request had it.
+    pub app: AppName,
+    /// Where it is to go, as the request had it.
+    pub environment: EnvironmentName,
+    /// Who grants it.
+    pub by: String,
+    /// Their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// `approval.rejected`. Subject: the approval and who.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalRejected {
+    /// Which.
+    pub approval: EventId,
+    /// The app, as the request had it.
+    pub app: AppName,
+    /// Where it does not go, as the request had it.
+    pub environment: EnvironmentName,
+    /// Who rejects it.
+    pub by: String,
+    /// Their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// `hold.changed`. Subject: the environment. A person keeps everything automatic away from an environment, or lets it in
+/// again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HoldChanged {
+    /// The app.
+    pub app: AppName,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// Whether it is held from now on.
+    pub held: bool,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `rollback.requested`. Subject: the environment. A person's order; it goes before what events would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RollbackRequested {
+    /// The app.
+    pub app: AppName,
+    /// The environment to take back.
+    pub environment: EnvironmentName,
+    /// What to restore of what was healthy there: a GitOps revision, a source commit or a digest, or its beginning;
+    /// absent for what was healthy last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// Who asks.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `quarantine.released`. Subject: the digest. A person's word that a digest may be deployed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QuarantineReleased {
+    /// The app whose environments it was barred from.
+    pub app: AppName,
+    /// What.
+    pub digest: Digest,
+    /// Who says so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}

@@ -1,0 +1,170 @@
+//! The gate before an environment: whether a release may go there now, and if not, for what it waits.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use ledger::{Chain, Offer, Place, Waiting};
+use proto::{EnvironmentName, Lane, Timestamp};
+use runtime::config::{App, Approval, Environment, Promotion, Skip};
+
+/// Whether a release may go to an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// It may.
+    Open,
+    /// Not yet.
+    Closed(Wait),
+    /// It never will, and why.
+    Never(String),
+}
+
+/// For what a release waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// In words that follow "waits for".
+    pub(crate) waits_for: String,
+    /// How long it will be at least.
+    pub(crate) at_least: Duration,
+}
+
+/// How often a wait is looked at again where its end is not known: the world's time, people's time.
+const SOON: Duration = Duration::from_secs(1);
+const PEOPLE: Duration = Duration::from_secs(5);
+
+/// One environment's gate.
+pub(crate) struct Gates<'a> {
+    pub(crate) chain: &'a Chain,
+    pub(crate) app: &'a App,
+    pub(crate) name: &'a EnvironmentName,
+    pub(crate) config: &'a Environment,
+    pub(crate) now: Timestamp,
+}
+
+impl Gates<'_> {
+    /// Asks all of them; what people decide comes before what time does, so that they are asked at once.
+    pub(crate) fn ask(&self, offer: &Offer, waiting: Option<&Waiting>) -> Gate {
+        if let Some(why) = self.chain.why_barred(&offer.release) {
+            return Gate::Never(format!("{} does not get it: {why}", self.name));
+        }
+        let skips: BTreeSet<Skip> = match offer.lane {
+            Lane::Hotfix => self.app.fast_path.skip.clone(),
+            Lane::Deploy | Lane::Check => BTreeSet::new(),
+        };
+        let approval = if skips.contains(&Skip::Approval) { None } else { self.approval(waiting) };
+        if let Some(Gate::Never(why)) = approval {
+            return Gate::Never(why);
+        }
+        let closed = self
+            .hold(offer)
+            .or_else(|| approval.and_then(Gate::wait))
+            .or_else(|| self.soak(offer).filter(|_| !skips.contains(&Skip::Soak)))
+            .or_else(|| self.freeze().filter(|_| !skips.contains(&Skip::Freezes)))
+            .or_else(|| self.window().filter(|_| !skips.contains(&Skip::Windows)))
+            .or_else(|| self.busy(offer.lane));
+        closed.map_or(Gate::Open, Gate::Closed)
+    }
+
+    /// The rules of who must let a release in, if anybody.
+    pub(crate) fn rules(config: &Environment) -> Option<Approval> {
+        match (&config.approval, config.promotion) {
+            (Some(rules), _) => Some(rules.clone()),
+            (None, Promotion::Manual) => Some(Approval { expires: None, not_author: false, ..Approval::default() }),
+            (None, Promotion::Automatic) => None,
+        }
+    }
+
+    fn place(&self) -> Option<&Place> {
+        self.chain.place(self.name)
+    }
+
+    fn hold(&self, offer: &Offer) -> Option<Wait> {
+        let by_config = self.config.hold.as_ref().map(|why| format!("`hold` ({why}) to be taken from the config"));
+        let held = self.place().and_then(|place| place.hold.as_ref());
+        // A fix that people send by the fast path is just what Windlass's own hold calls for.
+        let held = held.filter(|hold| !(hold.automatic && offer.lane == Lane::Hotfix));
+        let by_person = held.map(|hold| {
+            format!("`windlass unhold`: held by {} since {} ({})", hold.by, hold.at.strftime("%F %T UTC"), hold.reason)
+        });
+        Some(Wait { waits_for: by_config.or(by_person)?, at_least: PEOPLE })
+    }
+
+    fn approval(&self, waiting: Option<&Waiting>) -> Option<Gate> {
+        let rules = Self::rules(self.config)?;
+        let granted = waiting.map_or(0, |waiting| u32::try_from(waiting.granted.len()).unwrap_or(u32::MAX));
+        let missing = rules.approvers.saturating_sub(granted);
+        if missing == 0 {
+            return None;
+        }
+        let expired = waiting.is_some_and(|waiting| {
+            rules.expires.is_some_and(|after| self.now.duration_since(waiting.since) >= signed(after))
+        });
+        if expired {
+            let after = rules.expires.unwrap_or_default();
+            return Some(Gate::Never(format!(
+                "{} does not get it: its approval was asked for, and not given within {}",
+                self.name,
+                human(after)
+            )));
+        }
+        let noun = if missing == 1 { "approval" } else { "approvals" };
+        let more = if granted > 0 { " more" } else { "" };
+        Some(Gate::Closed(Wait { waits_for: format!("{missing}{more} {noun}"), at_least: PEOPLE }))
+    }
+
+    fn soak(&self, offer: &Offer) -> Option<Wait> {
+        let since = offer.verified.as_ref()?.at;
+        self.until(since.checked_add(signed(self.config.soak)).ok()?, |until| {
+            format!("having been healthy for {} ({until})", human(self.config.soak))
+        })
+    }
+
+    fn freeze(&self) -> Option<Wait> {
+        let ends = |freeze: &runtime::config::Freeze| Some((freeze.ends(self.now)?, freeze.reason.clone()));
+        let (ends, reason) = self.config.freezes.iter().filter_map(ends).max()?;
+        self.until(ends, |until| format!("the end of a freeze ({reason}; {until})"))
+    }
+
+    fn window(&self) -> Option<Wait> {
+        if self.config.windows.is_empty() {
+            return None;
+        }
+        let opens = self.config.windows.iter().filter_map(|window| window.opens(self.now)).min()?;
+        self.until(opens, |until| format!("its time window ({until})"))
+    }
+
+    /// While one deployment has no verdict, the next waits for it, unless it is long overdue. A fix waits for none.
+    fn busy(&self, lane: Lane) -> Option<Wait> {
+        if lane == Lane::Hotfix {
+            return None;
+        }
+        let place = self.place()?;
+        if place.urgent.is_some() {
+            return Some(Wait { waits_for: "a fix that goes first".to_owned(), at_least: PEOPLE });
+        }
+        let under_way = place.under_way()?;
+        if self.now.duration_since(under_way.at) >= signed(self.config.verdict_within) {
+            return None;
+        }
+        let waits_for = format!("the verdict over {}", under_way.deployment.revision.short());
+        Some(Wait { waits_for, at_least: SOON })
+    }
+
+    fn until(&self, time: Timestamp, words: impl FnOnce(String) -> String) -> Option<Wait> {
+        let left = Duration::try_from(time.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
+        Some(Wait { waits_for: words(format!("until {}", time.strftime("%F %T UTC"))), at_least: left })
+    }
+}
+
+impl Gate {
+    fn wait(self) -> Option<Wait> {
+        if let Self::Closed(wait) = self { Some(wait) } else { None }
+    }
+}
+
+fn signed(duration: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
+}
+
+/// `24h`, as people write it.
+fn human(duration: Duration) -> String {
+    format!("{:#}", signed(duration))
+}

@@ -1,0 +1,54 @@
+//! Any order of events, each of them lost and sent again, late or twice, and a process that dies at every step: what is
+//! promised at the top of the module holds all the same.
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use proptest::prelude::*;
+use world::{Op, World};
+
+/// Environments and gates of every kind; one of these a run.
+const CONFIGS: [&str; 4] = [
+    "staging: { path: s, rollback: automatic, SYNC }
+      production: { path: p, after: staging, rollback: automatic, SYNC }",
+    "staging: { path: s, rollback: automatic, SYNC }
+      production: { path: p, after: staging, approval: required, rollback: automatic, SYNC }",
+    "staging: { path: s, SYNC }
+      east: { path: e, after: staging, soak: 5m, rollback: automatic, SYNC }
+      production: { path: p, after: [staging, east], approval: { approvers: 2, expires: 1h }, rollback: automatic, SYNC }",
+    "staging: { path: s, promotion: manual, rollback: automatic, SYNC }
+      production: { path: p, after: staging, windows: [{ from: '09:00', to: '17:00' }], verdict_within: 10m, SYNC }",
+];
+const FAST_PATHS: [&str; 3] =
+    ["{}", "{ skip: [approval, soak, windows] }", "{ to: [production], skip: [approval, soak, windows, freezes] }"];
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        6 => (any::<u8>(), any::<u8>()).prop_map(|(which, fault)| Op::Deliver { which, fault }),
+        3 => (0..3u8, any::<bool>(), any::<bool>()).prop_map(|(bad, alone, hotfix)| Op::Offer { bad, alone, hotfix }),
+        2 => (any::<u8>(), any::<u8>(), 0..8u8).prop_map(|(which, who, no)| Op::Answer { which, who, yes: no != 0 }),
+        1 => any::<u8>().prop_map(|environment| Op::Rollback { environment }),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(environment, held)| Op::Hold { environment, held }),
+        1 => any::<u8>().prop_map(|which| Op::Release { which }),
+        2 => any::<u16>().prop_map(|seconds| Op::Wait { seconds }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_the_promises_hold(
+        config in 0..CONFIGS.len(), fast in 0..FAST_PATHS.len(), ops in prop::collection::vec((0..3usize, op()), 0..120),
+    ) {
+        let text = CONFIGS[config].replace("SYNC", "sync: { command: ['true'] }");
+        // Three apps beside each other: none may touch another's.
+        let mut worlds: Vec<_> = (0..3u8).map(|app| World::new(app, &text, FAST_PATHS[fast])).collect();
+        for (app, op) in &ops {
+            worlds[*app].happens(op);
+        }
+        for world in &mut worlds {
+            world.settles();
+        }
+    }
+}

@@ -1,0 +1,10 @@
+-- What a run left behind for the next of its kind, beside its outcomes and in one with them: the state of an app's chain,
+-- one version after the other, so that of two runs that began from the same one only one ends.
+ALTER TABLE claims ADD COLUMN kept_for TEXT;
+ALTER TABLE claims ADD COLUMN kept_version INTEGER;
+ALTER TABLE claims ADD COLUMN kept TEXT;
+CREATE UNIQUE INDEX claims_kept ON claims (kept_for, kept_version) WHERE kept_for IS NOT NULL;
+
+-- That state says what these two did.
+DROP TABLE environments;
+DROP TABLE quarantine;

@@ -1,0 +1,222 @@
+//! Chains: what is known of each app's way through its environments. What it means, and how one state follows from
+//! another, is the bumper's business; others look.
+
+use std::collections::BTreeMap;
+
+use proto::{AppName, BumpReason, CommitSha, Deployment, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Kept, Ledger, LedgerError, Result};
+
+/// What a chain is kept under, before the app's name.
+const PREFIX: &str = "chain/";
+
+impl Ledger {
+    /// What is known of an app, and which version of it this is; version 0 when nothing is.
+    pub async fn chain(&self, app: &AppName) -> Result<(u32, Chain)> {
+        match self.kept(&name(app)).await? {
+            Some(kept) => Ok((kept.version, read(&kept)?)),
+            None => Ok((0, Chain::default())),
+        }
+    }
+
+    /// What is known of every app.
+    pub async fn chains(&self) -> Result<BTreeMap<AppName, Chain>> {
+        let kept = self.all_kept().await?;
+        let chain = |kept: &Kept| Some((kept.name.strip_prefix(PREFIX)?.parse().ok()?, kept.clone()));
+        kept.iter().filter_map(chain).map(|(app, kept): (AppName, _)| Ok((app, read(&kept)?))).collect()
+    }
+}
+
+impl Chain {
+    /// As a run leaves it, made from this version.
+    pub fn keep(&self, app: &AppName, made_from: u32) -> Result<Kept> {
+        let state = serde_json::to_string(self)
+            .map_err(|why| LedgerError::Unusable(format!("the chain of {app} cannot be written as JSON: {why}")))?;
+        Ok(Kept { name: name(app), version: made_from + 1, state })
+    }
+
+    /// What is known of an environment.
+    pub fn place(&self, environment: &EnvironmentName) -> Option<&Place> {
+        self.places.get(environment)
+    }
+
+    /// Why a release must not be deployed, if one of its digests is barred.
+    pub fn why_barred(&self, release: &Release) -> Option<String> {
+        release.iter().find_map(|(name, released)| {
+            let entry = self.barred.get(&released.digest)?;
+            let (digest, at, reason) = (released.digest.short(), entry.at, &entry.reason);
+            Some(format!("{name}@{digest} is quarantined since {at}: {reason}"))
+        })
+    }
+}
+
+impl Place {
+    /// What waits in a lane.
+    pub fn waiting(&self, lane: Lane) -> Option<&Waiting> {
+        if lane == Lane::Hotfix { self.urgent.as_ref() } else { self.waiting.as_ref() }
+    }
+
+    /// The deployment that is under way.
+    pub fn under_way(&self) -> Option<&Asked> {
+        self.asked.as_ref().filter(|asked| asked.verdict.is_none())
+    }
+}
+
+fn name(app: &AppName) -> String {
+    format!("{PREFIX}{app}")
+}
+
+fn read(kept: &Kept) -> Result<Chain> {
+    let Kept { name, version, state } = kept;
+    serde_json::from_str(state).map_err(|why| {
+        LedgerError::Unusable(format!("`{name}`, version {version}, is not what this build knows: {why}"))
+    })
+}
+
+/// What is known of one app's way through its environments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Chain {
+    /// What is known of each environment.
+    #[serde(default)]
+    pub places: BTreeMap<EnvironmentName, Place>,
+    /// Digests that must not be deployed anywhere.
+    #[serde(default)]
+    pub barred: BTreeMap<Digest, Barred>,
+    /// Fixes that took the fast path and are not known to be in a deploy branch yet.
+    #[serde(default)]
+    pub owed: Vec<Owed>,
+}
+
+/// What is known of one environment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// What it was last asked to run, and what came of that.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+    /// What was last healthy there.
+    #[serde(default)]
+    pub healthy: Option<Deployment>,
+    /// What is to go there and may not yet.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
+    /// The same, by the fast path; it goes first.
+    #[serde(default)]
+    pub urgent: Option<Waiting>,
+    /// Why what waited does so no more, the last ones.
+    #[serde(default)]
+    pub ended: Vec<Ended>,
+    /// Why nothing automatic happens there.
+    #[serde(default)]
+    pub hold: Option<Hold>,
+}
+
+/// A deployment that was asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What.
+    pub deployment: Deployment,
+    /// When.
+    pub at: Timestamp,
+    /// Whether it took the fast path.
+    pub lane: Lane,
+    /// Who wrote it.
+    #[serde(default)]
+    pub author: Option<String>,
+    /// The verdict over it; `None` while it is under way.
+    #[serde(default)]
+    pub verdict: Option<Ruling>,
+}
+
+/// A verdict.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ruling {
+    /// Whether it is healthy.
+    pub healthy: bool,
+    /// Why, in a line.
+    pub summary: String,
+    /// When it was reached.
+    pub at: Timestamp,
+}
+
+/// A release that may not go to an environment yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The `release.waiting` event that asks for it again and again; an approval is named by it too.
+    pub id: EventId,
+    /// What waits.
+    pub offer: Offer,
+    /// When it began to.
+    pub since: Timestamp,
+    /// Who has granted it, and when.
+    #[serde(default)]
+    pub granted: BTreeMap<String, Timestamp>,
+    /// For what it waits, for people.
+    pub waits_for: String,
+}
+
+/// A release that is to go to an environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    /// What.
+    pub release: Release,
+    /// Why.
+    pub reason: BumpReason,
+    /// Whether it takes the fast path.
+    pub lane: Lane,
+    /// Since when it has been healthy in the environment before, and what the verdict said.
+    #[serde(default)]
+    pub verified: Option<Ruling>,
+    /// Who wrote it.
+    #[serde(default)]
+    pub author: Option<String>,
+    /// The source commit's title, for people.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// A wait that came to nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub id: EventId,
+    /// Why.
+    pub why: String,
+}
+
+/// Why nothing automatic happens in an environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Who holds it.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub at: Timestamp,
+    /// Whether Windlass holds it itself, because its rollback did not help.
+    #[serde(default)]
+    pub automatic: bool,
+}
+
+/// Why a digest must not be deployed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Barred {
+    /// Why, in a line.
+    pub reason: String,
+    /// The environment it was bad in.
+    pub environment: EnvironmentName,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A fix that is deployed from a branch of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Owed {
+    /// The source commit.
+    pub commit: CommitSha,
+    /// Its title, for people.
+    #[serde(default)]
+    pub note: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
+}

@@ -1,0 +1,367 @@
+//! What users write of when a release may go to an environment: approvals, time windows, freezes, the fast path.
+
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+
+use jiff::{
+    ToSpan,
+    civil::{Date, DateTime, Time, Weekday},
+    tz::TimeZone,
+};
+use proto::{EnvironmentName, Timestamp};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::value;
+
+/// Who must let a release into an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// How many people.
+    pub approvers: u32,
+    /// Who may; anybody when empty.
+    pub by: BTreeSet<String>,
+    /// Whether the author of the source commit may not.
+    pub not_author: bool,
+    /// How long a request stands.
+    pub expires: Option<Duration>,
+}
+
+impl Default for Approval {
+    fn default() -> Self {
+        Self { approvers: 1, by: BTreeSet::new(), not_author: true, expires: Some(Duration::from_hours(24)) }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "write `required`, or `approvers`, `by`, `not_author` and `expires`")]
+enum AsWritten {
+    Word(Required),
+    Rules(Rules),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Required {
+    /// One person, who is not the author, within a day.
+    Required,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Rules {
+    /// How many people must grant it; 1 unless said.
+    #[serde(default)]
+    approvers: Option<u32>,
+    /// Who may; anybody when empty.
+    #[serde(default)]
+    by: BTreeSet<String>,
+    /// Whether the author of the source commit may not; true unless said.
+    #[serde(default)]
+    not_author: Option<bool>,
+    /// How long a request stands, or `never` for as long as it takes; `24h` unless said.
+    #[serde(default)]
+    expires: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Approval {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let usual = Self::default();
+        let rules = match AsWritten::deserialize(from)? {
+            AsWritten::Word(Required::Required) => return Ok(usual),
+            AsWritten::Rules(rules) => rules,
+        };
+        let expires = match rules.expires.as_deref() {
+            None => usual.expires,
+            Some("never") => None,
+            Some(text) => Some(value::parse_duration(text).map_err(D::Error::custom)?),
+        };
+        let approvers = rules.approvers.unwrap_or(usual.approvers);
+        if approvers == 0 {
+            return Err(D::Error::custom("`approvers: 0` would ask nobody; leave `approval` away"));
+        }
+        if !rules.by.is_empty() && rules.by.len() < usize::try_from(approvers).unwrap_or(usize::MAX) {
+            return Err(D::Error::custom("`by` names fewer people than `approvers` asks for"));
+        }
+        Ok(Self { approvers, by: rules.by, not_author: rules.not_author.unwrap_or(usual.not_author), expires })
+    }
+}
+
+impl JsonSchema for Approval {
+    fn schema_name() -> Cow<'static, str> {
+        "Approval".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        AsWritten::json_schema(generator)
+    }
+}
+
+/// What the fast path leaves out, and where it leads. The verdict over what it deploys, and the rollback, are never left
+/// out.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FastPath {
+    /// What is left out.
+    #[serde(default)]
+    pub skip: BTreeSet<Skip>,
+    /// The environments it leads to straight away; those new images come to when empty.
+    #[serde(default)]
+    pub to: BTreeSet<EnvironmentName>,
+}
+
+/// A gate the fast path may leave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Skip {
+    /// Approvals.
+    Approval,
+    /// The time a release must have been healthy before.
+    Soak,
+    /// Time windows.
+    Windows,
+    /// Freezes.
+    Freezes,
+}
+
+/// A time of the week at which releases come to an environment.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Window {
+    /// The days it begins on; every day when empty.
+    #[serde(default)]
+    pub days: BTreeSet<Day>,
+    /// When it begins: `09:00`.
+    #[schemars(with = "String")]
+    pub from: Time,
+    /// When it ends: `16:30`; on the next day where that is not after `from`.
+    #[schemars(with = "String")]
+    pub to: Time,
+    /// The time zone's IANA name: `Europe/Berlin`.
+    #[serde(default)]
+    pub zone: Zone,
+}
+
+/// A day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Day {
+    /// Monday.
+    Mon,
+    /// Tuesday.
+    Tue,
+    /// Wednesday.
+    Wed,
+    /// Thursday.
+    Thu,
+    /// Friday.
+    Fri,
+    /// Saturday.
+    Sat,
+    /// Sunday.
+    Sun,
+}
+
+impl Day {
+    fn is(self, weekday: Weekday) -> bool {
+        let order = [Self::Mon, Self::Tue, Self::Wed, Self::Thu, Self::Fri, Self::Sat, Self::Sun];
+        order.iter().position(|day| *day == self) == usize::try_from(weekday.to_monday_zero_offset()).ok()
+    }
+}
+
+impl Window {
+    /// When it is open next: `now` while it is; `None` when it never is.
+    pub fn opens(&self, now: Timestamp) -> Option<Timestamp> {
+        let today = now.to_zoned(self.zone.0.clone()).date();
+        // From yesterday, whose window may last until today, to the same day in a week.
+        let days = (-1..=7).filter_map(|n| today.checked_add(n.days()).ok());
+        let begins_on = |day: &Date| self.days.is_empty() || self.days.iter().any(|d| d.is(day.weekday()));
+        let spans = days.filter(begins_on).filter_map(|day| {
+            let last = if self.to > self.from { day } else { day.tomorrow().ok()? };
+            Some((self.zone.at(day.to_datetime(self.from))?, self.zone.at(last.to_datetime(self.to))?))
+        });
+        spans.filter(|(_, end)| *end > now).map(|(begin, _)| begin.max(now)).min()
+    }
+}
+
+/// A time at which no release comes to an environment.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Freeze {
+    /// When it begins: `2026-12-20`, or `2026-12-20T18:00`.
+    pub from: Moment,
+    /// When it ends: the last day, or `2027-01-04T08:00`.
+    pub until: Moment,
+    /// The time zone's IANA name.
+    #[serde(default)]
+    pub zone: Zone,
+    /// Why, for those who wait.
+    pub reason: String,
+}
+
+impl Freeze {
+    /// When it ends, if it is on.
+    pub fn ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let begin = self.zone.at(self.from.first())?;
+        let end = self.zone.at(self.until.after()?)?;
+        (begin <= now && now < end).then_some(end)
+    }
+}
+
+/// A day, or a time of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// The whole day.
+    Day(Date),
+    /// A time.
+    Time(DateTime),
+}
+
+impl Moment {
+    fn first(self) -> DateTime {
+        match self {
+            Self::Day(day) => day.to_datetime(Time::midnight()),
+            Self::Time(time) => time,
+        }
+    }
+
+    fn after(self) -> Option<DateTime> {
+        match self {
+            Self::Day(day) => Some(day.tomorrow().ok()?.to_datetime(Time::midnight())),
+            Self::Time(time) => Some(time),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let wrong =
+            || D::Error::custom(format!("`{text}` is no day or time; write `2026-12-20` or `2026-12-20T18:00`"));
+        if text.contains(['T', ' ']) {
+            text.parse().map(Self::Time).map_err(|_| wrong())
+        } else {
+            text.parse().map(Self::Day).map_err(|_| wrong())
+        }
+    }
+}
+
+impl JsonSchema for Moment {
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["2026-12-20", "2026-12-20T18:00"] })
+    }
+}
+
+/// A time zone; UTC unless said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone(TimeZone);
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self(TimeZone::UTC)
+    }
+}
+
+impl Zone {
+    fn at(&self, civil: DateTime) -> Option<Timestamp> {
+        Some(civil.to_zoned(self.0.clone()).ok()?.timestamp())
+    }
+
+    /// Its IANA name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+}
+
+impl<'de> Deserialize<'de> for Zone {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        TimeZone::get(&name).map(Self).map_err(|_| {
+            D::Error::custom(format!(
+                "`{name}` is no time zone this machine knows; write its IANA name, as `Europe/Berlin`, and see that the \
+                 package `tzdata` is installed"
+            ))
+        })
+    }
+}
+
+impl JsonSchema for Zone {
+    fn schema_name() -> Cow<'static, str> {
+        "Zone".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["Europe/Berlin", "UTC"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn window(text: &str) -> Window {
+        serde_json::from_value(serde_json::json!({
+            "days": text.split(' ').next().unwrap().split(',').filter(|d| !d.is_empty()).collect::<Vec<_>>(),
+            "from": text.split(' ').nth(1).unwrap(), "to": text.split(' ').nth(2).unwrap(),
+            "zone": text.split(' ').nth(3).unwrap_or("UTC"),
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_window_says_when_it_is_open_next() {
+        // 2026-11-26 is a Thursday.
+        for (it, now, next) in [
+            ("mon,tue,wed,thu,fri 09:00 16:30", "2026-11-26T10:00:00Z", "2026-11-26T10:00:00Z"),
+            ("mon,tue,wed,thu,fri 09:00 16:30", "2026-11-26T08:59:59Z", "2026-11-26T09:00:00Z"),
+            ("mon,tue,wed,thu,fri 09:00 16:30", "2026-11-27T16:30:00Z", "2026-11-30T09:00:00Z"),
+            (" 22:00 04:00", "2026-11-26T03:59:00Z", "2026-11-26T03:59:00Z"),
+            (" 22:00 04:00", "2026-11-26T04:00:00Z", "2026-11-26T22:00:00Z"),
+            ("thu 22:00 04:00", "2026-11-27T01:00:00Z", "2026-11-27T01:00:00Z"),
+            ("wed 10:00 11:00", "2026-11-26T10:30:00Z", "2026-12-02T10:00:00Z"),
+            ("thu 10:00 11:00", "2026-11-26T11:00:00Z", "2026-12-03T10:00:00Z"),
+            ("thu 09:00 10:00 Europe/Berlin", "2026-11-26T08:30:00Z", "2026-11-26T08:30:00Z"),
+            // Summer time ends in the night before: the same hour by the clock is another one by the sun.
+            ("mon 09:00 10:00 Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-26T08:00:00Z"),
+            ("mon 09:00 10:00 Europe/Berlin", "2026-10-18T12:00:00Z", "2026-10-19T07:00:00Z"),
+        ] {
+            assert_eq!(window(it).opens(at(now)), Some(at(next)), "{it} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_freeze_lasts_through_its_last_day() {
+        let freeze = |from: &str, until: &str| -> Freeze {
+            let json =
+                serde_json::json!({ "from": from, "until": until, "zone": "Europe/Berlin", "reason": "holidays" });
+            serde_json::from_value(json).unwrap()
+        };
+        let whole = freeze("2026-12-20", "2027-01-04");
+        assert_eq!(whole.ends(at("2026-12-19T22:59:59Z")), None);
+        assert_eq!(whole.ends(at("2026-12-19T23:00:00Z")), Some(at("2027-01-04T23:00:00Z")));
+        assert_eq!(whole.ends(at("2027-01-04T23:00:00Z")), None);
+        assert_eq!(freeze("2026-12-20", "2027-01-04T08:00").ends(at("2027-01-04T07:00:00Z")), None);
+    }
+
+    #[test]
+    fn approvals_are_a_word_or_rules() {
+        let read = |json: serde_json::Value| serde_json::from_value::<Approval>(json).map_err(|e| e.to_string());
+        assert_eq!(read(serde_json::json!("required")).unwrap(), Approval::default());
+        let two = read(serde_json::json!({ "approvers": 2, "expires": "never", "not_author": false })).unwrap();
+        assert_eq!((two.approvers, two.expires, two.not_author), (2, None, false));
+        for (wrong, word) in [
+            (serde_json::json!("maybe"), "required"),
+            (serde_json::json!({ "approvers": 0 }), "approvers: 0"),
+            (serde_json::json!({ "approvers": 2, "by": ["ada"] }), "fewer people"),
+            (serde_json::json!({ "expires": "soon" }), "not a duration"),
+        ] {
+            let why = read(wrong.clone()).unwrap_err();
+            assert!(why.contains(word), "{wrong}: {why}");
+        }
+    }
+}

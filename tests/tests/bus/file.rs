@@ -132,14 +132,14 @@ async fn what_another_process_publishes_is_noticed() {
     assert_silent(&mut deliveries).await;
     let mut other = Other::start("publish", file(&place), "");
     // Both write at the same time.
-    for number in 1000..1050 {
+    for number in 1_000_000..1_000_050 {
         bus.publish_to(BUILDER, &pushes(number..number + 1)).await.unwrap();
     }
     while other.said().unwrap() != "50" {}
     let last = other.kill().last().map_or(50, |last| last.parse::<usize>().unwrap());
     let mut numbers: Vec<_> = drain(&mut deliveries, 50 + last + 1).await;
     numbers.sort_unstable();
-    assert_eq!(numbers, (0..=last).chain(1000..1050).collect::<Vec<_>>());
+    assert_eq!(numbers, (0..=last).chain(1_000_000..1_000_050).collect::<Vec<_>>());
     bus.close().await;
 }
 

@@ -89,6 +89,8 @@ impl<'a> Step<'a> {
     pub(crate) fn was_landed(&mut self, deployment: Deployment, wish: &Wish, overtaken: bool) {
         self.done.insert(deployment.environment.clone());
         if overtaken {
+            // It went all the same, and nothing will ask for it again.
+            self.went(&deployment.environment, wish);
             self.tell(deployment.environment.to_string(), ManifestBumped { deployment });
         } else {
             self.landed(deployment, wish);

@@ -1,10 +1,10 @@
 //! What the ledger tells: that every event was handled by all who hear it, once, and that all that came of it is there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map::Entry};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proto::{EventType, WorkerName, topology::QUEUES};
-use serde_json::Value;
+use serde_json::{Value, json};
 use testkit::engine::Engine;
 
 use crate::{book::Book, load::Push};
@@ -35,9 +35,28 @@ pub(crate) async fn read(engine: &Engine, book: &Book) -> Result<Records> {
     let dead = engine.json(&["dead", "list", "--json", "--with-replayed", "--limit", "1000000"]).await?;
     let claims = format!("SELECT worker, {}, replay, state, attempts, outcome_count FROM claims", book.hex("event"));
     let runs = book.rows(&claims).await?.into_iter().map(run).collect::<Result<_>>()?;
-    let states = book.rows("SELECT CAST(state AS text) FROM environments").await?;
-    let environments = states.iter().flatten().map(|text| serde_json::from_str(text)).collect::<Result<_, _>>()?;
+    let kept = "SELECT kept_for, kept FROM claims WHERE kept_for IS NOT NULL ORDER BY kept_version DESC";
+    let environments = environments(&book.rows(kept).await?)?;
     Ok(Records { events, environments, dead, runs })
+}
+
+/// What the newest of each app's chains, the newest first, says of its environments.
+fn environments(kept: &[Vec<String>]) -> Result<Vec<Value>> {
+    let mut newest: BTreeMap<&str, Value> = BTreeMap::new();
+    for row in kept {
+        let [name, state] = row.as_slice() else { bail!("a chain of other columns") };
+        if let Entry::Vacant(place) = newest.entry(name.trim_start_matches("chain/")) {
+            place.insert(serde_json::from_str(state)?);
+        }
+    }
+    let places = newest.iter().flat_map(|(app, chain)| {
+        let places = chain["places"].as_object().into_iter().flatten();
+        places.map(move |(environment, place)| {
+            let (current, healthy) = (&place["asked"]["deployment"], &place["asked"]["verdict"]["healthy"]);
+            json!({ "app": app, "environment": environment, "current": current, "healthy": healthy })
+        })
+    });
+    Ok(places.collect())
 }
 
 fn run(row: Vec<String>) -> Result<Run> {

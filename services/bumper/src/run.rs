@@ -4,7 +4,7 @@
 //! Should the process die in between, the event comes again and finds either nothing done, or the commits its first run
 //! had made, which are told then, or all of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
@@ -21,12 +21,16 @@ use runtime::{
 
 use crate::{
     Bumper,
-    chain::{Cause, Facts, Step, Wish},
+    chain::{Cause, Step, Wish},
     edit::Ask,
     outcome::Target,
     release::Candidate,
     repo::Answer,
 };
+
+/// How soon a release that waits asks again, and how late.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_mins(10);
 
 /// What happens to a chain.
 pub(crate) enum Input<'a> {
@@ -67,9 +71,8 @@ impl Bumper {
         let target = Target { name, app, gitops };
         let turn = self.turn(name).lock_owned().await;
         let (version, before) = self.ledger.chain(name).await.context("asking for the chain")?;
-        let facts = self.facts(target, &before, &input).await?;
         let cause = Cause { id: event.id, replay: event.replay, now: Timestamp::now() };
-        let mut step = Step::new(before.clone(), name, app, cause, &facts);
+        let mut step = Step::new(before.clone(), name, app, cause);
         self.recall(target, event, &input, &mut step).await?;
         self.take(target, event, &input, &mut step).await?;
         self.carry_out(target, event, &mut step).await?;
@@ -92,21 +95,14 @@ impl Bumper {
         Ok(outcomes.keeping(after.keep(name, version).context("writing down the chain")?, turn))
     }
 
-    async fn facts(&self, target: Target<'_>, chain: &Chain, input: &Input<'_>) -> Result<Facts, Failure> {
-        let mut facts = Facts::default();
-        if let Input::Verdict(report) = input {
-            let deployment = &report.deployment;
-            let asked = chain.place(&deployment.environment).and_then(|place| place.asked.as_ref());
-            if let Some(asked) = asked.filter(|asked| asked.deployment.revision != deployment.revision) {
-                facts.is_older = self.is_before(target, deployment, &asked.deployment).await?;
-            }
-        }
-        Ok(facts)
-    }
-
-    /// A revision the repository does not know any more was rewritten away: the order of arrival is all there is then.
-    async fn is_before(&self, target: Target<'_>, older: &Deployment, newer: &Deployment) -> Result<bool, Failure> {
-        let (older, newer) = (older.revision.clone(), newer.revision.clone());
+    /// Whether the environment was asked for something later than this deployment. A revision the repository does not
+    /// know any more was rewritten away: the order of arrival is all there is then.
+    async fn overtaken(&self, target: Target<'_>, chain: &Chain, deployment: &Deployment) -> Result<bool, Failure> {
+        let asked = chain.place(&deployment.environment).and_then(|place| place.asked.as_ref());
+        let Some(asked) = asked.filter(|asked| asked.deployment.revision != deployment.revision) else {
+            return Ok(false);
+        };
+        let (older, newer) = (deployment.revision.clone(), asked.deployment.revision.clone());
         Ok(self.repositories.is_before(target.gitops, older, newer).await? == Some(true))
     }
 
@@ -126,11 +122,7 @@ impl Bumper {
             let Some(ask) = ask(target, event.id, &wish) else { continue };
             let Some(landed) = self.repositories.landed(target.gitops, ask.clone()).await? else { continue };
             let deployment = self.deployment(target, ask, landed).await;
-            let asked = step.chain.place(environment).and_then(|place| place.asked.clone());
-            let overtaken = match asked.filter(|asked| asked.deployment.revision != deployment.revision) {
-                Some(asked) => self.is_before(target, &deployment, &asked.deployment).await?,
-                None => false,
-            };
+            let overtaken = self.overtaken(target, &step.chain, &deployment).await?;
             step.was_landed(deployment, &wish, overtaken);
         }
         Ok(())
@@ -154,7 +146,10 @@ impl Bumper {
         match input {
             Input::Image(candidate) => self.offer(event, target, candidate, step).await?,
             Input::Waiting(waiting) => step.waited(event.id, waiting),
-            Input::Verdict(report) => step.judged(report),
+            Input::Verdict(report) => {
+                let is_older = self.overtaken(target, &step.chain, &report.deployment).await?;
+                step.judged(report, is_older);
+            }
             Input::Granted(it) => step.granted(it.approval, &it.environment, &it.by),
             Input::Rejected(it) => step.rejected(it.approval, &it.environment, &it.by, it.comment.as_deref()),
             Input::Hold(change) => step.hold_changed(change),
@@ -192,10 +187,6 @@ impl Bumper {
     }
 }
 
-/// How soon a release that waits asks again, and how late.
-const SOONEST: std::time::Duration = std::time::Duration::from_secs(1);
-const LATEST: std::time::Duration = std::time::Duration::from_mins(10);
-
 /// What the first run of an event wished, as far as it is needed to tell of it.
 fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, chain: &Chain) -> Wish {
     let of_wait = |approval: EventId| {
@@ -217,8 +208,7 @@ fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, 
         }
         Input::Rejected(_) | Input::Hold(_) | Input::Released(_) => nothing(BumpReason::Deploy, Lane::Deploy, None),
     };
-    let Offer { release: wanted, reason, lane, author, note, .. } = offer;
-    Wish { environment: environment.clone(), reason, wanted, instead_of: None, lane, author, note }
+    Wish::of(environment, offer)
 }
 
 /// What is asked of one environment's files; `None` where the config no longer has it.

@@ -57,6 +57,11 @@ impl Place {
         if lane == Lane::Hotfix { self.urgent.as_ref() } else { self.waiting.as_ref() }
     }
 
+    /// Why what waited under this id does so no more, as far as that is kept.
+    pub fn why_ended(&self, id: EventId) -> Option<&str> {
+        self.ended.iter().rfind(|ended| ended.id == id).map(|ended| ended.why.as_str())
+    }
+
     /// The deployment that is under way.
     pub fn under_way(&self) -> Option<&Asked> {
         self.asked.as_ref().filter(|asked| asked.verdict.is_none())
@@ -151,8 +156,6 @@ pub struct Waiting {
     /// Who has granted it, and when.
     #[serde(default)]
     pub granted: BTreeMap<String, Timestamp>,
-    /// For what it waits, for people.
-    pub waits_for: String,
 }
 
 /// A release that is to go to an environment.

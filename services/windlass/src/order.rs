@@ -79,16 +79,14 @@ pub(crate) struct Word {
 
 pub(crate) async fn rollback(asked: Rollback, config: Config) -> Result<()> {
     let Rollback { app, environment, to, word } = asked;
-    let known = config.apps.get(&app).with_context(|| format!("no app `{app}` is configured"))?;
-    ensure!(known.environments.contains_key(&environment), "`{app}` has no environment `{environment}`");
+    ensure_known(&config, &app, &environment)?;
     let subject = environment.to_string();
     order(&config, subject, RollbackRequested { app, environment, to, by: word.by, reason: word.reason }).await
 }
 
 pub(crate) async fn hold(asked: Hold, config: Config, held: bool) -> Result<()> {
     let Hold { app, environment, word } = asked;
-    let known = config.apps.get(&app).with_context(|| format!("no app `{app}` is configured"))?;
-    ensure!(known.environments.contains_key(&environment), "`{app}` has no environment `{environment}`");
+    ensure_known(&config, &app, &environment)?;
     let subject = environment.to_string();
     order(&config, subject, HoldChanged { app, environment, held, by: word.by, reason: word.reason }).await
 }
@@ -145,6 +143,12 @@ pub(crate) async fn quarantine(verb: Quarantine, config: Config) -> Result<()> {
     })?;
     let digest = (*entry).clone();
     order(&config, digest.to_string(), QuarantineReleased { app, digest, by: word.by, reason: word.reason }).await
+}
+
+fn ensure_known(config: &Config, app: &AppName, environment: &EnvironmentName) -> Result<()> {
+    let known = config.apps.get(app).with_context(|| format!("no app `{app}` is configured"))?;
+    ensure!(known.environments.contains_key(environment), "`{app}` has no environment `{environment}`");
+    Ok(())
 }
 
 /// Publishes an order that begins a chain of its own.

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use bumper::chain;
 use clap::Args;
 use ledger::{Chain, Place};
-use proto::{AppName, Deployment, EnvironmentName, Lane, Release, Timestamp};
+use proto::{AppName, EnvironmentName, Lane, Timestamp};
 use runtime::{
     Config,
     config::{App, Environment},
@@ -72,11 +72,10 @@ fn show(chain: &Chain, app: &App, name: &EnvironmentName, config: &Environment) 
 /// The newest that has a verdict: what was asked for last, or what was healthy before it.
 fn runs(place: &Place) -> String {
     let judged = place.asked.as_ref().and_then(|asked| Some((&asked.deployment, asked.verdict.as_ref()?)));
-    let whole = |deployment: &Deployment| -> Release { deployment.release.clone() };
     match (judged, &place.healthy) {
         (Some((deployment, verdict)), _) => {
             let how = if verdict.healthy { "healthy" } else { "UNHEALTHY" };
-            format!("{how} since {:.0} with {}", verdict.at, describe::release(&whole(deployment)))
+            format!("{how} since {:.0} with {}", verdict.at, describe::release(&deployment.release))
         }
         (None, Some(healthy)) => format!("was healthy with {}", describe::release(&healthy.release)),
         (None, None) => "no verdict yet".to_owned(),

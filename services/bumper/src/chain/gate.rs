@@ -1,6 +1,6 @@
 //! The gate before an environment: whether a release may go there now, and if not, for what it waits.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use ledger::{Chain, Offer, Place, Waiting};
 use proto::{EnvironmentName, Lane, Timestamp};
@@ -45,20 +45,17 @@ impl Gates<'_> {
         if let Some(why) = self.chain.why_barred(&offer.release) {
             return Gate::Never(format!("{} does not get it: {why}", self.name));
         }
-        let skips: BTreeSet<Skip> = match offer.lane {
-            Lane::Hotfix => self.app.fast_path.skip.clone(),
-            Lane::Deploy | Lane::Check => BTreeSet::new(),
-        };
-        let approval = if skips.contains(&Skip::Approval) { None } else { self.approval(waiting) };
+        let skips = |gate| self.app.skips(offer.lane, gate);
+        let approval = if skips(Skip::Approval) { None } else { self.approval(waiting) };
         if let Some(Gate::Never(why)) = approval {
             return Gate::Never(why);
         }
         let closed = self
             .hold(offer)
             .or_else(|| approval.and_then(Gate::wait))
-            .or_else(|| self.soak(offer).filter(|_| !skips.contains(&Skip::Soak)))
-            .or_else(|| self.freeze().filter(|_| !skips.contains(&Skip::Freezes)))
-            .or_else(|| self.window().filter(|_| !skips.contains(&Skip::Windows)))
+            .or_else(|| self.soak(offer).filter(|_| !skips(Skip::Soak)))
+            .or_else(|| self.freeze().filter(|_| !skips(Skip::Freezes)))
+            .or_else(|| self.window().filter(|_| !skips(Skip::Windows)))
             .or_else(|| self.busy(offer.lane));
         closed.map_or(Gate::Open, Gate::Closed)
     }

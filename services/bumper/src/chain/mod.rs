@@ -28,15 +28,17 @@
 //! - of what waits for an environment the newest goes, and the others are told that they are superseded.
 
 mod gate;
+mod people;
 mod step;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use ledger::Chain;
 use proto::{EnvironmentName, Lane, Timestamp};
 use runtime::config::App;
 
-pub(crate) use step::{Cause, Facts, Step, Wish};
+pub(crate) use step::{Cause, Step, Wish};
 
 /// For what the release that waits in a lane waits now, in words that follow "waits for"; `None` when nothing waits, or
 /// it is about to go.

@@ -10,7 +10,7 @@ use proto::{
 };
 use runtime::Config;
 
-use crate::chain::{Cause, Facts, Step, Wish};
+use crate::chain::{Cause, Step, Wish};
 
 /// What may happen next.
 #[derive(Debug, Clone)]
@@ -225,9 +225,8 @@ impl World {
             return self.deliveries.push(delivery);
         }
         let (config, name) = (self.config.clone(), self.name.clone());
-        let facts = self.facts(&delivery);
         let cause = Cause { id: delivery.id, replay: 0, now: self.now };
-        let mut step = Step::new(self.kept.clone(), &name, &config.apps[&name], cause, &facts);
+        let mut step = Step::new(self.kept.clone(), &name, &config.apps[&name], cause);
         if again {
             self.recall(&delivery, &mut step);
         }
@@ -252,17 +251,11 @@ impl World {
         }
     }
 
-    fn facts(&self, delivery: &Delivery) -> Facts {
-        let mut facts = Facts::default();
-        if let What::Data(data) = &delivery.what
-            && let Data::HealthReported(report) = &**data
-        {
-            let place = |commit: &CommitSha| self.commits.iter().position(|c| c.deployment.revision == *commit);
-            let known = self.kept.place(&report.deployment.environment).and_then(|place| place.asked.as_ref());
-            facts.is_older =
-                known.is_some_and(|asked| place(&report.deployment.revision) < place(&asked.deployment.revision));
-        }
-        facts
+    /// Whether the environment was asked for something later.
+    fn is_older(&self, deployment: &Deployment) -> bool {
+        let place = |commit: &CommitSha| self.commits.iter().position(|c| c.deployment.revision == *commit);
+        let known = self.kept.place(&deployment.environment).and_then(|place| place.asked.as_ref());
+        known.is_some_and(|asked| place(&deployment.revision) < place(&asked.deployment.revision))
     }
 
     fn recall(&mut self, delivery: &Delivery, step: &mut Step<'_>) {
@@ -286,7 +279,7 @@ impl World {
         };
         match data {
             Data::ReleaseWaiting(it) => step.waited(delivery.id, it),
-            Data::HealthReported(it) => step.judged(it),
+            Data::HealthReported(it) => step.judged(it, self.is_older(&it.deployment)),
             Data::ApprovalGranted(it) => step.granted(it.approval, &it.environment, &it.by),
             Data::ApprovalRejected(it) => step.rejected(it.approval, &it.environment, &it.by, None),
             Data::HoldChanged(it) => step.hold_changed(it),

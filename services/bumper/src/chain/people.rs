@@ -1,0 +1,194 @@
+//! What people say to a chain: they let a release in or keep it out, hold an environment, take it back, lift a quarantine.
+
+use ledger::{Hold, Offer, Waiting};
+use proto::{
+    ApprovalRequested, Deployment, Digest, EnvironmentName, EventId, HoldChanged, Lane, QuarantineReleased, Release,
+    RollbackRequested, Timestamp,
+};
+use runtime::config::Environment;
+
+use super::{
+    gate::{Gate, Gates},
+    step::{Step, end, slot},
+};
+
+/// The shortest beginning of a revision, commit or digest that names one, as Git has it.
+const SHORTEST: usize = 4;
+
+impl<'a> Step<'a> {
+    /// A person lets a release in.
+    pub(crate) fn granted(&mut self, approval: EventId, name: &EnvironmentName, by: &str) {
+        let Some((config, lane, mut waiting)) = self.asked_of_people(approval, name) else { return };
+        if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
+            return self.end(name, lane, why);
+        }
+        let Some(rules) = Gates::rules(config) else {
+            return self.told.reasons.push(format!("{name} asks for no approval any more"));
+        };
+        if !rules.by.is_empty() && !rules.by.contains(by) {
+            let may = rules.by.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            return self.told.reasons.push(format!("{by} may not approve for {name}; these may: {may}"));
+        }
+        if let Some(author) = waiting.offer.author.as_deref().filter(|author| rules.not_author && is_same(author, by)) {
+            return self.told.reasons.push(format!("{author} wrote it, so somebody else must approve it"));
+        }
+        if waiting.granted.insert(by.to_owned(), self.cause.now).is_some() {
+            self.told.reasons.push(format!("{by} had approved it already"));
+        }
+        *slot(self.place(name), lane) = Some(waiting.clone());
+        match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
+            Gate::Open => self.wish(name, waiting.offer),
+            // It comes again by itself.
+            Gate::Closed(_) => {}
+            Gate::Never(why) => self.end(name, lane, why),
+        }
+    }
+
+    /// A person keeps a release out.
+    pub(crate) fn rejected(&mut self, approval: EventId, name: &EnvironmentName, by: &str, comment: Option<&str>) {
+        let Some((_, lane, _)) = self.asked_of_people(approval, name) else { return };
+        let words = comment.map(|comment| format!(": {comment}")).unwrap_or_default();
+        // Its own event tells it; this is for the one that waits.
+        end(self.place(name), lane, &format!("{name} does not get it: {by} rejected it{words}"));
+    }
+
+    /// A person wants an environment taken back; `healthy` is what was healthy there, the last first.
+    pub(crate) fn taken_back(&mut self, asked: &RollbackRequested, healthy: &[Deployment]) {
+        let name = &asked.environment;
+        if !self.app.environments.contains_key(name) {
+            return self.no_environment(name);
+        }
+        if self.done.contains(name) {
+            return;
+        }
+        let not = |why: String| format!("{name} is not taken back: {why}");
+        let now = self.chain.place(name).and_then(|place| place.asked.clone()).map(|asked| asked.deployment);
+        let good = match choose(healthy, now.as_ref(), asked.to.as_deref()) {
+            Ok(good) => good,
+            Err(why) => return self.told.reasons.push(not(why)),
+        };
+        let mut wanted = good.release.clone();
+        wanted.retain(|component, _| self.app.components.contains_key(component));
+        if let Some(why) = self.chain.why_barred(&wanted) {
+            return self.told.reasons.push(not(format!("{why}; see `windlass quarantine release`")));
+        }
+        // What is taken back is barred from every environment, or the next event would bring it again.
+        let stays = |name, digest: &Digest| wanted.get(name).is_none_or(|stays| stays.digest == *digest);
+        let goes = now.iter().flat_map(|now| &now.release).filter(|(name, r)| !stays(name, &r.digest));
+        let goes: Vec<_> = goes.map(|(_, released)| released.digest.clone()).collect();
+        for digest in goes {
+            self.bar(&digest, name, format!("taken back from {name} by {}: {}", asked.by, asked.reason));
+        }
+        self.go_back(name, wanted, None, Some(format!("{} asked for it: {}", asked.by, asked.reason)));
+    }
+
+    /// A person lifts a quarantine. What was barred after the word was given is not what it was given for.
+    pub(crate) fn released(&mut self, released: &QuarantineReleased, given: Timestamp) {
+        if self.chain.barred.get(&released.digest).is_some_and(|entry| entry.at <= given) {
+            self.chain.barred.remove(&released.digest);
+        } else {
+            self.told.reasons.push(format!("{} was not in quarantine", released.digest.short()));
+        }
+    }
+
+    /// A person holds an environment, or lets it go.
+    pub(crate) fn hold_changed(&mut self, change: &HoldChanged) {
+        let name = &change.environment;
+        if !self.app.environments.contains_key(name) {
+            return self.no_environment(name);
+        }
+        let (by, reason, at) = (change.by.clone(), change.reason.clone(), self.cause.now);
+        let hold = change.held.then_some(Hold { by, reason, at, automatic: false });
+        if hold.is_none() && self.place(name).hold.is_none() {
+            self.told.reasons.push(format!("{name} was not held"));
+        }
+        self.place(name).hold = hold;
+    }
+
+    /// Asks for approval of what waits.
+    pub(super) fn ask_people(&mut self, id: EventId, name: &EnvironmentName, config: &Environment, offer: &Offer) {
+        let Some(rules) = Gates::rules(config) else { return };
+        let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
+        let expires = rules.expires.and_then(|after| self.cause.now.checked_add(after).ok());
+        let asks = ApprovalRequested {
+            approval: id,
+            app: self.name.clone(),
+            environment: name.clone(),
+            release: offer.release.clone(),
+            running: running.map(|asked| asked.deployment.release.clone()).unwrap_or_default(),
+            approvers: rules.approvers,
+            author: offer.author.clone().filter(|_| rules.not_author),
+            evidence: offer.verified.as_ref().map(|verdict| verdict.summary.clone()),
+            note: offer.note.clone(),
+            expires_at: expires,
+        };
+        self.tell(name.to_string(), asks);
+    }
+
+    /// The wait that an answer names, or a word that there is none.
+    fn asked_of_people(
+        &mut self,
+        approval: EventId,
+        name: &EnvironmentName,
+    ) -> Option<(&'a Environment, Lane, Waiting)> {
+        let Some(config) = self.app.environments.get(name) else {
+            self.no_environment(name);
+            return None;
+        };
+        if self.done.contains(name) {
+            return None;
+        }
+        let place = self.chain.place(name);
+        let lanes = [Lane::Hotfix, Lane::Deploy];
+        let found = lanes.into_iter().find_map(|lane| Some((lane, place?.waiting(lane).filter(|w| w.id == approval)?)));
+        if let Some((lane, waiting)) = found {
+            return Some((config, lane, waiting.clone()));
+        }
+        let why = place.and_then(|place| place.why_ended(approval)).unwrap_or("it has gone there, or never waited");
+        self.told.reasons.push(format!("nothing waits for {name} under {approval}: {why}"));
+        None
+    }
+}
+
+/// Whether a commit's author, `Ada <ada@example.org>`, is who approves: by name, address or the address's first part.
+fn is_same(author: &str, by: &str) -> bool {
+    let (name, address) =
+        author.split_once('<').map_or((author, ""), |(name, rest)| (name, rest.trim_end_matches('>')));
+    let local = address.split('@').next().unwrap_or_default();
+    let by = by.split_once('<').map_or(by, |(name, _)| name).trim();
+    [author, name.trim(), address, local].iter().any(|known| !known.is_empty() && known.eq_ignore_ascii_case(by))
+}
+
+/// What to restore, of what was healthy, the last first: what is named, or the last that is not what is asked for now.
+fn choose<'a>(healthy: &'a [Deployment], now: Option<&Deployment>, to: Option<&str>) -> Result<&'a Deployment, String> {
+    if healthy.is_empty() {
+        return Err("nothing is known to have been healthy there; deploy a good version by hand".to_owned());
+    }
+    let Some(to) = to else {
+        let other = |good: &&Deployment| now.is_none_or(|now| !is_same_release(&good.release, &now.release));
+        return healthy.iter().find(other).ok_or_else(|| {
+            "nothing else than what it runs is known to have been healthy there; name one by `--to`".to_owned()
+        });
+    };
+    if to.len() < SHORTEST {
+        return Err(format!("`{to}` is too short to name anything; write at least {SHORTEST} characters"));
+    }
+    healthy.iter().find(|good| is_named(good, to)).ok_or_else(|| {
+        let known: Vec<_> = healthy.iter().take(5).map(|good| good.revision.short()).collect();
+        format!("`{to}` names nothing that was healthy there; the last that were: {}", known.join(", "))
+    })
+}
+
+fn is_same_release(one: &Release, other: &Release) -> bool {
+    one.iter().all(|(name, released)| other.get(name).is_none_or(|o| o.digest == released.digest))
+}
+
+/// Whether a GitOps revision, a source commit or a digest of it begins so.
+fn is_named(deployment: &Deployment, to: &str) -> bool {
+    let digest = to.strip_prefix("sha256:").unwrap_or(to);
+    deployment.revision.as_str().starts_with(to)
+        || deployment.release.values().any(|released| {
+            released.commit.as_ref().is_some_and(|commit| commit.as_str().starts_with(to))
+                || released.digest.as_str().strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(digest))
+        })
+}

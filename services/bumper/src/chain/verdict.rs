@@ -1,0 +1,149 @@
+//! What a verdict leads to: what is healthy goes on, what is not is barred and taken back.
+
+use std::collections::BTreeSet;
+
+use ledger::{Asked, Hold, Offer, Ruling};
+use proto::{BumpReason, ComponentName, Deployment, Digest, EnvironmentName, HealthReported, Lane, Release};
+use runtime::config::{Environment, Rollback};
+
+use super::step::{Step, has};
+
+impl Step<'_> {
+    /// A verdict was reached. `is_older` when the environment has been asked for something later since.
+    pub(crate) fn judged(&mut self, report: &HealthReported, is_older: bool) {
+        let deployment = &report.deployment;
+        let name = &deployment.environment;
+        let Some(config) = self.app.environments.get(name) else { return self.no_environment(name) };
+        let asked = self.place(name).asked.take();
+        if let Some(later) = asked.as_ref().filter(|_| is_older) {
+            let (old, new) = (deployment.revision.short(), later.deployment.revision.short());
+            self.told.reasons.push(format!("superseded: {name} was asked for {new} since, which came after {old}"));
+            self.place(name).asked = asked;
+            return;
+        }
+        let asked = asked.filter(|asked| asked.deployment.revision == deployment.revision);
+        let ruling = Ruling { healthy: report.healthy, summary: report.summary.clone(), at: self.cause.now };
+        let (lane, author) = asked.map_or((Lane::Deploy, None), |asked| (asked.lane, asked.author));
+        let asked = Asked {
+            deployment: deployment.clone(),
+            at: self.cause.now,
+            lane,
+            author: author.clone(),
+            verdict: Some(ruling.clone()),
+        };
+        self.place(name).asked = Some(asked);
+        if report.healthy {
+            self.healthy(deployment, lane, author, &ruling);
+        } else {
+            self.unhealthy(config, report);
+        }
+    }
+
+    fn healthy(&mut self, verified: &Deployment, lane: Lane, author: Option<String>, ruling: &Ruling) {
+        let from = &verified.environment;
+        let place = self.place(from);
+        place.healthy = Some(verified.clone());
+        place.hold.take_if(|hold| hold.automatic);
+        // What an earlier verdict over the same environment laid on these digests: it was judged again.
+        let released: BTreeSet<_> = verified.release.values().map(|released| &released.digest).collect();
+        self.chain.barred.retain(|digest, entry| entry.environment != *from || !released.contains(digest));
+        if verified.reason == BumpReason::Rollback {
+            let why = format!("{from} is healthy again after a rollback; a rollback is not promoted");
+            return self.told.reasons.push(why);
+        }
+        let mut release = verified.release.clone();
+        release.retain(|name, _| self.app.components.contains_key(name));
+        let (reason, verified, note) = (BumpReason::Promotion, Some(ruling.clone()), verified.note.clone());
+        let offer = Offer { release, reason, lane, verified, author, note };
+        let after: Vec<_> = self.app.environments_after(from).collect();
+        for (name, config) in after {
+            match self.not_yet_healthy(config, &offer.release) {
+                Some(other) => {
+                    let why = format!("{name} waits for {other} to be healthy with the same images");
+                    self.told.reasons.push(why);
+                }
+                None => self.enter(name, config, offer.clone()),
+            }
+        }
+    }
+
+    /// An environment that must be healthy with this release first, and is not.
+    fn not_yet_healthy<'e>(&self, config: &'e Environment, release: &Release) -> Option<&'e EnvironmentName> {
+        config.after.iter().find(|before| {
+            let healthy = self.chain.place(before).and_then(|place| place.healthy.as_ref());
+            healthy.is_none_or(|healthy| !has(&healthy.release, release))
+        })
+    }
+
+    fn unhealthy(&mut self, config: &Environment, report: &HealthReported) {
+        let (bad, summary) = (&report.deployment, &report.summary);
+        let name = &bad.environment;
+        let left = |why: &str| format!("{name} is unhealthy ({summary}): {why}");
+        if bad.reason == BumpReason::Rollback {
+            let why = left("this was the rollback itself, so nothing is tried on; a human is needed");
+            self.told.reasons.push(why);
+            let reason = format!("the rollback itself is unhealthy: {summary}");
+            let hold = Hold { by: "Windlass".to_owned(), reason, at: self.cause.now, automatic: true };
+            self.place(name).hold.get_or_insert(hold);
+            return;
+        }
+        let place = self.chain.place(name);
+        let good = place.and_then(|place| place.healthy.clone());
+        let held = config.hold.clone().or_else(|| Some(place?.hold.as_ref()?.reason.clone()));
+        self.bar_bad(bad, good.as_ref(), summary);
+        let wanted = match self.way_back(bad, good, config, held) {
+            Ok(wanted) => wanted,
+            Err(why) => return self.told.reasons.push(left(&why)),
+        };
+        let instead_of = wanted.keys().filter_map(|name| Some((name.clone(), bad.release.get(name)?.digest.clone())));
+        let instead_of = Some(instead_of.collect());
+        self.go_back(name, wanted, instead_of, Some(summary.clone()));
+    }
+
+    /// What to restore of what was last healthy, or why nothing is.
+    fn way_back(
+        &self,
+        bad: &Deployment,
+        good: Option<Deployment>,
+        config: &Environment,
+        held: Option<String>,
+    ) -> Result<Release, String> {
+        if let Some(why) = held {
+            return Err(format!("it is held ({why}), so a person decides; what is bad is not deployed again"));
+        }
+        if config.rollback == Rollback::Manual {
+            return Err("`rollback: manual`, so a person decides; what is bad is not deployed again".to_owned());
+        }
+        let name = &bad.environment;
+        let Some(good) = good else {
+            return Err(format!("nothing healthy is known to restore in {name}; deploy a good version by hand"));
+        };
+        let wanted = differing(&good.release, &bad.release);
+        if wanted.is_empty() {
+            return Err(
+                "it runs what was last healthy here, so the images are not to blame; a human is needed".to_owned()
+            );
+        }
+        match self.chain.why_barred(&wanted) {
+            Some(why) => Err(format!("what was last healthy is no way back: {why}; a human is needed")),
+            None => Ok(wanted),
+        }
+    }
+
+    /// Bars what this deployment brought and what was not healthy here before.
+    fn bar_bad(&mut self, bad: &Deployment, good: Option<&Deployment>, summary: &str) {
+        let was_healthy = |name: &ComponentName| good.and_then(|good| good.release.get(name)).map(|r| &r.digest);
+        for (name, released) in bad.release.iter().filter(|(name, _)| bad.changed.contains(name)) {
+            if was_healthy(name) != Some(&released.digest) {
+                self.bar(&released.digest, &bad.environment, format!("unhealthy in {}: {summary}", bad.environment));
+            }
+        }
+    }
+}
+
+/// What of the good release is not what the bad one has.
+fn differing(good: &Release, bad: &Release) -> Release {
+    let differs = |name: &ComponentName, digest: &Digest| bad.get(name).is_some_and(|bad| bad.digest != *digest);
+    let parts = good.iter().filter(|(name, released)| differs(name, &released.digest));
+    parts.map(|(name, released)| (name.clone(), released.clone())).collect()
+}

@@ -28,20 +28,29 @@ pub(super) async fn pin(guard: &Guard, url: &str) -> Result<Pinned, GitError> {
     }
 }
 
-async fn find(guard: &Guard, url: &Url) -> Result<Vec<SocketAddr>, GitError> {
+/// A server's addresses that may be asked: at least one, for held to none, ssh would look the name up by itself.
+struct Found {
+    first: SocketAddr,
+    all: Vec<SocketAddr>,
+}
+
+async fn find(guard: &Guard, url: &Url) -> Result<Found, GitError> {
     guard.check(url)?;
+    let unreachable = |why| GitError::Unreachable { url: without_userinfo(url.as_str()), why };
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    guard.addresses(host).await.map_err(|why| match why.downcast::<Blocked>() {
+    let all = guard.addresses(host).await.map_err(|why| match why.downcast::<Blocked>() {
         Ok(blocked) => GitError::Blocked(*blocked),
-        Err(why) => GitError::Unreachable { url: without_userinfo(url.as_str()), why: why.to_string() },
-    })
+        Err(why) => unreachable(why.to_string()),
+    })?;
+    let first = all.first().copied().ok_or_else(|| unreachable(format!("`{host}` has no address")))?;
+    Ok(Found { first, all })
 }
 
 /// One entry for every name on the URL's port, so that no other way to write the host gets around it
 /// (`CURLOPT_RESOLVE`; `http.curloptResolve` since Git 2.37).
-fn over_http(url: &Url, found: &[SocketAddr]) -> Pinned {
+fn over_http(url: &Url, found: &Found) -> Pinned {
     let shown = |at: &SocketAddr| if at.is_ipv6() { format!("[{}]", at.ip()) } else { at.ip().to_string() };
-    let addresses = found.iter().map(shown).collect::<Vec<_>>().join(",");
+    let addresses = found.all.iter().map(shown).collect::<Vec<_>>().join(",");
     let port = url.port_or_known_default().unwrap_or(443);
     let scheme = if url.scheme() == "https" { "https" } else { "http" };
     let settings = vec![("http.curloptResolve".to_owned(), format!("*:{port}:{addresses}"))];
@@ -50,15 +59,14 @@ fn over_http(url: &Url, found: &[SocketAddr]) -> Pinned {
 
 /// ssh takes one address; the host's own name stays what its key is known by. The host is of letters, digits, `.`, `-`
 /// and `_`, as [`check`] has seen to, for Git hands this line to a shell.
-fn over_ssh(url: &Url, found: &[SocketAddr]) -> Pinned {
+fn over_ssh(url: &Url, found: &Found) -> Pinned {
     let alias = match (url.host(), url.port()) {
         (Some(Host::Domain(host)), Some(port)) if port != 22 => format!(" -oHostKeyAlias='[{host}]:{port}'"),
         (Some(Host::Domain(host)), _) => format!(" -oHostKeyAlias={host}"),
         // An address is its own name.
         _ => String::new(),
     };
-    let pinned = found.first().map(|at| format!(" -oHostName={}", at.ip())).unwrap_or_default();
-    let environment = vec![("GIT_SSH_COMMAND", format!("{SSH}{pinned}{alias}"))];
+    let environment = vec![("GIT_SSH_COMMAND", format!("{SSH} -oHostName={}{alias}", found.first.ip()))];
     Pinned { scheme: "ssh", settings: Vec::new(), environment }
 }
 
@@ -103,6 +111,24 @@ mod tests {
         ] {
             let pinned = pin(&guard(), url).await.unwrap();
             assert_eq!(pinned.environment, [("GIT_SSH_COMMAND", format!("{SSH} {options}"))]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_without_addresses_leads_nowhere() {
+        /// Answers, and has nothing to say.
+        struct Nothing;
+        impl Resolve for Nothing {
+            fn resolve(&self, _: Name) -> Resolving {
+                Box::pin(async { Ok(Box::new(std::iter::empty()) as Addrs) })
+            }
+        }
+        let guard = guard().with_names(Arc::new(Nothing));
+        for scheme in ["http", "https", "ssh"] {
+            let error = pin(&guard, &format!("{scheme}://me:hush@git.example/x")).await.unwrap_err();
+            let said = error.to_string();
+            assert!(error.is_transient() && said.contains("`git.example` has no address"), "{said}");
+            assert!(!said.contains("hush"), "{said}");
         }
     }
 

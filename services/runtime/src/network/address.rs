@@ -18,12 +18,24 @@ const RESERVED: &str = "a reserved address";
 /// The first that holds an address says what it is.
 const SPECIAL: &[(IpNet, &str)] = &[
     (v4([169, 254, 169, 254], 32), METADATA),
-    // Amazon's task credentials, Alibaba's, Oracle's, and Azure's, which lies among public ones.
+    // Amazon's credentials of ECS tasks and of EKS pods.
     (v4([169, 254, 170, 2], 32), METADATA),
+    (v4([169, 254, 170, 23], 32), METADATA),
+    // Alibaba's, Oracle's, Scaleway's, Tencent's, and Azure's, which lies among public ones.
     (v4([100, 100, 100, 200], 32), METADATA),
     (v4([192, 0, 0, 192], 32), METADATA),
+    (v4([169, 254, 42, 42], 32), METADATA),
+    (v4([169, 254, 0, 23], 32), METADATA),
     (v4([168, 63, 129, 16], 32), METADATA),
+    // Over IPv6: Amazon's (instances, EKS pods), Google's, Oracle's, Alibaba's, Scaleway's, Akamai's, and OpenStack's.
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), METADATA),
+    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23], 128), METADATA),
+    (v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), METADATA),
+    (v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128), METADATA),
+    (v6([0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200], 128), METADATA),
+    (v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128), METADATA),
+    (v6([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1], 128), METADATA),
+    (v6([0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128), METADATA),
     (v4([0, 0, 0, 0], 8), "an unspecified address"),
     (v4([10, 0, 0, 0], 8), PRIVATE),
     (v4([100, 64, 0, 0], 10), "a carrier's shared address"),
@@ -90,10 +102,18 @@ mod tests {
     fn every_kind_is_told_from_the_public() {
         for (kind, addresses) in [
             (LOOPBACK, "127.0.0.1 127.255.255.254 ::1 ::ffff:127.0.0.1 ::127.0.0.1 2002:7f00:1:: 64:ff9b::127.0.0.1"),
-            (PRIVATE, "10.0.0.1 172.16.0.1 172.31.255.255 192.168.0.1 fc00::1 fdff::1 fec0::1 ::ffff:10.1.2.3"),
+            (
+                PRIVATE,
+                "fd00:ec2::1 fd20:ce::1 10.0.0.1 172.16.0.1 172.31.255.255 192.168.0.1 fc00::1 fdff::1 fec0::1 ::ffff:10.1.2.3",
+            ),
             (LOCAL, "169.254.0.1 fe80::1 febf::1 ::ffff:169.254.1.1 64:ff9b::169.254.1.1"),
             (METADATA, "169.254.169.254 ::ffff:169.254.169.254 64:ff9b::169.254.169.254 2002:a9fe:a9fe::1"),
-            (METADATA, "fd00:ec2::254 100.100.100.200 169.254.170.2 192.0.0.192 168.63.129.16"),
+            (
+                METADATA,
+                "100.100.100.200 169.254.170.2 169.254.170.23 192.0.0.192 169.254.42.42 169.254.0.23 168.63.129.16",
+            ),
+            (METADATA, "fd00:ec2::254 fd00:ec2::23 fd20:ce::254 fd00:c1::a9fe:a9fe fd00:100::100:200 fd00:42::42"),
+            (METADATA, "fd00:a9fe:a9fe::1 fe80::a9fe:a9fe ::ffff:169.254.170.23"),
             (MANY, "224.0.0.1 239.255.255.255 ff02::1"),
             (PAPER, "192.0.2.1 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1 2001:db8::1 3fff::1 2001:2::1"),
             (RESERVED, "240.0.0.1 255.255.255.255 192.0.0.1 192.88.99.1 100::1 64:ff9b:1::1 5f00::1 4000::1"),

@@ -226,7 +226,16 @@ mod tests {
             let why = found(guard(&[around]), &["169.254.169.254"]).await.unwrap_err();
             assert!(why.contains("metadata") && why.contains("`169.254.169.254/32` itself"), "{why}");
         }
-        assert!(found(guard(&["fd00::/8"]), &["fd00:ec2::254"]).await.is_err());
+        for (around, service) in [
+            ("fd00::/8", "fd00:ec2::254"),
+            ("fd00:ec2::/32", "fd00:ec2::23"),
+            ("169.254.170.0/24", "169.254.170.23"),
+            ("fd20::/16", "fd20:ce::254"),
+            ("fe80::/10", "fe80::a9fe:a9fe"),
+        ] {
+            let why = found(guard(&[around]), &[service]).await.unwrap_err();
+            assert!(why.contains("metadata"), "{around}: {why}");
+        }
         assert_eq!(found(guard(&["169.254.169.254"]), &["169.254.169.254"]).await.unwrap(), ["169.254.169.254"]);
     }
 }

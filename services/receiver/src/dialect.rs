@@ -28,22 +28,26 @@ pub(crate) struct Row {
 /// A header that names the event.
 pub(crate) struct Required(pub(crate) &'static str);
 
-/// What tells one webhook from another.
+/// What tells one webhook from another: the first of these that it has. One that has none of them is one of its own,
+/// for two that are the same to the byte can both be meant.
 #[derive(Clone, Copy)]
-pub(crate) enum Identity {
-    /// The bytes of its body: it holds ids or times, and whoever sends it again repeats the bytes.
-    Bytes,
-    /// The bytes of its body, and these headers: the event's id is in one, and its proof covers neither.
-    BytesAnd(&'static [&'static str]),
+pub(crate) struct Identity {
     /// What stands at this JSON pointer in its body: what else is in it may differ when it is sent again.
-    At(&'static str),
-    /// Nothing: two that are the same to the byte can both be meant.
-    Nothing,
+    pub(crate) own: Option<&'static str>,
+    /// These headers together with the bytes of its body: the event's id is in one, and its proof covers none.
+    pub(crate) headers: &'static [&'static str],
+    /// The bytes of its body: it holds ids or times, and whoever sends it again repeats the bytes.
+    pub(crate) bytes: bool,
+}
+
+impl Identity {
+    const NOTHING: Self = Self { own: None, headers: &[], bytes: false };
+    const BYTES: Self = Self { bytes: true, ..Self::NOTHING };
 }
 
 /// The row of a kind.
 pub(crate) fn row(kind: SourceKind) -> Row {
-    let plain = Row { media: &[JSON], event: None, required: &[], kept: &[], identity: Identity::Bytes };
+    let plain = Row { media: &[JSON], event: None, required: &[], kept: &[], identity: Identity::BYTES };
     match kind {
         SourceKind::Github => Row {
             media: &[JSON, FORM],
@@ -62,8 +66,8 @@ pub(crate) fn row(kind: SourceKind) -> Row {
         SourceKind::Gitlab => Row {
             event: Some(Required("X-Gitlab-Event")),
             kept: &["x-gitlab-event", "x-gitlab-event-uuid", "x-gitlab-webhook-uuid", "x-gitlab-instance"],
-            // A branch may be put back to where it was; a retry repeats the key.
-            identity: Identity::BytesAnd(&["idempotency-key"]),
+            // A branch may be put back to where it was; a retry repeats the key, which those before 17.4 do not send.
+            identity: Identity { headers: &["idempotency-key"], ..Identity::NOTHING },
             ..plain
         },
         SourceKind::Gitea => Row {
@@ -81,12 +85,12 @@ pub(crate) fn row(kind: SourceKind) -> Row {
         },
         SourceKind::Nexus => Row { kept: &["x-nexus-webhook-id", "x-nexus-webhook-delivery"], ..plain },
         SourceKind::Harbor => {
-            let identity = Identity::BytesAnd(CLOUDEVENT_ID);
+            let identity = Identity { headers: CLOUDEVENT_ID, ..Identity::BYTES };
             Row { media: &[JSON, CLOUDEVENT], kept: CLOUDEVENT_HEADERS, identity, ..plain }
         }
         SourceKind::CloudEvents => {
-            let (media, identity) =
-                (&[JSON, CLOUDEVENT, "application/cloudevents-batch+json"], Identity::BytesAnd(CLOUDEVENT_ID));
+            let media = &[JSON, CLOUDEVENT, "application/cloudevents-batch+json"];
+            let identity = Identity { headers: CLOUDEVENT_ID, ..Identity::BYTES };
             Row { media, kept: CLOUDEVENT_HEADERS, identity, ..plain }
         }
         SourceKind::Distribution => Row {
@@ -97,17 +101,30 @@ pub(crate) fn row(kind: SourceKind) -> Row {
             ],
             ..plain
         },
-        // Pub/Sub counts its attempts in the body.
-        SourceKind::GoogleArtifactRegistry => Row { identity: Identity::At("/message/messageId"), ..plain },
-        // Neither id nor time: two pushes of one tag are the same bytes.
-        SourceKind::Quay | SourceKind::Artifactory => Row { identity: Identity::Nothing, ..plain },
-        SourceKind::StandardWebhooks => Row { kept: &["webhook-id", "webhook-timestamp"], ..plain },
-        SourceKind::AzureDevops
-        | SourceKind::DockerHub
-        | SourceKind::Acr
-        | SourceKind::AliyunAcr
-        | SourceKind::Ecr
-        | SourceKind::Generic => plain,
+        // Pub/Sub counts its attempts in the body. Unwrapped, the id is in a header if metadata is written, else nowhere;
+        // a tag that is put back to where it was is then the same bytes.
+        SourceKind::GoogleArtifactRegistry => Row {
+            kept: &["x-goog-pubsub-message-id"],
+            identity: Identity {
+                own: Some("/message/messageId"),
+                headers: &["x-goog-pubsub-message-id"],
+                ..Identity::NOTHING
+            },
+            ..plain
+        },
+        // Neither id nor time: two pushes of one tag are the same bytes. Of what others send nobody knows; `read.id` may.
+        SourceKind::Quay | SourceKind::Artifactory | SourceKind::Generic => {
+            Row { identity: Identity::NOTHING, ..plain }
+        }
+        // Its id is signed with the body, unless it was set up to prove itself otherwise.
+        SourceKind::StandardWebhooks => Row {
+            kept: &["webhook-id", "webhook-timestamp"],
+            identity: Identity { headers: &["webhook-id"], ..Identity::NOTHING },
+            ..plain
+        },
+        SourceKind::AzureDevops | SourceKind::DockerHub | SourceKind::Acr | SourceKind::AliyunAcr | SourceKind::Ecr => {
+            plain
+        }
     }
 }
 

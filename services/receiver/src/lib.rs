@@ -1,13 +1,14 @@
 //! HTTP in: takes webhooks, proves who sent them, makes them durable, and only then says so.
 //!
-//! It needs the bus and nothing else, and for a while not even that: see [`spool`]. It parses no body, neither before a body is authentic nor after: the raw bytes
-//! travel on, and the normalizer reads them. It decides nothing but whether to let a request in.
+//! It needs the bus and nothing else, and for a while not even that: see [`spool`]. The raw bytes travel on, and the
+//! normalizer reads them: of an authentic body nothing is read here but its sender's own id, where it has one in it; of
+//! any other nothing at all. It decides nothing but whether to let a request in.
 //!
 //! - [`server`] listens, bounds connections and stops in good order.
 //! - [`desk`] is what happens to one request, step by step.
 //! - [`body`] reads a body within its limits of size, time and memory.
 //! - [`proof`] is the one place where bytes become [`proof::Authentic`]; [`secrets`] holds what proves them.
-//! - [`source`] is one configured sender; [`dialect`] has a row for each kind of them.
+//! - [`source`] is one configured sender; [`dialect`] has a row for each kind of them; [`pointer`] finds a sender's own id.
 //! - [`spool`] keeps on disk what the broker does not confirm, and hands it on.
 //! - [`signing`] is the senders' side: how they prove themselves, to try a configuration without them.
 //! - [`check`] says how a source stands before anybody sends.
@@ -21,6 +22,7 @@ mod dialect;
 #[cfg(test)]
 mod fuzz;
 mod metrics;
+mod pointer;
 mod proof;
 mod secrets;
 mod server;

@@ -1,5 +1,8 @@
 //! One configured sender: what it may send, how it proves itself, and how often.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use actix_web::http::header::{self, HeaderMap};
@@ -10,11 +13,12 @@ use governor::{
     state::{InMemoryState, NotKeyed},
 };
 use proto::{EventId, SourceName};
-use runtime::config::{Rate, Source as Configured, SourceKind};
+use runtime::config::{Lookup, Rate, Source as Configured, SourceKind};
 
 use crate::{
     answer::Refusal,
-    dialect::{self, Identity, Row},
+    dialect::{self, Row},
+    pointer,
     proof::{Authentic, Shown, Unverified, Verifier},
 };
 
@@ -27,6 +31,8 @@ pub(crate) struct Source {
     pub(crate) kind: SourceKind,
     pub(crate) max_body_bytes: Option<usize>,
     row: Row,
+    /// Where its own id of a webhook stands in the body.
+    own_id: Option<String>,
     verifier: Verifier,
     rate: Option<RateLimiter<NotKeyed, InMemoryState, DefaultClock>>,
 }
@@ -47,11 +53,14 @@ impl Source {
             let key = format!("sources.{name}.insecure");
             tracing::warn!(source = %name, "`{key}`: whoever reaches this receiver can pass for `{name}`");
         }
+        let row = dialect::row(configured.kind);
+        let configured_id = configured.read.as_ref().and_then(|read| read.id.as_ref()).map(Lookup::pointer);
         Ok(Self {
             name: name.clone(),
             kind: configured.kind,
             max_body_bytes: configured.max_body_bytes,
-            row: dialect::row(configured.kind),
+            own_id: configured_id.or(row.identity.own).map(ToOwned::to_owned),
+            row,
             verifier: Verifier::new(configured).with_context(|| format!("`sources.{name}.proof`"))?,
             rate: configured.rate.and_then(limiter),
         })
@@ -100,26 +109,22 @@ impl Source {
 
     /// The webhook's id: what its sender signed as its own, else what its row says.
     pub(crate) fn id(&self, headers: &HeaderMap, body: &Authentic) -> EventId {
-        let digest = || EventId::of_webhook(&self.name, &body.digest());
-        match (&body.signed_id, self.row.identity) {
-            (Some(id), _) => EventId::of_webhook(&self.name, id.as_bytes()),
-            (None, Identity::Bytes) => digest(),
-            (None, Identity::BytesAnd(names)) => {
-                let said: Vec<_> = names.iter().filter_map(|name| headers.get(*name)).collect();
-                if said.is_empty() {
-                    return digest();
-                }
-                // No header's value has a line feed in it.
-                let said = said.iter().flat_map(|value| [b"\n", value.as_bytes()].concat());
-                EventId::of_webhook(&self.name, &body.digest().into_iter().chain(said).collect::<Vec<_>>())
-            }
-            (None, Identity::Nothing) => EventId::of_webhook(&self.name, uuid::Uuid::new_v4().as_bytes()),
-            (None, Identity::At(pointer)) => {
-                let body: Option<serde_json::Value> = serde_json::from_slice(body.bytes()).ok();
-                let own = body.as_ref().and_then(|body| body.pointer(pointer)?.as_str()).filter(|id| !id.is_empty());
-                own.map_or_else(digest, |id| EventId::of_webhook(&self.name, id.as_bytes()))
-            }
+        let of = |identity: &[u8]| EventId::of_webhook(&self.name, identity);
+        if let Some(id) = &body.signed_id {
+            return of(id.as_bytes());
         }
+        let own = self.own_id.as_deref().and_then(|pointer| pointer::plain_at(body.bytes(), pointer));
+        if let Some(id) = own {
+            return of(id.as_bytes());
+        }
+        let identity = self.row.identity;
+        let said: Vec<_> = identity.headers.iter().filter_map(|name| headers.get(*name)).collect();
+        if !said.is_empty() {
+            // No header's value has a line feed in it.
+            let said = said.into_iter().flat_map(|value| [b"\n", value.as_bytes()].concat());
+            return of(&body.digest().into_iter().chain(said).collect::<Vec<_>>());
+        }
+        if identity.bytes { of(&body.digest()) } else { of(uuid::Uuid::new_v4().as_bytes()) }
     }
 }
 

@@ -14,6 +14,9 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reading {
+    /// A pointer to the sender's own id of what it sends, a text or a whole number, in the whole body: what comes again
+    /// under the same id has been done already. Without it, or where nothing is there, all that comes is new.
+    pub id: Option<Lookup>,
     /// A pointer to a list; each of its elements is read by itself.
     pub each: Option<Lookup>,
     /// What must stand at pointers, or the body is none of ours: `{ /action: push }`. A list means any of these.
@@ -83,6 +86,11 @@ impl TryFrom<String> for Lookup {
 }
 
 impl Lookup {
+    /// The pointer alone, from wherever it begins.
+    pub fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// What stands there, in the element or in the whole body.
     pub fn find<'a>(&self, body: &'a Value, element: &'a Value) -> Option<&'a Value> {
         (if self.whole { body } else { element }).pointer(&self.pointer)

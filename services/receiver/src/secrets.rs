@@ -3,21 +3,20 @@
 //! Checked at every request, so that a rotation needs no restart and no waiting: a look at a file's metadata costs a
 //! microsecond. No value of a secret leaves this module but as a key.
 
+mod form;
+
 use std::{
     fs::Metadata,
     os::unix::fs::MetadataExt,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use anyhow::{Context as _, Result};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use runtime::{
-    Secret, SecretRef,
-    config::{HmacAlgorithm, Proof},
-};
+use anyhow::Result;
+use runtime::{Secret, SecretRef, config::Proof};
 use sha2::{Digest, Sha256};
 
 use crate::proof::Mac;
+pub(crate) use form::Form;
 
 /// How often a file that is not there is looked for before it counts as absent. Kubernetes moves a link and removes
 /// the folder that it led to, so who looks in between may find nothing, once.
@@ -66,11 +65,14 @@ enum Stamp {
 }
 
 impl Secrets {
+    /// Looks at them at once, so that a start says which of them can prove nothing, and not only the first webhook.
     pub(crate) fn new(references: &[SecretRef], proof: &Proof) -> Self {
         let form = Form::of(proof);
         let slot = |reference: &SecretRef| Slot { reference: reference.clone(), form, seen: None, key: None };
         let slots = references.iter().map(slot).collect();
-        Self { cache: Mutex::new(Cache { slots, keys: Arc::new([]) }) }
+        let secrets = Self { cache: Mutex::new(Cache { slots, keys: Arc::new([]) }) };
+        secrets.keys();
+        secrets
     }
 
     /// Every key that is valid now; none when no secret can be read.
@@ -125,37 +127,10 @@ pub(crate) fn read(reference: &SecretRef, proof: &Proof) -> Result<Key> {
     Key::new(&reference.to_string(), reference.read()?.expose(), Form::of(proof))
 }
 
-/// What a secret's text is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// The key itself, for this MAC.
-    Plain(HmacAlgorithm),
-    /// The key in base64, perhaps after `whsec_` (Standard Webhooks 1.0.0).
-    Base64,
-}
-
-impl Form {
-    fn of(proof: &Proof) -> Self {
-        match proof {
-            Proof::Hmac(hmac) => Self::Plain(hmac.algorithm),
-            Proof::StandardWebhooks => Self::Base64,
-            _ => Self::Plain(HmacAlgorithm::Sha256),
-        }
-    }
-}
-
 impl Key {
-    /// A key of this text. Fails when the text does not have the form; the error does not repeat it.
+    /// A key of this text. Fails when the text does not have the form, or can prove nothing; the error does not repeat it.
     pub(crate) fn new(reference: &str, secret: &str, form: Form) -> Result<Self> {
-        let mac = match form {
-            Form::Plain(algorithm) => Mac::new(algorithm, secret.as_bytes()),
-            Form::Base64 => {
-                let key = BASE64_STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).ok();
-                key.and_then(|key| Mac::new(HmacAlgorithm::Sha256, &key))
-            }
-        };
-        let mac = mac.context("it must be base64, after `whsec_` or alone")?;
-        Ok(Self { reference: reference.to_owned(), mac, digest: Sha256::digest(secret).into() })
+        Ok(Self { reference: reference.to_owned(), mac: form.mac(secret)?, digest: Sha256::digest(secret).into() })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 /// Base64, so that it is a key for every scheme.
 pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// The one that is being replaced, and holds still.
-pub(super) const OLD: &str = "b2xk";
+pub(super) const OLD: &str = "b2xkLW9sZC1vbGQtb2xkLW9sZC1vbGQt";
 const OTHER: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 pub(super) const BODY: &[u8] = br#"{"ref":"refs/heads/main","after":"0123456789abcdef0123456789abcdef01234567"}"#;
 /// How many changed requests of each kind are tried, unless `WINDLASS_MUTATIONS` says so.

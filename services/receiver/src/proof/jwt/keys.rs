@@ -57,9 +57,12 @@ struct Inner {
     turn: Arc<Mutex<()>>,
 }
 
+/// A provider's keys by their ids. Several may have the same, and those without any have the empty one.
+type ById = BTreeMap<String, Vec<Jwk>>;
+
 #[derive(Default)]
 struct Known {
-    by_id: BTreeMap<String, Jwk>,
+    by_id: ById,
     fetched: Option<Instant>,
     asked: Option<Instant>,
     /// Whether the last question was answered.
@@ -80,8 +83,8 @@ impl Keys {
         Self(Arc::new(Inner { url, client, times, known: RwLock::default(), turn: Arc::default() }))
     }
 
-    /// The key of this id, if the provider has it.
-    pub(super) async fn find(&self, id: &str) -> Result<Option<Jwk>, Away> {
+    /// The keys of this id, as many as the provider has; mostly one, or none.
+    pub(super) async fn find(&self, id: &str) -> Result<Vec<Jwk>, Away> {
         match self.0.age(id) {
             Some(age) if age < self.0.times.fresh => {}
             Some(age) if age < self.0.times.stale => {
@@ -103,7 +106,7 @@ impl Keys {
 
     /// How many the provider tells now.
     pub(super) async fn count(&self) -> Result<usize> {
-        Ok(self.0.fetch().await?.len())
+        Ok(self.0.fetch().await?.values().map(Vec::len).sum())
     }
 
     /// Asks the provider, unless it was asked just now. Goes on by itself when nobody waits for it any more.
@@ -130,12 +133,12 @@ impl Inner {
         known.fetched.filter(|_| known.by_id.contains_key(id)).map(|at| at.elapsed())
     }
 
-    fn verdict(&self, id: &str) -> Result<Option<Jwk>, Away> {
+    fn verdict(&self, id: &str) -> Result<Vec<Jwk>, Away> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let usable = known.fetched.is_some_and(|at| known.answered || at.elapsed() < self.times.stale);
         match known.by_id.get(id).filter(|_| usable) {
-            Some(key) => Ok(Some(key.clone())),
-            None if known.answered => Ok(None),
+            Some(keys) => Ok(keys.clone()),
+            None if known.answered => Ok(Vec::new()),
             None => Err(Away),
         }
     }
@@ -150,7 +153,7 @@ impl Inner {
         may
     }
 
-    fn note(&self, answer: Result<BTreeMap<String, Jwk>>) {
+    fn note(&self, answer: Result<ById>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.answered = answer.is_ok();
         match answer {
@@ -160,7 +163,7 @@ impl Inner {
         }
     }
 
-    async fn fetch(&self) -> Result<BTreeMap<String, Jwk>> {
+    async fn fetch(&self) -> Result<ById> {
         let answer = self.client.get(&self.url).timeout(ANSWER).send().await;
         let answer = answer.map_err(runtime::http::HttpError::from)?;
         if !answer.status().is_success() {
@@ -170,6 +173,10 @@ impl Inner {
         let set: KeySet = serde_json::from_slice(&body).context("it is no JSON Web Key Set")?;
         // Keys of other kinds may stand among them.
         let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        Ok(keys.filter(Jwk::signs).map(|key| (key.kid.clone(), key)).collect())
+        let mut by_id = ById::new();
+        for key in keys.filter(Jwk::signs) {
+            by_id.entry(key.kid.clone()).or_default().push(key);
+        }
+        Ok(by_id)
     }
 }

@@ -137,7 +137,11 @@ impl Provider {
 
     /// From now on this is its key, besides one of a kind that nobody here knows.
     fn has(&self, pair: &Pair) {
-        *self.keys.lock().unwrap() = json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": 7 }, pair.jwk()] });
+        self.tells(&[json!({ "kty": "OKP", "crv": "Ed25519", "x": 7 }), pair.jwk()]);
+    }
+
+    fn tells(&self, keys: &[Value]) {
+        *self.keys.lock().unwrap() = json!({ "keys": keys });
     }
 
     fn asked(&self) -> usize {
@@ -145,9 +149,14 @@ impl Provider {
     }
 
     pub(super) fn issuer(&self, times: Times) -> Issuer {
-        let (issuers, email) = (vec!["https://accounts.example".to_owned()], Some("push@acme.example".to_owned()));
-        let (audience, jwks) = ("https://windlass.example".to_owned(), self.url.clone());
-        Issuer::with(JwtProof { issuers, audience, jwks, email, subject: None }, times).unwrap()
+        self.issuer_of(Some("push@acme.example"), None, times)
+    }
+
+    /// With those named whom a token must speak for.
+    fn issuer_of(&self, email: Option<&str>, subject: Option<&str>, times: Times) -> Issuer {
+        let (email, subject) = (email.map(ToOwned::to_owned), subject.map(ToOwned::to_owned));
+        let (issuers, audience) = (vec!["https://accounts.example".to_owned()], "https://windlass.example".to_owned());
+        Issuer::with(JwtProof { issuers, audience, jwks: self.url.clone(), email, subject }, times).unwrap()
     }
 }
 
@@ -229,6 +238,61 @@ async fn a_token_is_believed_when_everything_stated_holds() {
     }
     assert!(refused(&issuer, &Pair::new("one").token()).await, "another's key of the same name");
     assert_eq!(provider.asked(), 1, "the keys were asked for once, whatever was invented");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_asked_for_is_not_judged() {
+    let pair = Pair::new("one");
+    let provider = Provider::with(&pair);
+    let (by_subject, by_both) =
+        (provider.issuer_of(None, Some("1"), FRESH), provider.issuer_of(Some("push@acme.example"), Some("1"), FRESH));
+    let header = json!({ "alg": "ES256", "kid": "one" });
+    for (name, value) in [
+        ("email_verified", json!("true")),
+        ("email_verified", json!(1)),
+        ("email_verified", Value::Null),
+        ("email", json!(["push@acme.example"])),
+        ("email", Value::Null),
+    ] {
+        let mut claims = claims();
+        claims[name] = value.clone();
+        let token = pair.signs(&header, &claims);
+        assert_eq!(ask(&by_subject, &token).await.unwrap(), "jwt", "{name}: {value}");
+        assert!(refused(&by_both, &token).await, "{name}: {value}");
+    }
+    for wrong in [json!("2"), json!(1), Value::Null] {
+        let mut claims = claims();
+        claims["sub"] = wrong.clone();
+        assert!(refused(&by_subject, &pair.signs(&header, &claims)).await, "sub: {wrong}");
+    }
+    ask(&by_both, &pair.token()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_share_a_name_or_have_none_are_all_tried() {
+    let nameless = [Pair::new(""), Pair::new(""), Pair::new("")];
+    let named = [Pair::new("one"), Pair::new("one")];
+    let provider = Provider::with(&named[0]);
+    let without_name = |pair: &Pair| {
+        let mut key = pair.jwk();
+        key.as_object_mut().unwrap().remove("kid");
+        key
+    };
+    let told: Vec<_> = nameless.iter().map(without_name).chain(named.iter().map(Pair::jwk)).collect();
+    provider.tells(&told);
+    let issuer = provider.issuer(FRESH);
+    for pair in &nameless {
+        ask(&issuer, &pair.signs(&json!({ "alg": "ES256" }), &claims())).await.unwrap();
+    }
+    for pair in &named {
+        ask(&issuer, &pair.token()).await.unwrap();
+        assert!(
+            refused(&issuer, &pair.signs(&json!({ "alg": "ES256" }), &claims())).await,
+            "it is not among the nameless"
+        );
+    }
+    assert!(refused(&issuer, &Pair::new("").signs(&json!({ "alg": "ES256" }), &claims())).await, "a stranger's");
+    assert_eq!(issuer.count_keys().await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

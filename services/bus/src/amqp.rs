@@ -2,16 +2,19 @@
 //!
 //! - [`link`] keeps one connection up: one to publish, one to consume, since a memory alarm blocks whoever publishes.
 //! - [`topology`] declares the queues; the same arguments on every version of the broker, or it would refuse them.
-//! - [`lane`] publishes and waits for the broker's confirm; [`wire`] is the message as AMQP has it.
+//! - [`publisher`] publishes and waits for the broker's confirm: over the [`lane`] that all share, or [`alone`].
+//! - [`wire`] is the message as AMQP has it.
 //! - [`subscription`] takes deliveries, and takes them again elsewhere when connection, channel or queue go.
 //!
 //! lapin writes returned messages with their bodies to its log: who sets up tracing turns its target off.
 
+mod alone;
 mod depth;
 #[cfg(test)]
 mod fuzz;
 mod lane;
 mod link;
+mod publisher;
 mod subscription;
 mod topology;
 mod wire;
@@ -26,8 +29,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{BusError, Deliveries, Letters, Location, QueueState, Settings};
-use lane::Publisher;
 use link::Link;
+use publisher::Publisher;
 pub(crate) use subscription::Settle;
 use subscription::Subscription;
 use topology::Topology;

@@ -144,3 +144,54 @@ async fn a_message_over_the_brokers_limit_is_refused_and_harms_no_other() {
         .await;
     bus.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_takes_little_refuses_what_is_too_large_and_harms_no_other() {
+    let broker = rough_broker().await;
+    let place = Place::at(broker.vhost().await.unwrap());
+    let limit = async |bytes: usize| {
+        broker.eval(&format!("application:set_env(rabbit, max_message_size, {bytes}).")).await.unwrap();
+    };
+    // Less than what is sent alone from the start.
+    limit(1 << 20).await;
+    let bus = place.open_for(&[BUILDER]).await;
+    let mut deliveries = bus.consume(BUILDER, 64).await.unwrap();
+    let large = with_body(message("push.received", 1), noise(5, 2 << 20));
+    let mut sent = BTreeSet::new();
+    for round in 1..4 {
+        let numbers = |n: usize| round * 1000 + n * 10..round * 1000 + n * 10 + 10;
+        let beside: Vec<_> = (0..20)
+            .map(|n| {
+                let (bus, messages) = (bus.clone(), pushes(numbers(n)));
+                tokio::spawn(async move { bus.publish(&messages).await })
+            })
+            .collect();
+        let mixed = [pushes(numbers(20)), vec![large.clone()], pushes(numbers(21))].concat();
+        let error = bus.publish(&mixed).await.unwrap_err();
+        assert!(matches!(&error, BusError::Refused(why) if why.contains("max_message_size")), "{round}: {error}");
+        assert_eq!(bus.ready(), Ok(()), "the connection stands");
+        for beside in beside {
+            beside.await.unwrap().unwrap_or_else(|error| panic!("{round}: {error}"));
+        }
+        sent.extend((0..21).flat_map(numbers));
+    }
+    let mut arrived = BTreeSet::new();
+    while !sent.is_subset(&arrived) {
+        let delivery = next(&mut deliveries).await;
+        arrived.insert(number(&delivery.message));
+        delivery.ack().await.unwrap();
+    }
+    // Nor does it harm what another bus, which has not met the limit yet, sends to the dead at that moment.
+    let fresh = place.open_for(&[BUILDER]).await;
+    let mut others = fresh.consume(BUILDER, 1).await.unwrap();
+    drop(deliveries);
+    bus.publish(&pushes(1..2)).await.unwrap();
+    let parked = next(&mut others).await;
+    let (refused, parked) = tokio::join!(fresh.publish(std::slice::from_ref(&large)), parked.park("not to be read"));
+    assert!(matches!(refused, Err(BusError::Refused(_))), "{refused:?}");
+    parked.unwrap();
+    fresh.close().await;
+    limit(128 << 20).await;
+    until("it is taken under the old limit", async || bus.publish(std::slice::from_ref(&large)).await.is_ok()).await;
+    bus.close().await;
+}

@@ -200,7 +200,8 @@ impl Link {
                     tracing::info!(bus = %self.location, "the broker takes messages again");
                     self.state.send_replace(State::Up(Arc::clone(connection)));
                 }
-                Some(Event::Error(error)) => return gone(&error.to_string()),
+                // It tells of channels' errors too, which are for those to mend who use the channel.
+                Some(Event::Error(error)) if !connection.status().connected() => return gone(&error.to_string()),
                 _ if !connection.status().connected() => return gone("the connection ended"),
                 _ => {}
             }

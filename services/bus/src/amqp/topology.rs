@@ -78,6 +78,11 @@ impl Topology {
         Ok(())
     }
 
+    /// Whether it declares this queue.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.queues.iter().any(|queue| queue.name == name)
+    }
+
     /// One of its queues, or that of a worker this installation was not said to run.
     pub(super) fn queue(mut self, name: &str, worker: Option<WorkerName>) -> Option<Queue> {
         let place = self.queues.iter().position(|queue| queue.name == name);

@@ -39,6 +39,7 @@ const HEADERS: usize = 96 << 10;
 const HEAVY: usize = 1 << 20;
 
 /// A message ready to be sent.
+#[derive(Clone)]
 pub(super) struct Envelope {
     pub(super) properties: BasicProperties,
     pub(super) body: Bytes,

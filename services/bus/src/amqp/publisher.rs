@@ -1,0 +1,217 @@
+//! Publishing: every message is sent on a channel in confirm mode, and only a true ack counts.
+//!
+//! Most go over the [`lane`](super::lane). What is large, or goes to one queue by name, is sent [`alone`](super::alone).
+//! A broker may take less than what is large here: then the lane breaks, whatever was unconfirmed on it is sent again
+//! one by one, and only what is too large is refused.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use lapin::{options::QueueDeclareOptions, protocol::AMQPSoftError, types::FieldTable};
+use proto::{Message, WorkerName, topology::DEAD};
+
+use super::{
+    alone::{Alone, Sent},
+    lane::{Lane, Lost, Sending, is, unavailable},
+    link::Link,
+    topology::{step_for, step_name},
+    wire::{self, Beside, Envelope},
+};
+use crate::{BusError, codec};
+
+/// Messages of one call that may be unconfirmed at a time.
+const WINDOW: usize = 256;
+
+/// The sending side of a bus.
+pub(super) struct Publisher {
+    link: Arc<Link>,
+    deadline: Duration,
+    lane: tokio::sync::Mutex<Option<Arc<Lane>>>,
+    alone: Alone,
+}
+
+impl Publisher {
+    pub(super) fn new(link: Arc<Link>, deadline: Duration) -> Self {
+        let alone = Alone::new(Arc::clone(&link));
+        Self { link, deadline, lane: tokio::sync::Mutex::default(), alone }
+    }
+
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Publishes each by its routing key, in order.
+    pub(super) async fn publish(&self, exchange: &str, messages: &[Message]) -> Result<(), BusError> {
+        for message in messages {
+            check(message)?;
+        }
+        self.in_time(self.pipeline(exchange, messages)).await
+    }
+
+    /// Publishes to a worker's queue alone; a queue that is not there is an error.
+    pub(super) async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {
+        let queue = worker.queue().name();
+        let send = async {
+            self.check_queue(worker, &queue).await?;
+            for message in messages {
+                check(message)?;
+                let envelope = wire::write(message, Beside::Nothing).await?;
+                if let Sent::Returned = self.alone.send(message, "", &queue, &envelope).await? {
+                    return Err(codec::no_queue(worker));
+                }
+            }
+            Ok(())
+        };
+        self.in_time(send).await
+    }
+
+    /// Publishes to the retry ladder; from there it comes back to this queue.
+    pub(super) async fn retry(
+        &self,
+        queue: &str,
+        message: &Message,
+        failures: u32,
+        after: Duration,
+    ) -> Result<(), BusError> {
+        let step = step_name(step_for(after));
+        let send = async {
+            let envelope = wire::write(message, Beside::Failures(failures)).await?;
+            self.send(message, &step, queue, envelope).await
+        };
+        self.in_time(send).await
+    }
+
+    /// Publishes to the dead letters.
+    pub(super) async fn park(
+        &self,
+        worker: Option<WorkerName>,
+        message: &Message,
+        attempts: u32,
+        reason: &str,
+    ) -> Result<(), BusError> {
+        let send = async {
+            let envelope = wire::write(message, Beside::Dead { worker, reason, attempts }).await?;
+            self.send(message, DEAD, "", envelope).await
+        };
+        self.in_time(send).await
+    }
+
+    async fn in_time(&self, work: impl Future<Output = Result<(), BusError>>) -> Result<(), BusError> {
+        tokio::time::timeout(self.deadline, work).await.unwrap_or_else(|_| {
+            let why = self.link.ready().err().unwrap_or_else(|| "the broker is slow".to_owned());
+            Err(BusError::Unavailable(format!("no confirmation within {:?}: {why}", self.deadline)))
+        })
+    }
+
+    async fn pipeline(&self, exchange: &str, messages: &[Message]) -> Result<(), BusError> {
+        let mut flight = Flight::default();
+        match self.on_the_lane(exchange, messages, &mut flight).await {
+            Err(Lost::Channel(_)) if self.link.ready().is_ok() => {
+                self.one_by_one(exchange, &messages[flight.confirmed..]).await
+            }
+            Err(Lost::Channel(error) | Lost::Other(error)) => Err(error),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Sends many at a time.
+    async fn on_the_lane(&self, exchange: &str, messages: &[Message], flight: &mut Flight) -> Result<(), Lost> {
+        for message in messages {
+            let envelope = wire::write(message, Beside::Nothing).await?;
+            let key = message.routing_key();
+            if self.alone.wants(&envelope) {
+                // Alone, and in its place.
+                flight.land(0).await?;
+                self.alone.send(message, exchange, &key, &envelope).await?;
+                flight.confirmed += 1;
+                continue;
+            }
+            flight.land(WINDOW - 1).await?;
+            flight.unconfirmed.push_back(self.lane().await?.send(exchange, &key, envelope).await?);
+        }
+        flight.land(0).await
+    }
+
+    /// Sends each alone: only so it shows which of them is too large.
+    async fn one_by_one(&self, exchange: &str, messages: &[Message]) -> Result<(), BusError> {
+        for message in messages {
+            let envelope = wire::write(message, Beside::Nothing).await?;
+            self.alone.send(message, exchange, &message.routing_key(), &envelope).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends one message and waits for its confirm.
+    async fn send(&self, message: &Message, exchange: &str, key: &str, envelope: Envelope) -> Result<(), BusError> {
+        if !self.alone.wants(&envelope) {
+            let sending = self.lane().await?.send(exchange, key, envelope.clone()).await?;
+            match sending.confirmed().await {
+                Err(Lost::Channel(_)) if self.link.ready().is_ok() => {}
+                Err(Lost::Channel(error) | Lost::Other(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+        self.alone.send(message, exchange, key, &envelope).await.map(drop)
+    }
+
+    /// The shared lane; a new one where it broke.
+    async fn lane(&self) -> Result<Arc<Lane>, BusError> {
+        let connection = self.link.flowing().await?;
+        let mut slot = self.lane.lock().await;
+        if let Some(lane) = &*slot {
+            if lane.usable(&connection) {
+                return Ok(Arc::clone(lane));
+            }
+            if Arc::ptr_eq(&lane.connection, &connection) {
+                // The channel alone broke: perhaps somebody deleted what it published to.
+                self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))?;
+            }
+        }
+        Ok(Arc::clone(slot.insert(Arc::new(Lane::open(connection).await?))))
+    }
+
+    /// Asks whether the queue is there, on a channel of its own: a no closes it. One of ours that somebody deleted is
+    /// declared again.
+    async fn check_queue(&self, worker: WorkerName, queue: &str) -> Result<(), BusError> {
+        let connection = self.link.flowing().await?;
+        let channel = connection.create_channel().await.map_err(|error| unavailable(&error))?;
+        let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+        match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, &AMQPSoftError::NOTFOUND) && self.link.topology().has(queue) => {
+                self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))
+            }
+            Err(error) if is(&error, &AMQPSoftError::NOTFOUND) => Err(codec::no_queue(worker)),
+            Err(error) => Err(unavailable(&error)),
+        }
+    }
+}
+
+/// One call's messages on the lane.
+#[derive(Default)]
+struct Flight {
+    unconfirmed: VecDeque<Sending>,
+    /// How many are confirmed, from the first on and without a gap.
+    confirmed: usize,
+}
+
+impl Flight {
+    /// Waits, from the oldest on, until no more than so many are unconfirmed.
+    async fn land(&mut self, most: usize) -> Result<(), Lost> {
+        while self.unconfirmed.len() > most
+            && let Some(oldest) = self.unconfirmed.pop_front()
+        {
+            oldest.confirmed().await?;
+            self.confirmed += 1;
+        }
+        Ok(())
+    }
+}
+
+fn check(message: &Message) -> Result<(), BusError> {
+    codec::check_body(message)?;
+    let (id, key) = (message.attribute("id"), message.routing_key());
+    if key.len() > usize::from(u8::MAX) {
+        return Err(BusError::Refused(format!("event {id}: its routing key of {} bytes is too long", key.len())));
+    }
+    Ok(())
+}

@@ -12,6 +12,7 @@
 mod amqp;
 mod codec;
 mod delivery;
+pub mod folders;
 mod location;
 mod sqlite;
 

@@ -89,7 +89,7 @@ impl Base {
     /// Opens the bus.
     pub async fn open(config: Config, name: &str) -> Result<Self> {
         http::install_tls();
-        std::fs::create_dir_all(&config.data)
+        bus::folders::make(&config.data)
             .with_context(|| format!("`data`: making the folder {}", config.data.display()))?;
         let settings = bus::Settings {
             location: config.bus_location()?,

@@ -18,7 +18,7 @@ use proto::{
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use crate::BusError;
+use crate::{BusError, folders};
 
 /// Bits of an entry's id that number the entries of one message: 32, and there are eight workers.
 pub(super) const ENTRY_BITS: u32 = 5;
@@ -59,7 +59,7 @@ pub(super) fn open(path: &Path, workers: &[WorkerName]) -> Result<(Connection, V
 /// Payloads are nobody else's business, so the file is its owner's alone; SQLite gives the same mode to the log.
 fn create(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
+        folders::make(folder)?;
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false).mode(0o600);

@@ -12,10 +12,11 @@
 //! - What the broker refuses for good is set aside as the file's own dead letter, so that it holds up nothing; the
 //!   next start tries it again.
 //!
-//! It never drops what it has taken: full or too old, it takes no more.
+//! It never drops what it has taken: full, too old, or on a disk that hangs, it takes no more.
 
 mod drain;
 mod level;
+mod pending;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 use drain::{BATCH, Drain, Hands};
 use level::{Level, Shut};
+use pending::Pending;
 
 /// The file, in `spool` below the data folder.
 const FOLDER: &str = "spool";
@@ -44,10 +46,12 @@ const PREFETCH: u16 = 4 * BATCH as u16;
 
 /// A receiver's spool.
 pub struct Spool {
+    path: PathBuf,
     file: Bus,
     /// The broker.
     bus: Bus,
     level: Arc<Level>,
+    pending: Arc<Pending>,
     deadline: Duration,
     runtime: Handle,
     stop: CancellationToken,
@@ -99,14 +103,22 @@ impl Spool {
         drain::put_back(&spool, file.stock().await?.dead).await?;
         level.found(file.stock().await?);
         let (level, stop) = (Arc::new(level), CancellationToken::new());
-        let hands =
-            Hands { path, file: spool.clone(), bus: bus.clone(), level: Arc::clone(&level), stop: stop.clone() };
+        let hands = Hands {
+            path: path.clone(),
+            file: spool.clone(),
+            bus: bus.clone(),
+            level: Arc::clone(&level),
+            stop: stop.clone(),
+        };
         let drain = Drain { deliveries, hands };
+        let deadline = config.receiver.publish_deadline;
         Ok(Arc::new(Self {
+            path,
             file: spool,
             bus: bus.clone(),
             level,
-            deadline: config.receiver.publish_deadline,
+            pending: Arc::new(Pending::new(deadline)),
+            deadline,
             runtime: Handle::current(),
             stop,
             draining: Mutex::new(Some(tokio::spawn(drain.run()))),
@@ -125,17 +137,23 @@ impl Spool {
 
     /// Keeps an event; returns once it is synced to disk. Given up at the deadline, it may be kept all the same.
     pub(crate) async fn keep(&self, message: &Message) -> Result<(), NotKept> {
+        self.pending.check()?;
         let weight = level::weight(message);
-        self.level.enter(weight)?;
-        let (file, level, message) = (self.file.clone(), Arc::clone(&self.level), message.clone());
-        // On its own, because the level must hear how it ended also when nobody waits for it any more.
-        let writing = self.runtime.spawn(async move {
-            let written = file.publish(std::slice::from_ref(&message)).await;
-            if written.is_err() {
-                level.leave(weight);
-            }
-            written
-        });
+        let place = self.level.enter(weight)?;
+        let writing = async {
+            let write = self.pending.begin(weight).await;
+            let (file, message) = (self.file.clone(), message.clone());
+            // On its own, because it must be known how it ended also when nobody waits for it any more.
+            let writing = self.runtime.spawn(async move {
+                let written = file.publish(std::slice::from_ref(&message)).await;
+                drop(write);
+                if written.is_ok() {
+                    place.stays();
+                }
+                written
+            });
+            writing.await
+        };
         match tokio::time::timeout(self.deadline, writing).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(BusError::Refused(why)))) => Err(NotKept::TooLarge(why)),
@@ -147,7 +165,13 @@ impl Spool {
 
     /// What `/readyz` says of the bus: with a spool that takes events, its absence can be borne.
     pub fn readiness(&self) -> Ready {
-        let takes = self.level.takes().map_err(|shut| shut.to_string()).and(self.file.ready());
+        let remarks = [self.standing()?, self.set_aside()];
+        Ok(remarks.into_iter().flatten().reduce(|all, one| format!("{all}; {one}")))
+    }
+
+    fn standing(&self) -> Ready {
+        let shut = self.level.takes().and_then(|()| self.pending.check());
+        let takes = shut.map_err(|shut| shut.to_string()).and_then(|()| self.file.ready());
         let (there, used) = (self.bus.ready(), self.level.is_in_use());
         match (there, takes) {
             (Ok(()), Ok(())) if !used => Ok(None),
@@ -158,6 +182,17 @@ impl Spool {
             (Ok(()), Err(why)) => Err(format!("{why}; the spool holds {}", self.level)),
             (Err(away), Err(why)) => Err(format!("{away}; {why}; the spool holds {}", self.level)),
         }
+    }
+
+    /// What waits for somebody to raise the bus's limit.
+    fn set_aside(&self) -> Option<String> {
+        let path = self.path.display();
+        Some(self.level.set_aside()).filter(|count| *count > 0).map(|count| {
+            format!(
+                "{count} events that the bus refuses are set aside in {path}: raise its limit, and start the receiver \
+                 again"
+            )
+        })
     }
 
     /// Ends the handing on, and closes the file. What is in it waits for the next start.

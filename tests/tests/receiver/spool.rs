@@ -99,9 +99,25 @@ async fn a_disk_that_does_not_write_is_no_place_to_keep_anything() {
     // Another process holds the file's write lock, as a backup tool gone wrong would.
     let holder = rusqlite::Connection::open(story.file("data/spool/spool.db")).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let answer = story.send(&Request::github("meanwhile")).await;
-    answer.problem(503);
-    assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+    let held = || story.metrics().lines().find_map(|line| line.strip_prefix("windlass_spool_events ")?.parse().ok());
+    let hangs = async {
+        let mut n = 0;
+        loop {
+            let answer = story.send(&of_size(n, 1000)).await;
+            n += 1;
+            answer.problem(503);
+            assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
+            let why = story.spool.as_ref().unwrap().readiness();
+            if why.is_err_and(|why| why.contains("the spool's disk hangs: a write is not confirmed after")) {
+                return held().unwrap_or(u64::MAX);
+            }
+        }
+    };
+    let under_way = tokio::time::timeout(PATIENCE, hangs).await.expect("it says that the disk hangs");
+    for n in 0..20 {
+        story.send(&of_size(n, 9000)).await.problem(503);
+        assert!(held().is_some_and(|held: u64| held <= under_way), "nothing piles up behind what hangs");
+    }
     holder.execute_batch("COMMIT").unwrap();
     let again = async { while story.send(&Request::github("after")).await.status != 202 {} };
     tokio::time::timeout(PATIENCE, again).await.expect("it works again");
@@ -134,13 +150,19 @@ async fn reopened(folder: &Path) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_broker_refuses_for_good_holds_up_nothing_and_is_tried_again_by_the_next_start() {
+    // Of a size that is sent alone, and of one that others are sent with.
+    for bytes in [5 << 20, 2 << 20] {
+        refused_for_good(bytes).await;
+    }
+}
+
+async fn refused_for_good(bytes: usize) {
     let mut broker = RabbitMq::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     broker.stop().await.unwrap();
     let story = Story::on(folder, &broker.url(), "").await;
     let small = story.send(&Request::github("small")).await.accepted().to_owned();
-    // Of a size that is sent alone, and of a content that does not shrink.
-    let noise: Vec<u8> = (0..5 << 20).map(noise).collect();
+    let noise: Vec<u8> = (0..bytes).map(noise).collect();
     let large = story.send(&Request::github(noise)).await.accepted().to_owned();
     let last = story.send(&Request::github("last")).await.accepted().to_owned();
 
@@ -151,6 +173,11 @@ async fn what_the_broker_refuses_for_good_holds_up_nothing_and_is_tried_again_by
     assert_eq!(published, [small, last]);
     emptied(&story).await;
     assert!(story.metrics().contains("windlass_spool_refused_total 1"), "{}", story.metrics());
+    let said = story.spool.as_ref().unwrap().readiness().unwrap().expect("a remark");
+    assert!(said.contains("1 events that the bus refuses are set aside in") && said.contains("spool.db"), "{said}");
+    // It is ready all the same, and goes past the spool.
+    story.send(&Request::github("next")).await.accepted();
+    assert_eq!(ids(&story, 1).await.len(), 1);
     limit(&broker, 128 << 20).await;
     broker.close_all_connections().await.unwrap();
 

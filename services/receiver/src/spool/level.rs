@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -50,6 +50,31 @@ pub(crate) enum Shut {
     /// Its oldest event waits for longer than `max_age`.
     #[error("the spool's oldest event is too old: `receiver.spool.max_age` is {0:?}")]
     TooOld(Duration),
+    /// A write is under way for longer than it may take.
+    #[error("the spool's disk hangs: a write is not confirmed after {} s", .0.as_secs())]
+    Hangs(Duration),
+}
+
+/// One event that is counted in. Dropped, it counts as never written; see [`Place::stays`].
+pub(super) struct Place {
+    level: Arc<Level>,
+    weight: u64,
+    stays: bool,
+}
+
+impl Place {
+    /// The event is in the file.
+    pub(super) fn stays(mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !self.stays {
+            self.level.leave(self.weight);
+        }
+    }
 }
 
 /// What an event counts for, in bytes; what [`Stock::bytes`] counts too, where no attribute needs escaping.
@@ -86,7 +111,7 @@ impl Level {
     }
 
     /// Counts an event in, before it is written: whoever comes after its answer must find it counted.
-    pub(super) fn enter(&self, weight: u64) -> Result<(), Shut> {
+    pub(super) fn enter(self: &Arc<Self>, weight: u64) -> Result<Place, Shut> {
         let mut held = self.held();
         let now = Timestamp::now();
         self.check(&held, weight, now)?;
@@ -97,7 +122,7 @@ impl Level {
         held.events += 1;
         held.bytes += weight;
         self.in_use.store(true, Ordering::SeqCst);
-        Ok(())
+        Ok(Place { level: Arc::clone(self), weight, stays: false })
     }
 
     /// Counts an event out: it is confirmed elsewhere, set aside, or was never written.
@@ -123,6 +148,11 @@ impl Level {
 
     pub(super) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many are set aside: what an earlier process had set aside was put back at the start.
+    pub(super) fn set_aside(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Whether it would take an ordinary webhook now.

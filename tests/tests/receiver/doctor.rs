@@ -110,6 +110,9 @@ async fn it_follows_a_rotation_and_says_which_secret_may_go() {
     found.says("/old", "note", "no webhook of this source is recorded yet", "windlass send");
     found.says("/readyz", "ok", "ready", "");
 
+    std::fs::write(file("new"), " \n").unwrap();
+    doctor().says("/new", "broken", "it verifies nobody: it is empty", "put a secret there");
+
     // The new one is put in place, and the sender does not have it yet.
     std::fs::write(file("new"), OTHER_SECRET).unwrap();
     send(&address, SECRET, "first").await;

@@ -1,8 +1,11 @@
 //! Who is let in, and what is said to those who are not.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use crate::story::{OTHER_SECRET, Request, SECRET, Sender, Story, TOKEN, signature, webhook};
+use receiver::signing;
+use runtime::Config;
+
+use crate::story::{OTHER_SECRET, Request, SECRET, Sender, Story, TOKEN, configured, signature, webhook};
 
 const PUSH: &str = r#"{"ref":"refs/heads/main","after":"0123456789abcdef0123456789abcdef01234567"}"#;
 
@@ -158,5 +161,73 @@ async fn a_header_is_only_found_wrong_once_the_sender_is_known() {
     let unnumbered = Request::github(PUSH).without("X-GitHub-Delivery");
     assert!(story.send(&unnumbered).await.problem(400).contains("X-GitHub-Delivery"));
     story.send(&nameless.without("X-Hub-Signature-256")).await.problem(401);
+    story.end().await;
+}
+
+/// A receiver with this source besides, whose secret is this.
+async fn with_source(source: &str, secret: &str) -> (Story, Config) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in [("old", SECRET), ("new", OTHER_SECRET), ("token", TOKEN), ("own", secret)] {
+        std::fs::write(folder.path().join(name), secret).unwrap();
+    }
+    let bus = format!("sqlite:{}", folder.path().join("bus.db").display());
+    let own = format!("  own: {{ secrets: ['file:{}'], {source} }}\n", folder.path().join("own").display());
+    let text = configured(folder.path(), &bus, "") + &own;
+    let config = Config::parse(&text, Path::new("windlass.yaml")).unwrap();
+    (Story::of(folder, &config).await, config)
+}
+
+/// What that source sends, signed with the secret.
+fn own(config: &Config, secret: &str, body: &str) -> Request {
+    let (_, source) = config.sources.iter().find(|(name, _)| name.as_str() == "own").unwrap();
+    let signed = signing::sign(source, secret, body.as_bytes()).unwrap();
+    let request = Request {
+        line: format!("POST /webhooks/own{}", signed.path),
+        headers: BTreeMap::new(),
+        body: Arc::new(body.as_bytes().to_vec()),
+    };
+    let request = request.header("Content-Type", "application/json");
+    signed.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_no_key_lets_nobody_in() {
+    let read = "kind: standard-webhooks, read: { image: /image, tag: /tag }";
+    for (source, nothing, whole) in [
+        (read, "whsec_", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        (read, "whsec_AAAA", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("kind: quay", "half%20a%20secret", "half-a-secret"),
+        ("kind: harbor", " ", "a token"),
+    ] {
+        let (story, config) = with_source(source, nothing).await;
+        let answer = story.send(&own(&config, nothing, "{}")).await;
+        answer.problem(503);
+        assert!(answer.headers.contains_key("retry-after"), "{nothing:?}: {answer:?}");
+        std::fs::write(story.file("own"), whole).unwrap();
+        story.send(&own(&config, whole, "{}")).await.accepted();
+        story.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_that_is_pushed_again_by_a_sender_without_ids_is_told_again() {
+    let proof = "kind: generic, proof: { hmac: { header: x-sum } }";
+    let pushed = r#"{"image":"ghcr.io/acme/web","tag":"latest"}"#;
+    let (story, config) = with_source(&format!("{proof}, read: {{ image: /image, tag: /tag }}"), SECRET).await;
+    for _ in 0..2 {
+        story.send(&own(&config, SECRET, pushed)).await.accepted();
+    }
+    let both = story.published(2).await;
+    assert_eq!(both[0].body, both[1].body);
+    assert_ne!(both[0].attribute("id"), both[1].attribute("id"), "the second is no repeat of the first");
+    story.end().await;
+
+    let (story, config) = with_source(&format!("{proof}, read: {{ id: /id, image: /image, tag: /tag }}"), SECRET).await;
+    let mut ids = Vec::new();
+    for (id, attempt) in [(1, 1), (1, 2), (2, 1)] {
+        let sent = pushed.replacen('{', &format!("{{\"id\":{id},\"attempt\":{attempt},"), 1);
+        ids.push(story.send(&own(&config, SECRET, &sent)).await.accepted().to_owned());
+    }
+    assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
     story.end().await;
 }

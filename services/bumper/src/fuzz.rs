@@ -1,20 +1,32 @@
 //! Fuzz targets: manifests as people write them.
 #![allow(clippy::unwrap_used)]
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use proto::{BumpReason, EventId, Release};
+use proto::{BumpReason, ComponentName, EventId, Release};
+use runtime::{Config, config::Pin};
 use saphyr_parser::{Event, Parser};
 use serde_json::json;
 use testkit::fuzz::{Fuzz, Input};
 
 use crate::{
-    edit::{Ask, Entry, Plan, Tree, plan},
+    edit::{Ask, Plan, plan, values},
     image::{Reference, value_of},
-    yaml,
+    tree::{Entry, Tree},
+    write::Slot,
+    yaml::Yaml,
 };
 
 const PATH: &str = "staging/app.yaml";
+/// The ways to write that inputs are labelled with.
+const STYLES: &[(&str, &str)] = &[
+    ("manifests", "manifests: {}"),
+    ("container", "manifests: { container: web }"),
+    ("kustomize", "kustomize: {}"),
+    ("values", "values: { repository: /web/repository, tag: /web/tag, digest: /web/digest }"),
+    ("tag", "values: { tag: /web/tag }"),
+    ("whole", "values: { image: /web/0/image }"),
+];
 
 fn wanted() -> Release {
     let released = |image: &str, digit: &str, tag: Option<&str>| json!({ "image": image, "digest": format!("sha256:{}", digit.repeat(64)), "tag": tag });
@@ -22,24 +34,34 @@ fn wanted() -> Release {
     serde_json::from_value(json!({ "web": web, "proxy": released("docker.io/library/nginx", "b", None) })).unwrap()
 }
 
-fn ask(tree: &Tree) -> Ask {
-    // An ask for what is there: each component that is not would be refused at once.
-    let all: BTreeMap<_, _> = wanted().iter().map(|(name, released)| (name.clone(), released.image.clone())).collect();
-    let there = tree.values("staging", &all).unwrap_or_default();
-    let mut wanted = wanted();
-    wanted.retain(|name, _| there.contains_key(name) || there.is_empty());
-    Ask {
+fn slots(style: &str) -> BTreeMap<ComponentName, Slot> {
+    let written = STYLES.iter().find(|(name, _)| *name == style).map_or(style, |(_, written)| *written);
+    let app = format!(
+        "apps: {{ shop: {{ repository: acme/shop, gitops: {{ repository: 'https://git.example/g' }}, components: {{ web: \
+         {{ image: ghcr.io/acme/web, write: {{ {written} }} }}, proxy: {{ image: docker.io/library/nginx }} }}, \
+         environments: {{ staging: {{ path: staging, sync: {{ argocd: s }} }} }} }} }}"
+    );
+    let config = Config::parse(&app, "windlass.yaml".as_ref()).unwrap();
+    Ask::slots(&config.apps[&"shop".parse().unwrap()], &"staging".parse().unwrap())
+}
+
+fn ask(tree: &Tree, slots: &BTreeMap<ComponentName, Slot>) -> Ask {
+    let mut ask = Ask {
         app: "shop".parse().unwrap(),
         environment: "staging".parse().unwrap(),
-        path: "staging".to_owned(),
+        path: PATH.to_owned(),
         event: EventId::fresh(),
         reason: BumpReason::Deploy,
-        components: all,
-        wanted,
+        slots: slots.clone(),
+        wanted: wanted(),
         instead_of: None,
         rules: BTreeMap::new(),
         note: None,
-    }
+    };
+    // An ask for what is there: each component that is not would be refused at once.
+    let there = values(tree, &ask).unwrap_or_default();
+    ask.wanted.retain(|name, _| there.contains_key(name) || there.is_empty());
+    ask
 }
 
 fn tree(bytes: &[u8]) -> Tree {
@@ -47,49 +69,41 @@ fn tree(bytes: &[u8]) -> Tree {
     Tree(BTreeMap::from([(PATH.to_owned(), file)]))
 }
 
-/// What the YAML says, and the text around the values that may change.
-fn read(text: &str) -> (Vec<Event<'_>>, String, Vec<String>) {
-    let events = Parser::new_from_str(text).map(|event| event.unwrap().0).collect();
-    let found = yaml::images(text).unwrap();
-    let places: Vec<(Range<usize>, String)> =
-        found.iter().filter_map(|found| Some((found.place.clone().ok()?, String::new()))).collect();
-    (events, yaml::splice(text, places), found.into_iter().map(|found| found.value).collect())
+fn read(text: &str) -> Vec<Event<'_>> {
+    Parser::new_from_str(text).map(|event| event.unwrap().0).collect()
 }
 
 /// After an edit the YAML says the same but for the values, and not a byte elsewhere is another.
-fn check(before: &str, after: &str, ask: &Ask) {
-    let ((was, around, values), (is, around_now, values_now)) = (read(before), read(after));
-    assert_eq!(around, around_now, "the text around the values");
+fn check(before: &str, after: &str) {
+    let (was, is) = (read(before), read(after));
     assert_eq!(was.len(), is.len(), "what the YAML is made of");
-    let changed = was.iter().zip(&is).filter(|(was, is)| was != is);
-    for (was, is) in changed {
-        let (Event::Scalar(old, style, anchor, tag), Event::Scalar(new, ..)) = (was, is) else {
+    for (was, is) in was.iter().zip(&is).filter(|(was, is)| was != is) {
+        let (Event::Scalar(_, _, anchor, tag), Event::Scalar(_, _, a, t)) = (was, is) else {
             panic!("{was:?}: {is:?}")
         };
-        let same_but_value = matches!(is, Event::Scalar(_, s, a, t) if s == style && a == anchor && t == tag);
-        let ours =
-            ask.wanted.values().any(|wanted| Reference::parse(old).is_of(&wanted.image) && *new == value_of(wanted));
-        assert!(same_but_value && ours, "{was:?}: {is:?}");
+        assert!(a == anchor && t == tag, "{was:?}: {is:?}");
     }
-    for (was, is) in values.iter().zip(&values_now) {
-        let wanted = ask.wanted.values().find(|wanted| Reference::parse(was).is_of(&wanted.image));
-        assert!(is == was || wanted.is_some_and(|wanted| *is == value_of(wanted)), "{was}: {is}");
-    }
+    let (around, around_now) = Yaml::parse(before).unwrap().apart(&Yaml::parse(after).unwrap());
+    assert_eq!(around, around_now, "the text around the values");
 }
 
-fn edit(input: &Input) -> String {
+fn edit(input: &Input, slots: &BTreeMap<ComponentName, Slot>) -> String {
     let tree = tree(&input.bytes);
-    let ask = ask(&tree);
+    let ask = ask(&tree, slots);
     match plan(&tree, &ask) {
         Err(fault) => fault.to_string(),
         Ok(Plan::Same) => "the same".to_owned(),
         Ok(other @ (Plan::MovedOn(_) | Plan::Older(_))) => panic!("{other:?}"),
         Ok(Plan::Edit(edit)) => {
-            let after = std::str::from_utf8(&edit.files[0].2).unwrap();
-            check(input.text().unwrap(), after, &ask);
+            let after = std::str::from_utf8(&edit.files[0].bytes).unwrap();
+            check(input.text().unwrap(), after);
             let mut edited = tree.clone();
-            edited.apply(&edit);
+            edited.apply(&edit.files);
             assert!(matches!(plan(&edited, &ask), Ok(Plan::Same)), "an edit leaves nothing to do");
+            let values = values(&edited, &ask).unwrap();
+            for (name, wanted) in &ask.wanted {
+                assert!(slots[name].asks_for(&values[name], wanted), "{name}: {values:?}");
+            }
             format!("{} changed", edit.changed.len())
         }
     }
@@ -149,7 +163,27 @@ fn edits() {
         "%YAML 1.2\n",
         "@sha256:",
     ];
-    Fuzz::new("edits").count(3_000).seeds(seeds).words(&words).run(edit);
+    let of_styles = [
+        (
+            "kustomize",
+            "images:\n- name: ghcr.io/acme/web # why\n  newTag: 'v1'\n  digest: \"\"\n- {name: x, newName: y, newTag: 1.10}\n",
+        ),
+        (
+            "kustomize",
+            "resources: [a]\r\nimages:\r\n  -   name: web\r\n      newName: ghcr.io/acme/web\r\n      newTag:\r\n      digest: ~",
+        ),
+        ("values", "web: &a\n  repository: ghcr.io/acme/web\n  tag: 1.10\n  digest:   # none\nother: {<<: *b}\n"),
+        ("tag", "# x\nweb: {tag: 12e4567, other: [1, {a: b}]}\n---\nkind: x\n"),
+        ("whole", "{\"web\": [{\"image\": \"ghcr.io\\/acme\\/web:1\"}]}"),
+        ("container", "containers:\n- name: web\n  image: other:1\n- {name: proxy, image: nginx:2}\n"),
+    ];
+    let words =
+        [&words[..], &["web", "tag: ", "newTag: ", "newName: ", "digest: ", "<<: ", "~", "name: web", "images:\n"]]
+            .concat();
+    let slots: BTreeMap<_, _> = STYLES.iter().map(|(name, _)| (*name, slots(name))).collect();
+    let fuzz = Fuzz::new("edits").count(4_000).seeds(seeds).words(&words);
+    let fuzz = of_styles.into_iter().fold(fuzz, |fuzz, (style, text)| fuzz.seed(style, text));
+    fuzz.run(|input| edit(input, slots.get(&*input.label).unwrap_or(&slots["manifests"])));
 }
 
 #[test]
@@ -160,7 +194,7 @@ fn references() {
         let of = wanted().values().filter(|wanted| reference.is_of(&wanted.image)).count();
         // What we write is read as what it is.
         for wanted in wanted().values() {
-            let value = value_of(wanted);
+            let value = value_of(wanted, Pin::Both).unwrap();
             let again = Reference::parse(&value);
             assert!(again.is_of(&wanted.image) && again.proper_digest().as_ref() == Some(&wanted.digest));
         }

@@ -1,8 +1,9 @@
-//! The values of `image:` keys: what they name, and what we write there.
+//! References of images: what they name, and what we write.
 
 use proto::{CommitSha, Digest, ImageName, ReleasedImage};
+use runtime::{config::Pin, oci::is_tag};
 
-/// An `image:` value in its parts.
+/// A reference in its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reference<'a> {
     name: &'a str,
@@ -42,13 +43,31 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// What is written for this image: the digest decides what runs, the tag is for people.
-pub(crate) fn value_of(released: &ReleasedImage) -> String {
+/// What is written for this image: the digest decides what runs, the tag is for people, unless it is all there is.
+pub(crate) fn value_of(released: &ReleasedImage, pin: Pin) -> Result<String, String> {
     let ReleasedImage { image, tag, digest, .. } = released;
-    match tag {
-        Some(tag) => format!("{image}:{tag}@{digest}"),
-        None => format!("{image}@{digest}"),
-    }
+    Ok(match (pin, tag) {
+        (Pin::Tag, _) => format!("{image}:{}", tag_of(released)?),
+        (Pin::Both, Some(_)) => format!("{image}:{}@{digest}", tag_of(released)?),
+        (Pin::Both, None) | (Pin::Digest, _) => format!("{image}@{digest}"),
+    })
+}
+
+/// The tag that is written. It may have been read from a file, so it may be anything.
+pub(crate) fn tag_of(released: &ReleasedImage) -> Result<&str, String> {
+    let ReleasedImage { image, tag, .. } = released;
+    let tag = tag.as_deref().ok_or_else(|| format!("{image} has no tag to be written here; pin its digest"))?;
+    if is_tag(tag) { Ok(tag) } else { Err(format!("`{}` is no tag of {image}", tag.escape_debug())) }
+}
+
+/// Whether files that say this ask for the image, by what of it is written: where a digest is, it counts.
+pub(crate) fn asks_for(value: &str, wanted: &ReleasedImage, pin: Pin) -> bool {
+    let reference = Reference::parse(value);
+    let is_it = match (pin, reference.digest) {
+        (Pin::Tag, None) => reference.tag.is_some() && reference.tag == wanted.tag.as_deref(),
+        _ => reference.proper_digest().as_ref() == Some(&wanted.digest),
+    };
+    is_it && reference.is_of(&wanted.image)
 }
 
 #[cfg(test)]

@@ -14,10 +14,14 @@ mod fuzz;
 mod image;
 mod outcome;
 mod past;
+#[cfg(test)]
+mod property;
 mod release;
 mod repo;
 mod run;
+mod tree;
 mod whole;
+mod write;
 mod yaml;
 
 use std::{

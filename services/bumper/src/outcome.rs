@@ -21,12 +21,11 @@ impl Bumper {
     pub(crate) async fn deployment(&self, target: Target<'_>, ask: Ask, landed: Landed) -> Deployment {
         let mut release = Release::new();
         for (name, value) in landed.values {
-            let Some(image) = ask.components.get(&name) else { continue };
-            let wanted =
-                ask.wanted.get(&name).filter(|w| Reference::parse(&value).proper_digest().as_ref() == Some(&w.digest));
+            let Some(slot) = ask.slots.get(&name) else { continue };
+            let wanted = ask.wanted.get(&name).filter(|wanted| slot.asks_for(&value, wanted));
             let released = match wanted {
                 Some(wanted) => Some(wanted.clone()),
-                None => self.read_back(image, &value).await,
+                None => self.read_back(&slot.image, &value).await,
             };
             release.extend(released.map(|released| (name, released)));
         }

@@ -220,7 +220,7 @@ fn ask(target: Target<'_>, event: EventId, wish: &Wish) -> Option<Ask> {
         path: config.path.as_str().to_owned(),
         event,
         reason: wish.reason,
-        components: target.app.components.iter().map(|(name, c)| (name.clone(), c.image.clone())).collect(),
+        slots: Ask::slots(target.app, &wish.environment),
         wanted: wish.wanted.clone(),
         instead_of: wish.instead_of.clone(),
         rules: rules(target.app, wish),

@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub use error::OciError;
+pub use session::is_tag;
 use session::{Answer, Session};
 
 /// The label, or manifest annotation, that names the source commit.

@@ -7,7 +7,7 @@ use std::{
 
 use ledger::{Asked, Barred, Chain, Ended, Offer, Owed, Place, Waiting};
 use proto::{
-    AppName, BumpReason, CommitSha, ComponentName, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
+    AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
     ManifestBumped, Release, ReleaseWaiting, Timestamp,
 };
 use runtime::config::{App, Environment, Skip};
@@ -30,7 +30,7 @@ pub(crate) struct Wish {
     pub(crate) reason: BumpReason,
     pub(crate) wanted: Release,
     /// When given: only while it still asks for these.
-    pub(crate) instead_of: Option<BTreeMap<ComponentName, Digest>>,
+    pub(crate) instead_of: Option<Release>,
     pub(crate) lane: Lane,
     pub(crate) author: Option<String>,
     pub(crate) note: Option<String>,
@@ -175,7 +175,7 @@ impl<'a> Step<'a> {
         &mut self,
         name: &EnvironmentName,
         wanted: Release,
-        instead_of: Option<BTreeMap<ComponentName, Digest>>,
+        instead_of: Option<Release>,
         note: Option<String>,
     ) {
         if !self.done.contains(name) {

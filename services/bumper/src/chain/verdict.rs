@@ -95,7 +95,7 @@ impl Step<'_> {
             Ok(wanted) => wanted,
             Err(why) => return self.told.reasons.push(left(&why)),
         };
-        let instead_of = wanted.keys().filter_map(|name| Some((name.clone(), bad.release.get(name)?.digest.clone())));
+        let instead_of = wanted.keys().filter_map(|name| Some((name.clone(), bad.release.get(name)?.clone())));
         let instead_of = Some(instead_of.collect());
         self.go_back(name, wanted, instead_of, Some(summary.clone()));
     }

@@ -3,7 +3,7 @@
 use testkit::fuzz::{Fuzz, Input};
 
 use super::listing::{entries, read_blobs};
-use crate::edit::{Entry, Tree};
+use crate::tree::{Entry, Tree};
 
 #[test]
 fn listings() {

@@ -3,7 +3,7 @@
 use proto::CommitSha;
 use runtime::config::GitAuthor;
 
-use crate::edit::Edit;
+use crate::{edit::Edit, tree::Changed};
 
 /// A commit to be made.
 pub(super) struct NewCommit<'a> {
@@ -23,7 +23,7 @@ pub(super) fn stream(base: &CommitSha, author: &GitAuthor, seconds: i64, commits
         line(&mut out, &format!("commit {BATCH}\nmark :{mark}\nauthor {who}\ncommitter {who}"));
         data(&mut out, commit.message.as_bytes());
         line(&mut out, &if n == 0 { format!("from {base}") } else { format!("from :{n}") });
-        for (path, mode, bytes) in &commit.edit.files {
+        for Changed { path, mode, bytes } in &commit.edit.files {
             line(&mut out, &format!("M {mode} inline {}", quoted(path)));
             data(&mut out, bytes);
         }

@@ -23,7 +23,10 @@ use super::{
     listing::{self, Listed},
     trouble::{Trouble, is_race},
 };
-use crate::{commit, edit::Tree};
+use crate::{
+    commit,
+    tree::{Entry, Tree},
+};
 
 /// Names and sizes of a million files.
 const LISTING: usize = 256 * 1024 * 1024;
@@ -167,7 +170,7 @@ impl Kept {
         }
         let list = self.local().args(["ls-tree", "-l", "-z", "--full-tree", at.as_str(), "--"]).args(above);
         for entry in self.listed(list).await? {
-            if let Some(link @ crate::edit::Entry::Elsewhere(_)) = entry.unread(&[]) {
+            if let Some(link @ Entry::Elsewhere(_)) = entry.unread(&[]) {
                 tree.0.insert(entry.path, link);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::edit::{Entry, LARGEST_FILE, Tree, is_yaml};
+use crate::tree::{Entry, LARGEST_FILE, Tree, is_yaml};
 
 /// One line of `git ls-tree -l -z`: `<mode> <type> <object> <size>\t<path>`.
 pub(super) struct Listed {

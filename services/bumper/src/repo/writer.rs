@@ -1,6 +1,6 @@
 //! The writer of one branch: takes all that waits, decides it on one state, pushes it at once, and answers each.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proto::CommitSha;
 use runtime::config::GitAuthor;
@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     commit,
-    edit::{self, Ask, Edit, Fault, Plan, Tree},
+    edit::{self, Ask, Edit, Fault, Plan},
+    tree::Tree,
 };
 
 /// How often others may push first before the asks go back to their queue.
@@ -161,10 +162,7 @@ impl Writer {
 
     async fn attempt(&self, asks: &[&Ask]) -> Result<Attempt, Trouble> {
         let head = self.kept.fetch().await?;
-        let mut paths: Vec<_> = asks.iter().map(|ask| ask.path.as_str()).collect();
-        paths.sort_unstable();
-        paths.dedup();
-        let mut tree = Arc::new(self.kept.tree(&head, &paths).await?);
+        let mut tree = Arc::new(self.tree(&head, asks).await?);
         let mut decided = Vec::with_capacity(asks.len());
         for ask in asks {
             let one = self.decide(&head, &mut tree, ask).await?;
@@ -193,6 +191,13 @@ impl Writer {
         Ok(Attempt::Answers(answers.collect()))
     }
 
+    /// What these asks read of a commit.
+    async fn tree(&self, at: &CommitSha, asks: &[&Ask]) -> Result<Tree, Trouble> {
+        let paths: BTreeSet<String> = asks.iter().flat_map(|ask| ask.paths()).collect();
+        let paths: Vec<_> = paths.iter().map(String::as_str).collect();
+        self.kept.tree(at, &paths).await
+    }
+
     async fn push(&self, ids: &[CommitSha]) -> Result<Pushed, Trouble> {
         match ids.last() {
             Some(last) => self.kept.push(last).await,
@@ -217,9 +222,8 @@ impl Writer {
                 Decided::Answer(Ok(ours.map_or_else(|| Answer::Same(head.clone()), Answer::Landed)))
             }
             Plan::Edit(edit) => {
-                Arc::make_mut(tree).apply(&edit);
-                let values = tree.values(&ask.path, &ask.components);
-                let values = values.map_err(|Fault(why)| Trouble::Refused(why))?;
+                Arc::make_mut(tree).apply(&edit.files);
+                let values = edit::values(tree, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
                 let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
                 let landed = Landed { revision: head.clone(), changed, previous, values };
                 Decided::Commit { message: commit::message(ask, &edit.changed), edit, landed }
@@ -232,12 +236,12 @@ impl Writer {
         let ours = self.kept.commit_of(head, &ask.path, ask.event, &ask.environment).await?;
         let Some(revision) = ours else { return Ok(None) };
         let before = match self.kept.parent(&revision).await? {
-            Some(parent) => self.kept.tree(&parent, &[&ask.path]).await?,
+            Some(parent) => self.tree(&parent, &[ask]).await?,
             None => Tree::default(),
         };
-        let after = self.kept.tree(&revision, &[&ask.path]).await?;
-        let values = after.values(&ask.path, &ask.components).unwrap_or_default();
-        let mut previous = before.values(&ask.path, &ask.components).unwrap_or_default();
+        let after = self.tree(&revision, &[ask]).await?;
+        let values = edit::values(&after, ask).unwrap_or_default();
+        let mut previous = edit::values(&before, ask).unwrap_or_default();
         previous.retain(|name, old| values.get(name) != Some(old));
         Ok(Some(Landed { revision, changed: previous.keys().cloned().collect(), previous, values }))
     }

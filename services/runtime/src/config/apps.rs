@@ -12,6 +12,7 @@ use super::{
     glob::{BranchPattern, PathPattern},
     tags::TagRule,
     value::{self, RelativePath},
+    write::{self, Pin, Write},
 };
 
 /// An application.
@@ -61,6 +62,14 @@ pub struct App {
     /// unless said, here or nearer: for a component, or for an environment.
     #[serde(default)]
     pub tags: Option<TagRule>,
+    /// How its images are written into the files of the GitOps repository, here or nearer: for a component, or for an
+    /// environment.
+    #[serde(default, deserialize_with = "value::word_or_keys")]
+    #[schemars(schema_with = "write::schema")]
+    pub write: Option<Write>,
+    /// What of them is written; both tag and digest unless said.
+    #[serde(default)]
+    pub pin: Option<Pin>,
     /// The repository that says what runs where.
     #[serde(default)]
     pub gitops: Option<Gitops>,
@@ -202,6 +211,13 @@ pub struct Component {
     /// The tags whose images are deployed, in place of the app's.
     #[serde(default)]
     pub tags: Option<TagRule>,
+    /// How its image is written into the files of the GitOps repository, in place of the app's.
+    #[serde(default, deserialize_with = "value::word_or_keys")]
+    #[schemars(schema_with = "write::schema")]
+    pub write: Option<Write>,
+    /// What of it is written, in place of the app's.
+    #[serde(default)]
+    pub pin: Option<Pin>,
     /// The Dockerfile in the checkout.
     #[serde(default = "dockerfile")]
     pub dockerfile: RelativePath,

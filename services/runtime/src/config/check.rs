@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::{AppName, EnvironmentName};
 use url::Url;
 
-use super::{App, Config, apps::SCAN_PRESETS, filters};
+use super::{App, Config, apps::SCAN_PRESETS, filters, writing};
 use crate::network::Guard;
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
@@ -71,6 +71,7 @@ fn check_spool(config: &Config, found: &mut Vec<String>) {
 fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
     let at = format!("apps.{name}");
     found.extend(filters::problems(&at, app));
+    found.extend(writing::problems(&at, app));
     for step in app.test.iter().filter(|s| s.run.is_empty()) {
         found.push(format!("`{at}.test`: the step `{}` runs nothing; give `run` a program", step.name));
     }

@@ -11,6 +11,7 @@ use super::{
     gates::{Approval, Freeze, Window},
     tags::TagRule,
     value::{self, RelativePath},
+    write::{self, Pin, Write},
 };
 
 /// Where the app runs.
@@ -27,6 +28,13 @@ pub struct Environment {
     /// The tags whose images come here, in place of the components' and the app's.
     #[serde(default)]
     pub tags: Option<TagRule>,
+    /// How images are written into the files of the GitOps repository here, in place of the components' and the app's.
+    #[serde(default, deserialize_with = "value::word_or_keys")]
+    #[schemars(schema_with = "write::schema")]
+    pub write: Option<Write>,
+    /// What of them is written, likewise.
+    #[serde(default)]
+    pub pin: Option<Pin>,
     /// Whether what follows `after` comes by itself, or waits for a person's `windlass approve`.
     #[serde(default)]
     pub promotion: Promotion,

@@ -19,6 +19,8 @@ mod sources;
 mod tags;
 mod value;
 mod versions;
+mod write;
+mod writing;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -45,6 +47,8 @@ pub use sources::{GITHUB_EVENTS, Rate, Source, SourceKind};
 pub use tags::{TagGlob, TagOrder, TagRegex, TagRule};
 pub use value::{AddressRange, RelativePath};
 pub use versions::VersionRange;
+pub use write::{Kustomize, Manifests, Pin, Pointer, Values, Workload, Write};
+pub use writing::Writing;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

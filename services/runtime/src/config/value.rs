@@ -1,6 +1,6 @@
 //! Values with a rule of their own: durations, networks, paths that stay where they should.
 
-use std::{fmt, marker::PhantomData, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -8,7 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{
         Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
+        value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer},
     },
 };
 
@@ -55,6 +55,25 @@ pub(super) fn or_off<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) ->
 pub(super) fn schema_or_off<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let keys = generator.subschema_for::<T>();
     json_schema!({ "anyOf": [keys, { "const": "off" }] })
+}
+
+/// A choice with keys of its own, all of which may be left out: its word alone, or its keys below its word.
+pub(super) fn word_or_keys<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    struct WordOrKeys<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for WordOrKeys<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("one of its words, or keys below it")
+        }
+        fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
+            let keys = MapDeserializer::new(std::iter::once((word, BTreeMap::<&str, &str>::new())));
+            T::deserialize(MapAccessDeserializer::new(keys))
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+    from.deserialize_any(WordOrKeys(PhantomData)).map(Some)
 }
 
 /// One value, or a list of them.

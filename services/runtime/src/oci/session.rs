@@ -54,8 +54,8 @@ fn next_page(link: &str) -> Option<String> {
     rest.contains("next").then(|| url.to_owned())
 }
 
-/// The tag grammar; anything else could be a path.
-fn is_tag(text: &str) -> bool {
+/// Whether a text is a tag by the grammar of the distribution specification; anything else could be a path.
+pub fn is_tag(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     let rest = |b: u8| word(b) || b == b'.' || b == b'-';
     text.len() <= 128 && text.bytes().next().is_some_and(word) && text.bytes().all(rest)

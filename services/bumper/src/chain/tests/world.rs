@@ -306,7 +306,7 @@ impl World {
             return step.same(wish, &sha(1));
         }
         if let Some(expected) = &wish.instead_of
-            && changed.iter().any(|name| expected.get(name).is_none_or(|digest| differs(&release, name, digest)))
+            && changed.iter().any(|name| expected.get(name).is_none_or(|bad| differs(&release, name, &bad.digest)))
         {
             return step.moved_on(wish, "something else");
         }

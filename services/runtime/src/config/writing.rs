@@ -1,0 +1,230 @@
+//! How each component's image is written in each environment, by the nearest key that says so, and what contradicts itself in
+//! that.
+
+use proto::{ComponentName, EnvironmentName};
+
+use super::{App, Pin, Values, Write};
+
+/// How a component's image is written in an environment, and where the configuration says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writing {
+    /// With the component's name where its place is held.
+    pub write: Write,
+    /// What of the image is written.
+    pub pin: Pin,
+    /// The key of `write` below the app's own, if any: `write`, `components.web.write` or `environments.staging.write`.
+    key: Option<String>,
+    /// The key of `pin`, likewise.
+    pin_key: Option<String>,
+}
+
+impl App {
+    /// How a component's image is written in an environment: as the environment says, else the component, else the app.
+    pub fn writing(&self, environment: &EnvironmentName, component: &ComponentName) -> Writing {
+        let (e, c) = (self.environments.get(environment), self.components.get(component));
+        let (of_e, of_c) = (format!("environments.{environment}"), format!("components.{component}"));
+        let write = nearest([
+            (e.and_then(|e| e.write.as_ref()), format!("{of_e}.write")),
+            (c.and_then(|c| c.write.as_ref()), format!("{of_c}.write")),
+            (self.write.as_ref(), "write".to_owned()),
+        ]);
+        let pin = nearest([
+            (e.and_then(|e| e.pin), format!("{of_e}.pin")),
+            (c.and_then(|c| c.pin), format!("{of_c}.pin")),
+            (self.pin, "pin".to_owned()),
+        ]);
+        let (write, key) = write.map_or_else(|| (Write::default(), None), |(w, key)| (w.of(component), Some(key)));
+        let (pin, pin_key) = pin.map_or_else(|| (Pin::default(), None), |(pin, key)| (pin, Some(key)));
+        Writing { write, pin, key, pin_key }
+    }
+}
+
+fn nearest<T>(from: [(Option<T>, String); 3]) -> Option<(T, String)> {
+    from.into_iter().find_map(|(value, key)| Some((value?, key)))
+}
+
+/// What contradicts itself, each beginning with the path of the key to mend.
+pub(super) fn problems(at: &str, app: &App) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut add = |problem: String| {
+        if !found.contains(&problem) {
+            found.push(problem);
+        }
+    };
+    for environment in app.environments.keys() {
+        let mut seen: Vec<(&ComponentName, Write)> = Vec::new();
+        for component in app.components.keys() {
+            let writing = app.writing(environment, component);
+            writing.problems().into_iter().for_each(|(key, why)| add(format!("`{at}.{key}`: {why}")));
+            let ordered = app.tag_rule(environment, component).filter(|nearest| nearest.rule.is_ordered());
+            if let (Pin::Digest, Some(key), Some(rule)) = (writing.pin, &writing.pin_key, ordered) {
+                let rule = rule.key;
+                add(format!(
+                    "`{at}.{key}`: without a tag nothing tells which image is older, as `{at}.{rule}` wants; write `both`"
+                ));
+            }
+            let same = seen.iter().find(|(_, other)| *other == writing.write && writing.write.is_one_place());
+            if let (Some((other, _)), Some(key)) = (same, &writing.key) {
+                add(format!(
+                    "`{at}.{key}`: `{other}` and `{component}` would be written to the same place; put `{{component}}` \
+                     into it"
+                ));
+            }
+            seen.push((component, writing.write));
+        }
+    }
+    found
+}
+
+impl Write {
+    /// Whether it names a place by itself, so that two components must not have the same.
+    fn is_one_place(&self) -> bool {
+        match self {
+            Self::Manifests(manifests) => manifests.container.is_some(),
+            Self::Kustomize(kustomize) => kustomize.name.is_some(),
+            Self::Values(_) => true,
+        }
+    }
+}
+
+impl Writing {
+    fn problems(&self) -> Vec<(String, String)> {
+        let Some(key) = &self.key else { return Vec::new() };
+        match &self.write {
+            Write::Manifests(_) | Write::Kustomize(_) => Vec::new(),
+            Write::Values(values) => {
+                let problems = values.problems(self.pin).into_iter();
+                problems.map(|(below, why)| (format!("{key}.values{below}"), why)).collect()
+            }
+        }
+    }
+}
+
+impl Values {
+    /// What would leave nothing to write, or something else than is pinned; by key below its own.
+    fn problems(&self, pin: Pin) -> Vec<(&'static str, String)> {
+        let mut found = Vec::new();
+        let parts = [&self.registry, &self.repository, &self.tag, &self.digest];
+        let is_apart = parts.iter().any(|part| part.is_some());
+        match (&self.image, is_apart) {
+            (Some(_), true) => {
+                found.push((".image", "it holds the whole reference; leave out its parts, or it".into()));
+            }
+            (None, false) => found.push(("", "it says no place; give it `tag` and `digest`, or `image`".to_owned())),
+            _ => {}
+        }
+        if self.registry.is_some() && self.repository.is_none() {
+            found.push((".registry", "it goes with a `repository`".to_owned()));
+        }
+        if is_apart && self.image.is_none() {
+            match (pin, &self.tag, &self.digest) {
+                (Pin::Digest, _, None) => found.push(("", "there is no place for the digest; give it `digest`".into())),
+                (Pin::Tag, None, _) => found.push(("", "there is no place for the tag; give it `tag`".into())),
+                (Pin::Both, None, _) => {
+                    found.push(("", "there is no place for the tag; give it `tag`, or write `pin: digest`".into()));
+                }
+                _ => {}
+            }
+        }
+        let all: Vec<_> = parts.into_iter().flatten().collect();
+        if let Some(twice) = all.iter().enumerate().find(|(n, pointer)| all[..*n].contains(pointer)) {
+            found.push(("", format!("two parts stand at `{}`; each needs its own", twice.1)));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::Config;
+    use super::super::{Kustomize, Manifests, Pointer};
+    use super::*;
+
+    const SHOP: &str = "
+apps:
+  shop:
+    repository: acme/shop
+    write: { values: { tag: '/{component}/tag', digest: '/{component}/digest' } }
+    components:
+      web: { image: ghcr.io/acme/web }
+      api: { image: ghcr.io/acme/api, write: kustomize, pin: tag }
+    gitops: { repository: https://github.com/acme/gitops.git }
+    environments:
+      dev: { path: dev, sync: { argocd: d }, write: { manifests: { container: '{component}' } }, pin: digest }
+      staging: { path: staging, sync: { argocd: s } }
+";
+
+    fn parse(text: &str) -> Result<App, String> {
+        let config = Config::parse(text, "windlass.yaml".as_ref()).map_err(|error| error.to_string())?;
+        Ok(config.apps.into_values().next().unwrap())
+    }
+
+    #[test]
+    fn the_nearest_way_to_write_counts() {
+        let app = parse(SHOP).unwrap();
+        let of = |environment: &str, component: &str| {
+            let Writing { write, pin, .. } = app.writing(&environment.parse().unwrap(), &component.parse().unwrap());
+            (write, pin)
+        };
+        let pointer = |text: &str| Some(Pointer::try_from(text.to_owned()).unwrap());
+        let values = Values { tag: pointer("/web/tag"), digest: pointer("/web/digest"), ..Values::default() };
+        assert_eq!(of("staging", "web"), (Write::Values(values), Pin::Both));
+        assert_eq!(of("staging", "api"), (Write::Kustomize(Kustomize::default()), Pin::Tag));
+        let container = Some("api".to_owned());
+        assert_eq!(of("dev", "api"), (Write::Manifests(Manifests { container, ..Manifests::default() }), Pin::Digest));
+        let plain = parse(&SHOP.replace("    write: { values", "    #")).unwrap();
+        let writing = plain.writing(&"staging".parse().unwrap(), &"web".parse().unwrap());
+        assert_eq!((writing.write, writing.pin), (Write::default(), Pin::Both));
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_cannot_be_read_is_told_by_its_key() {
+        let values = "values: { tag: '/{component}/tag', digest: '/{component}/digest' }";
+        for (from, to, key, hint) in [
+            (values, "values: {}", "apps.shop.write.values", "it says no place"),
+            (values, "values", "apps.shop.write", "expected"),
+            (values, "values: { image: /i, tag: /t }", "apps.shop.write.values.image", "whole reference"),
+            (
+                values,
+                "values: { registry: '/{component}/r', tag: '/{component}/t' }",
+                "apps.shop.write.values.registry",
+                "repository",
+            ),
+            (values, "values: { tag: '/{component}', digest: '/{component}' }", "apps.shop.write.values", "two parts"),
+            (values, "values: { digest: '/{component}' }", "apps.shop.write.values", "`pin: digest`"),
+            (values, "values: { tag: image.tag }", "apps.shop.write.values.tag", "`/image/tag`"),
+            (values, "values: { tag: /a~2 }", "apps.shop.write.values.tag", "no JSON pointer"),
+            (values, "values: { file: ../x, tag: /a }", "apps.shop.write.values.file", "root"),
+            (values, "valeus: {}", "apps.shop.write", "valeus"),
+            ("write: kustomize", "write: kustomise", "apps.shop.components.api.write", "kustomise"),
+            ("write: kustomize", "write: { kustomize: { nam: x } }", "apps.shop.components.api.write.kustomize", "nam"),
+            ("pin: tag", "pin: tags", "apps.shop.components.api.pin", "tags"),
+            ("container: '{component}'", "container: app", "apps.shop.environments.dev.write", "`api` and `web`"),
+            (
+                "container: '{component}'",
+                "workload: web",
+                "apps.shop.environments.dev.write.manifests.workload",
+                "Deployment/shop",
+            ),
+            (
+                "pin: digest",
+                "pin: digest, tags: { semver: '*' }",
+                "apps.shop.environments.dev.pin",
+                "`apps.shop.environments.dev.tags`",
+            ),
+        ] {
+            let text = SHOP.replace(from, to);
+            assert_ne!(text, SHOP, "{from}");
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(&format!("`{key}")) && error.contains(hint), "{key}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_pointers_parts_are_keys() {
+        let pointer = Pointer::try_from("/a~1b/~01//0".to_owned()).unwrap();
+        assert_eq!(pointer.parts().collect::<Vec<_>>(), ["a/b", "~1", "", "0"]);
+        assert_eq!(Pointer::of("a/~").parts().collect::<Vec<_>>(), ["a/~"]);
+    }
+}

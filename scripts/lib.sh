@@ -62,6 +62,9 @@ need_rust() {
 
 need_delivery() { need git git buildah buildah docker-registry docker-registry /bin/busybox busybox-static curl curl; }
 
+# Its `kubectl kustomize` says what edited files are read as.
+need_kustomize() { need kubectl kubernetes-client; }
+
 need_servers() {
     need openssl openssl "/usr/lib/rabbitmq/bin/rabbitmq-server" rabbitmq-server '/usr/lib/postgresql/*/bin/postgres' postgresql
 }

@@ -9,6 +9,8 @@ mod world;
 
 #[path = "bumper/conflicts.rs"]
 mod conflicts;
+#[path = "bumper/corpus.rs"]
+mod corpus;
 #[path = "bumper/deploy.rs"]
 mod deploy;
 #[path = "bumper/gates.rs"]
@@ -25,6 +27,8 @@ mod orders;
 mod partly;
 #[path = "bumper/registries.rs"]
 mod registries;
+#[path = "bumper/styles.rs"]
+mod styles;
 #[path = "bumper/tags.rs"]
 mod tags;
 #[path = "bumper/verdicts.rs"]

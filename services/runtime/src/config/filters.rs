@@ -61,10 +61,12 @@ impl App {
             .or_else(|| self.tags.as_ref().map(|rule| nearest("tags".to_owned(), rule)))
     }
 
-    /// Every rule by which images of a component come to an environment; none where branches' tags alone are followed.
+    /// Every rule by which images of a component come to an environment, in either lane; none where branches' tags alone
+    /// are followed.
     pub fn tag_rules(&self, component: &ComponentName) -> Vec<&TagRule> {
         let mut found: Vec<NearestRule<'_>> = Vec::new();
-        for nearest in self.first_environments(Lane::Deploy).filter_map(|(name, _)| self.tag_rule(name, component)) {
+        let first = [Lane::Deploy, Lane::Hotfix].into_iter().flat_map(|lane| self.first_environments(lane));
+        for nearest in first.filter_map(|(name, _)| self.tag_rule(name, component)) {
             if !found.iter().any(|known| known.key == nearest.key) {
                 found.push(nearest);
             }
@@ -183,6 +185,14 @@ apps:
         assert!(!follows("web", "docs-7") && !follows("docs", "v1.3.0") && !follows("web", "main"));
         let plain = parse(&SHOP.replace("    tags: { semver: \">=1.2, <2\" }\n", "")).unwrap();
         assert_eq!(plain.tag_rules(&"web".parse().unwrap()).len(), 1);
+        // Where `docs` is deployed by the fast path alone, its rule is one all the same.
+        let both = SHOP.replace(
+            "{ path: staging, sync: { argocd: s } }",
+            "{ path: staging, sync: { argocd: s }, tags: { glob: s } }",
+        );
+        let fast = both.replace("    hotfix:", "    fast_path: { to: [production] }\n    hotfix:");
+        let rules = |text: &str| parse(text).unwrap().tag_rules(&"docs".parse().unwrap()).len();
+        assert_eq!((rules(&both), rules(&fast)), (2, 3));
     }
 
     #[test]

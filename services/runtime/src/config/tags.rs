@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     glob,
     value::as_string_schema,
-    versions::{VersionRange, version_of},
+    versions::{self, VersionRange, as_numbers, number, version_of},
 };
 
 /// Which tags are followed. All that is given must fit.
@@ -19,7 +19,8 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct TagRule {
     /// Tags that are versions in this range, the highest of which stays: `>=1.2, <2`. A `v` may stand before a version,
-    /// and `_` for its `+`. Prereleases only where a lower bound is one: `>=1.2.0-0`.
+    /// and `_` for its `+`, behind which a number is a build's: the greater is the later. Prereleases only where a lower
+    /// bound is one: `>=1.2.0-0`.
     #[serde(default)]
     pub semver: Option<VersionRange>,
     /// Tags of this form: `*` for anything, `?` for one character, `[a-z]` for one of these, `{a,b}` for either.
@@ -123,11 +124,8 @@ impl TagRule {
         }
         let (one, other) = (self.looked_at(one)?, self.looked_at(other)?);
         match self.order {
-            _ if self.semver.is_some() => Some(version_of(one)?.cmp_precedence(&version_of(other)?)),
-            Some(TagOrder::Numerical) => {
-                let (one, other) = (number(one)?, number(other)?);
-                Some(one.len().cmp(&other.len()).then(one.cmp(other)))
-            }
+            _ if self.semver.is_some() => Some(versions::compare(&version_of(one)?, &version_of(other)?)),
+            Some(TagOrder::Numerical) => as_numbers(one, other),
             Some(TagOrder::Alphabetical) => Some(one.cmp(other)),
             None => None,
         }
@@ -172,12 +170,6 @@ fn refused_by(range: &VersionRange, text: &str) -> Option<String> {
         Some(version) if !version.pre.is_empty() => Some(format!("is a prerelease that `{shown}` does not ask for")),
         Some(_) => Some(format!("is not in `{shown}`")),
     }
-}
-
-/// The digits of a whole number without the zeros before it.
-fn number(text: &str) -> Option<&str> {
-    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    is_number.then(|| text.trim_start_matches('0'))
 }
 
 as_string_schema!(TagGlob, "a glob of tags: `*` for anything, `?` for one character, `[a-z]`, `{a,b}`");
@@ -241,7 +233,15 @@ mod tests {
         for (keys, one, other, order) in [
             (json!({ "semver": "*" }), "1.10.0", "1.9.0", Some(Greater)),
             (json!({ "semver": ">=1.0.0-0" }), "1.10.0-rc.2", "1.10.0", Some(Less)),
-            (json!({ "semver": "*" }), "v1.2.3_5", "1.2.3_4", Some(Equal)),
+            (json!({ "semver": "*" }), "v1.2.3_9", "1.2.3_10", Some(Less)),
+            (json!({ "semver": "*" }), "1.2.3_build.10", "1.2.3_build.9", Some(Greater)),
+            (json!({ "semver": ">=1.0.0-0" }), "1.2.3-build.10", "1.2.3-build.9", Some(Greater)),
+            (json!({ "semver": "*" }), "1.2.3_9", "1.2.2_10", Some(Greater)),
+            (json!({ "semver": "*" }), "1.2.3_20260101.0ac1f", "1.2.3_20251231.ff00d", Some(Greater)),
+            // Commits have no order, whatever their names begin with; nor is a build newer than none.
+            (json!({ "semver": "*" }), "1.2.3_0ac1", "1.2.3_ff00", Some(Equal)),
+            (json!({ "semver": "*" }), "1.2.3_1234567", "1.2.3_0ac1ff0", Some(Equal)),
+            (json!({ "semver": "*" }), "1.2.3_9", "1.2.3", Some(Equal)),
             // What the range has no place for says nothing.
             (json!({ "semver": "^1" }), "1.2.3", "2.0.0", None),
             (json!({ "semver": "*" }), "1.2.3", "latest", None),

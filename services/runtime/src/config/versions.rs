@@ -54,6 +54,29 @@ pub(super) fn version_of(tag: &str) -> Option<Version> {
     Version::parse(&text.replacen('_', "+", 1)).ok()
 }
 
+/// Which of two versions is the later: by precedence, and of builds of the same version by number. What stands behind
+/// the `+` is taken part by part, between dots and hyphens; the first in which the two differ decides if it is a whole
+/// number in both. Else nothing says which is later: a commit's id has no order.
+pub(super) fn compare(one: &Version, other: &Version) -> Ordering {
+    one.cmp_precedence(other).then_with(|| {
+        let (one, other) = (one.build.split(['.', '-']), other.build.split(['.', '-']));
+        let unequal = one.zip(other).find(|(one, other)| one != other);
+        unequal.and_then(|(one, other)| as_numbers(one, other)).unwrap_or(Ordering::Equal)
+    })
+}
+
+/// How two whole numbers of any length stand to each other; `None` where either is none.
+pub(super) fn as_numbers(one: &str, other: &str) -> Option<Ordering> {
+    let (one, other) = (number(one)?, number(other)?);
+    Some(one.len().cmp(&other.len()).then(one.cmp(other)))
+}
+
+/// The digits of a whole number without the zeros before it.
+pub(super) fn number(text: &str) -> Option<&str> {
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| text.trim_start_matches('0'))
+}
+
 /// `>= 1.2 <2` to `>=1.2` and `<2`.
 fn comparators(part: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();

@@ -45,7 +45,11 @@ struct Shared {
 #[derive(Default)]
 struct State {
     hooks: Vec<Hook>,
+    /// How many webhooks were ever made.
+    made: u64,
     attempts: Attempts,
+    /// Deliveries that cannot be sent again.
+    gone: BTreeSet<String>,
     tokens: BTreeSet<String>,
     app: Option<apps::Known>,
     gate: Gate,
@@ -94,9 +98,20 @@ impl FakeGithub {
     /// Makes a webhook of `repos/<owner>/<name>`, `orgs/<organisation>` or `app`; its id.
     pub fn hook(&self, owner: &str, url: &str, secret: &str) -> u64 {
         let mut state = self.state();
-        let id = 292_430_182 + state.hooks.len() as u64;
+        let id = 292_430_182 + state.made;
+        state.made += 1;
         state.hooks.push(Hook { id, owner: owner.to_owned(), url: url.to_owned(), secret: secret.to_owned() });
         id
+    }
+
+    /// Deletes a webhook, and with it all that it sent.
+    pub fn delete_hook(&self, id: u64) {
+        self.state().hooks.retain(|hook| hook.id != id);
+    }
+
+    /// From now on this delivery cannot be sent again.
+    pub fn cannot_send(&self, guid: &str) {
+        self.state().gone.insert(guid.to_owned());
     }
 
     /// Sends a delivery, and lists what became of it; its GUID.

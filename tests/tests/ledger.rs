@@ -93,7 +93,8 @@ over_both! {
         of_many_sweepers_one_is_let_in,
         a_place_is_swept_again_only_after_a_while,
         a_sweep_that_vanished_is_taken_over_and_keeps_its_watermark,
-        what_was_asked_is_counted_and_forgotten,
+        what_a_sweep_leaves_and_could_not_do_is_known,
+        what_was_asked_is_counted_settled_and_forgotten,
         a_tag_s_changes_are_counted_once,
     }
     opening: {

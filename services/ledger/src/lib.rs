@@ -25,8 +25,8 @@ use db::{Db, args};
 pub use chain::{Asked, Barred, Chain, Ended, Hold, Offer, Owed, Place, Ruling, Waiting};
 pub use location::{BadLocation, Location};
 pub use rows::{
-    Claim, ClaimKey, DeadFilter, EventFilter, Kept, NewDeadLetter, OpenLetters, Proven, Recorded, Redelivery, Run,
-    RunState, SeenTag, StoredDeadLetter, Swept,
+    AskedFor, Claim, ClaimKey, DeadFilter, EventFilter, Kept, NewDeadLetter, OpenLetters, Proven, Recorded, Redelivery,
+    Run, RunState, SeenTag, StoredDeadLetter, SweepEnd, SweepState, Swept,
 };
 
 /// Why the ledger could not do it.

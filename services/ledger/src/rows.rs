@@ -191,6 +191,32 @@ pub struct Swept {
     pub watermark: Option<Timestamp>,
     /// When a sweep last went well.
     pub swept_at: Option<Timestamp>,
+    /// What the last sweep left for this one; the ledger does not read it.
+    pub left: Option<String>,
+}
+
+/// How a sweep ended. Absent is what stays as it was, but for the trouble.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SweepEnd {
+    /// What is older need not be looked at again.
+    pub watermark: Option<Timestamp>,
+    /// What it leaves for the next one.
+    pub left: Option<String>,
+    /// What it could not do, in words for people; absent when there is nothing of the kind.
+    pub trouble: Option<String>,
+}
+
+/// How it stands with the sweeps of a place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepState {
+    /// The place's name here.
+    pub target: String,
+    /// When a sweep last went well.
+    pub swept_at: Option<Timestamp>,
+    /// When one last ended, well or not.
+    pub ended_at: Option<Timestamp>,
+    /// What that one could not do.
+    pub trouble: Option<String>,
 }
 
 /// A delivery that its sender was asked to send again.
@@ -202,6 +228,23 @@ pub struct Redelivery {
     pub times: u32,
     /// When it was last asked.
     pub asked_at: Timestamp,
+    /// The attempt it was asked for by, as the sender numbers them, if that was noted.
+    pub attempt: Option<i64>,
+    /// When it was first attempted, if that was noted.
+    pub first_at: Option<Timestamp>,
+}
+
+/// What is to be noted of a delivery that its sender was asked to send again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AskedFor {
+    /// The sender's id of it.
+    pub delivery: String,
+    /// By how much the count of its tries grows.
+    pub times: u32,
+    /// The attempt to ask for it by next time.
+    pub attempt: Option<i64>,
+    /// When it was first attempted.
+    pub first_at: Option<Timestamp>,
 }
 
 /// What a tag stood for when it was last looked at.

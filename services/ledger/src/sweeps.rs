@@ -9,8 +9,8 @@ use proto::{Digest, ImageName, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Ledger, Redelivery, Result, SeenTag, Swept,
-    db::{Row, args},
+    AskedFor, Ledger, Redelivery, Result, SeenTag, SweepEnd, SweepState, Swept,
+    db::{Arg, Row, args},
 };
 
 // Parameters are numbered in the order in which they first appear: SQLite goes by it.
@@ -19,35 +19,55 @@ const BEGIN: &str = "
     ON CONFLICT (target) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
     WHERE sweeps.lease_until <= clock_timestamp()
       AND (sweeps.swept_at IS NULL OR sweeps.swept_at <= clock_timestamp() - CAST($4 AS interval))
-    RETURNING watermark, swept_at";
+    RETURNING watermark, swept_at, left_over";
 
 const EXTEND: &str = "
     UPDATE sweeps SET lease_until = clock_timestamp() + CAST($1 AS interval)
     WHERE target = $2 AND owner = $3 RETURNING target";
 
 const END: &str = "
-    UPDATE sweeps SET watermark = coalesce($1, watermark), swept_at = clock_timestamp(),
-        lease_until = clock_timestamp()
-    WHERE target = $2 AND owner = $3 RETURNING target";
+    UPDATE sweeps SET watermark = coalesce($1, watermark), left_over = coalesce($2, left_over), trouble = $3,
+        swept_at = clock_timestamp(), ended_at = clock_timestamp(), lease_until = clock_timestamp()
+    WHERE target = $4 AND owner = $5 RETURNING target";
+
+const BREAK_OFF: &str = "
+    UPDATE sweeps SET watermark = coalesce($1, watermark), left_over = coalesce($2, left_over), trouble = $3,
+        ended_at = clock_timestamp(), lease_until = clock_timestamp()
+    WHERE target = $4 AND owner = $5 RETURNING target";
 
 const LET_GO: &str = "
     UPDATE sweeps SET lease_until = clock_timestamp() WHERE target = $1 AND owner = $2 RETURNING target";
 
-const SWEPT: &str = "SELECT watermark, swept_at FROM sweeps WHERE target = $1";
+const SWEPT: &str = "SELECT watermark, swept_at, left_over FROM sweeps WHERE target = $1";
+
+const STATES: &str = "SELECT target, swept_at, ended_at, trouble FROM sweeps ORDER BY target";
 
 const ASKED: &str = "
-    INSERT INTO redeliveries (target, delivery, times, asked_at) VALUES ($1, $2, 1, clock_timestamp())
-    ON CONFLICT (target, delivery) DO UPDATE SET times = redeliveries.times + 1, asked_at = excluded.asked_at
+    INSERT INTO redeliveries (target, delivery, times, attempt, first_at, asked_at)
+    VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+    ON CONFLICT (target, delivery) DO UPDATE SET times = redeliveries.times + excluded.times,
+        attempt = coalesce(excluded.attempt, redeliveries.attempt),
+        first_at = coalesce(excluded.first_at, redeliveries.first_at), asked_at = excluded.asked_at
     RETURNING times";
 
 const ASKED_ARRAYS: &str = "
-    INSERT INTO redeliveries (target, delivery, times, asked_at)
-    SELECT target, delivery, 1, clock_timestamp()
-    FROM unnest(CAST($1 AS text[]), CAST($2 AS text[])) AS fresh(target, delivery)
-    ON CONFLICT (target, delivery) DO UPDATE SET times = redeliveries.times + 1, asked_at = excluded.asked_at
+    INSERT INTO redeliveries (target, delivery, times, attempt, first_at, asked_at)
+    SELECT target, delivery, times, attempt, first_at, clock_timestamp()
+    FROM unnest(CAST($1 AS text[]), CAST($2 AS text[]), CAST($3 AS bigint[]), CAST($4 AS bigint[]),
+        CAST($5 AS timestamptz[])) AS fresh(target, delivery, times, attempt, first_at)
+    ON CONFLICT (target, delivery) DO UPDATE SET times = redeliveries.times + excluded.times,
+        attempt = coalesce(excluded.attempt, redeliveries.attempt),
+        first_at = coalesce(excluded.first_at, redeliveries.first_at), asked_at = excluded.asked_at
     RETURNING times";
 
-const REDELIVERIES: &str = "SELECT delivery, times, asked_at FROM redeliveries WHERE target = $1";
+const SETTLED: &str = "DELETE FROM redeliveries WHERE target = $1 AND delivery = $2 RETURNING delivery";
+
+const SETTLED_ARRAYS: &str = "
+    DELETE FROM redeliveries USING unnest(CAST($1 AS text[]), CAST($2 AS text[])) AS came(target, delivery)
+    WHERE redeliveries.target = came.target AND redeliveries.delivery = came.delivery
+    RETURNING redeliveries.delivery";
+
+const REDELIVERIES: &str = "SELECT delivery, times, asked_at, attempt, first_at FROM redeliveries WHERE target = $1";
 
 const FORGET: &str = "DELETE FROM redeliveries WHERE target = $1 AND asked_at < $2 RETURNING delivery";
 
@@ -80,13 +100,18 @@ impl Ledger {
         Ok(!self.db.write(EXTEND, args![lease, target, owner]).await?.is_empty())
     }
 
-    /// Ends a sweep that went well. What is older than the watermark need not be looked at again; without one the old
-    /// one stays. False when the place is no longer `owner`'s; then nothing is written.
-    pub async fn end_sweep(&self, target: &str, owner: Uuid, watermark: Option<Timestamp>) -> Result<bool> {
-        Ok(!self.db.write(END, args![watermark, target, owner]).await?.is_empty())
+    /// Ends a sweep that went well. False when the place is no longer `owner`'s; then nothing is written.
+    pub async fn end_sweep(&self, target: &str, owner: Uuid, end: &SweepEnd) -> Result<bool> {
+        Ok(!self.db.write(END, of_end(end, target, owner)).await?.is_empty())
     }
 
-    /// Lets the place go without having swept it; anybody may begin at once.
+    /// Ends one that did not: anybody may begin at once. False when the place is no longer `owner`'s; then nothing is
+    /// written.
+    pub async fn break_off_sweep(&self, target: &str, owner: Uuid, end: &SweepEnd) -> Result<bool> {
+        Ok(!self.db.write(BREAK_OFF, of_end(end, target, owner)).await?.is_empty())
+    }
+
+    /// Lets the place go without a word about how the sweep went; anybody may begin at once.
     pub async fn let_sweep_go(&self, target: &str, owner: Uuid) -> Result<()> {
         self.db.write(LET_GO, args![target, owner]).await.map(drop)
     }
@@ -96,20 +121,39 @@ impl Ledger {
         self.db.read(SWEPT, args![target]).await?.first().map(swept).transpose()
     }
 
-    /// Notes that the sender was asked for these once more.
-    pub async fn note_redeliveries(&self, target: &str, deliveries: &[String]) -> Result<()> {
+    /// How it stands with every place that was ever swept, in the order of their names.
+    pub async fn sweeps(&self) -> Result<Vec<SweepState>> {
+        let state = |row: &Row| {
+            Ok(SweepState { target: row.get(0)?, swept_at: row.get(1)?, ended_at: row.get(2)?, trouble: row.get(3)? })
+        };
+        self.db.read(STATES, args![]).await?.iter().map(state).collect()
+    }
+
+    /// Notes that the sender was asked for these.
+    pub async fn note_redeliveries(&self, target: &str, asked: &[AskedFor]) -> Result<()> {
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let row = |a: &AskedFor| args![target, a.delivery.as_str(), a.times, a.attempt, a.first_at];
+        self.db.insert(ASKED, ASKED_ARRAYS, asked.iter().map(row).collect()).await.map(drop)
+    }
+
+    /// What the sender was asked for and has not come.
+    pub async fn redeliveries(&self, target: &str) -> Result<Vec<Redelivery>> {
+        let redelivery = |row: &Row| {
+            let (delivery, times, asked_at) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            Ok(Redelivery { delivery, times, asked_at, attempt: row.get(3)?, first_at: row.get(4)? })
+        };
+        self.db.read(REDELIVERIES, args![target]).await?.iter().map(redelivery).collect()
+    }
+
+    /// Forgets what was noted of these: they came.
+    pub async fn settle_redeliveries(&self, target: &str, deliveries: &[String]) -> Result<()> {
         if deliveries.is_empty() {
             return Ok(());
         }
         let rows = deliveries.iter().map(|delivery| args![target, delivery.as_str()]).collect();
-        self.db.insert(ASKED, ASKED_ARRAYS, rows).await.map(drop)
-    }
-
-    /// What the sender was asked for.
-    pub async fn redeliveries(&self, target: &str) -> Result<Vec<Redelivery>> {
-        let redelivery =
-            |row: &Row| Ok(Redelivery { delivery: row.get(0)?, times: row.get(1)?, asked_at: row.get(2)? });
-        self.db.read(REDELIVERIES, args![target]).await?.iter().map(redelivery).collect()
+        self.db.insert(SETTLED, SETTLED_ARRAYS, rows).await.map(drop)
     }
 
     /// Forgets what the sender was last asked for before this time.
@@ -129,6 +173,10 @@ impl Ledger {
     }
 }
 
+fn of_end(end: &SweepEnd, target: &str, owner: Uuid) -> Vec<Arg> {
+    args![end.watermark, end.left.clone(), end.trouble.clone(), target, owner]
+}
+
 fn swept(row: &Row) -> Result<Swept> {
-    Ok(Swept { watermark: row.get(0)?, swept_at: row.get(1)? })
+    Ok(Swept { watermark: row.get(0)?, swept_at: row.get(1)?, left: row.get(2)? })
 }

@@ -11,6 +11,7 @@
 mod github;
 mod metrics;
 mod place;
+mod record;
 mod registry;
 mod report;
 mod turn;
@@ -18,22 +19,26 @@ mod turn;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use ledger::Ledger;
+use ledger::SweepEnd;
 use proto::SourceName;
 use runtime::{Config, Context};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use github::Hook;
+use github::{Gates, Hook};
 use metrics::Metrics;
 use place::Place;
+pub use place::{Watched, watched};
 use registry::Tags;
 pub use report::{HookReport, Report, TagsReport};
 use turn::Turn;
 
-/// How soon a webhook is swept again after nobody took what it sent.
+/// How soon a webhook is swept again after nobody took what it sent; twice as late each time after that.
 const SHUT: Duration = Duration::from_secs(30);
+/// But no later than this, or than it is swept anyway: whoever is there again waits no longer for what it missed.
+const SHUT_MOST: Duration = Duration::from_mins(5);
+/// What is kept of an error, in bytes.
+const TROUBLE: usize = 2000;
 
 /// How a sweep is meant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,10 +51,7 @@ pub struct Mode {
 
 /// Whatever is swept.
 pub struct Reconciler {
-    ledger: Ledger,
-    /// How long a sweep holds its turn without a sign of life.
-    lease: Duration,
-    stop: CancellationToken,
+    context: Context,
     places: Vec<Place>,
 }
 
@@ -72,14 +74,13 @@ impl Reconciler {
     pub fn new(context: &Context) -> Result<Self> {
         let metrics = Metrics::new(&context.metrics);
         let config = &context.config;
-        let mut places = Vec::new();
+        let (mut places, gates) = (Vec::new(), Gates::default());
         for (name, reconcile) in config.sources.iter().filter_map(|(name, s)| Some((name, s.reconcile.as_ref()?))) {
-            let hooks = Hook::all(name, reconcile, &context.trusted, &metrics)?;
+            let hooks = Hook::all(name, reconcile, &gates, &context.trusted, &metrics)?;
             places.extend(hooks.into_iter().map(|hook| Place::Hook(name.clone(), Box::new(hook))));
         }
         places.extend(Tags::all(context, &metrics).into_iter().map(|tags| Place::Tags(Box::new(tags))));
-        let (ledger, stop) = (context.ledger.clone(), context.shutdown.clone());
-        Ok(Self { ledger, lease: config.harness.lease, stop, places })
+        Ok(Self { context: context.clone(), places })
     }
 
     /// Sweeps each place again and again, until shutdown.
@@ -115,55 +116,70 @@ impl Reconciler {
     }
 
     fn sweeper(&self) -> Sweeper {
-        Sweeper { ledger: self.ledger.clone(), lease: self.lease, stop: self.stop.clone() }
+        Sweeper { context: self.context.clone() }
     }
 }
 
 /// Who sweeps.
 #[derive(Clone)]
 struct Sweeper {
-    ledger: Ledger,
-    lease: Duration,
-    stop: CancellationToken,
+    context: Context,
 }
 
 impl Sweeper {
     /// Sweeps a place until it is told to stop.
     async fn sweep_on(&self, place: &Place) {
-        while !self.stop.is_cancelled() {
+        let (stop, mut shut) = (&self.context.shutdown, 0);
+        while !stop.is_cancelled() {
             // Two reconcilers in turn would skip every other sweep if each waited for the whole time.
             let swept = self.sweep(place, place.every().mul_f64(0.9), Mode::default()).await;
-            let wait = match &swept {
-                Ok(Some(report)) if report.door_is_shut() => place.every().min(SHUT),
-                _ => place.every(),
-            };
+            shut = if matches!(&swept, Ok(Some(report)) if report.door_is_shut()) { shut + 1 } else { 0 };
             tell(place, &swept);
-            tokio::select! { () = tokio::time::sleep(wait) => {}, () = self.stop.cancelled() => {} }
+            tokio::select! {
+                () = tokio::time::sleep(pause(place.every(), shut)) => {},
+                () = stop.cancelled() => {}
+            }
         }
     }
 
     /// One sweep; `None` when another sweeps it, or has lately, or when it was told to stop.
     async fn sweep(&self, place: &Place, every: Duration, mode: Mode) -> Result<Option<Report>> {
-        let taken = Turn::take(&self.ledger, &place.target(), self.lease, every).await?;
+        let Context { ledger, config, shutdown, .. } = &self.context;
+        let taken = Turn::take(ledger, &place.target(), config.harness.lease, every).await?;
         let Some((turn, swept)) = taken else { return Ok(None) };
-        match turn.hold(&self.stop, place.sweep(&self.ledger, Some(swept), mode)).await {
+        match turn.hold(shutdown, place.sweep(&self.context, Some(swept), mode)).await {
             Ok(Some(done)) if done.report.door_is_shut() => {
-                turn.give_back().await;
+                turn.break_off(&done.end()).await;
                 Ok(Some(done.report))
             }
-            Ok(Some(done)) => turn.end(done.watermark).await.map(|()| Some(done.report)),
-            stopped => {
+            Ok(Some(done)) => turn.end(&done.end()).await.map(|()| Some(done.report)),
+            Ok(None) => {
                 turn.give_back().await;
-                stopped.map(|_| None)
+                Ok(None)
+            }
+            Err(error) => {
+                turn.break_off(&SweepEnd { trouble: Some(bounded(&error)), ..SweepEnd::default() }).await;
+                Err(error)
             }
         }
     }
 
     /// What a sweep would do.
     async fn look(&self, place: &Place, mode: Mode) -> Result<Option<Report>> {
-        let swept = self.ledger.swept(&place.target()).await.context("reading how far was swept")?;
-        place.sweep(&self.ledger, swept, mode).await.map(|done| Some(done.report))
+        let swept = self.context.ledger.swept(&place.target()).await.context("reading how far was swept")?;
+        place.sweep(&self.context, swept, mode).await.map(|done| Some(done.report))
     }
+}
+
+/// How long after a sweep the next begins, when nobody took anything in the last `shut` of them.
+fn pause(every: Duration, shut: u32) -> Duration {
+    let Some(times) = shut.checked_sub(1) else { return every };
+    every.min(SHUT).saturating_mul(2_u32.saturating_pow(times)).min(every.max(SHUT_MOST))
+}
+
+fn bounded(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    text[..text.floor_char_boundary(TROUBLE)].to_owned()
 }
 
 fn tell(place: &Place, swept: &Result<Option<Report>>) {
@@ -182,5 +198,19 @@ fn tell(place: &Place, swept: &Result<Option<Report>>) {
             metrics.ended("failed");
             error!(place = name, "sweeping {name}: {error:#}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_a_shut_door_the_sweeps_come_less_and_less_often() {
+        let pauses = |every: Duration| (0..8).map(|shut| pause(every, shut).as_secs()).collect::<Vec<_>>();
+        assert_eq!(pauses(Duration::from_mins(5)), [300, 30, 60, 120, 240, 300, 300, 300]);
+        assert_eq!(pauses(Duration::from_secs(10)), [10, 10, 20, 40, 80, 160, 300, 300]);
+        assert_eq!(pauses(Duration::from_hours(1)), [3600, 30, 60, 120, 240, 480, 960, 1920]);
+        assert_eq!(pause(Duration::from_hours(1), u32::MAX), Duration::from_hours(1));
     }
 }

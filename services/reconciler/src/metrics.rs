@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     came: Family<Place, Counter>,
     given_up: Family<Place, Counter>,
     changed: Family<Place, Counter>,
+    skipped: Family<Place, Counter>,
     waits: Family<Waited, Counter>,
     waited: Family<Waited, Counter<f64, AtomicU64>>,
 }
@@ -69,6 +70,11 @@ impl Metrics {
         registry.register("redeliveries_came", "Deliveries that came after they were asked for", metrics.came.clone());
         registry.register("deliveries_given_up", "Deliveries not asked for any more", metrics.given_up.clone());
         registry.register("tags_told", "Changes of tags that nobody else had told of", metrics.changed.clone());
+        registry.register(
+            "tags_skipped",
+            "Tags that could not be looked at, while others could",
+            metrics.skipped.clone(),
+        );
         registry.register("waits", "Waits before a question was asked again, by cause", metrics.waits.clone());
         registry.register("waited_seconds", "Time spent in such waits", metrics.waited.clone());
         metrics
@@ -84,7 +90,7 @@ impl Of {
         Place { place: self.place.clone() }
     }
 
-    /// A sweep ended so: `swept`, `closed`, `failed` or `elsewhere`.
+    /// A sweep ended so: `swept`, `shut`, `failed` or `elsewhere`.
     pub(crate) fn ended(&self, outcome: &'static str) {
         self.metrics.sweeps.get_or_create(&Ended { place: self.place.clone(), outcome }).inc();
         if outcome == "swept" {
@@ -110,6 +116,10 @@ impl Of {
 
     pub(crate) fn changed(&self) {
         self.metrics.changed.get_or_create(&self.place()).inc();
+    }
+
+    pub(crate) fn skipped(&self) {
+        self.metrics.skipped.get_or_create(&self.place()).inc();
     }
 
     /// A question is asked again after so long.

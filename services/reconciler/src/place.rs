@@ -3,10 +3,17 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ledger::{Ledger, Swept};
+use ledger::{SweepEnd, Swept};
 use proto::{SourceName, Timestamp};
+use runtime::{Config, Context};
 
-use crate::{Mode, github::Hook, metrics::Of, registry::Tags, report::Report};
+use crate::{
+    Mode,
+    github::{self, Hook},
+    metrics::Of,
+    registry::{self, Tags},
+    report::Report,
+};
 
 /// One place that is swept by itself.
 pub(crate) enum Place {
@@ -16,11 +23,42 @@ pub(crate) enum Place {
     Tags(Box<Tags>),
 }
 
+/// A place that the configuration has swept, as others know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watched {
+    /// Its name for people.
+    pub name: String,
+    /// Its name in the ledger.
+    pub target: String,
+    /// How long after one sweep the next begins.
+    pub every: Duration,
+}
+
 /// What a sweep came to.
 pub(crate) struct Done {
     pub(crate) report: Report,
     /// What is older need not be looked at again.
     pub(crate) watermark: Option<Timestamp>,
+    /// What it leaves for the next.
+    pub(crate) left: Option<String>,
+}
+
+/// Whatever the configuration has swept.
+pub fn watched(config: &Config) -> Vec<Watched> {
+    let hooks = config.sources.iter().filter_map(|(name, source)| Some((name, source.reconcile.as_ref()?)));
+    let hooks = hooks.flat_map(|(source, reconcile)| {
+        let watched = |name: String| Watched { target: name.clone(), name, every: reconcile.every };
+        github::names(source, reconcile).into_iter().map(watched)
+    });
+    let tags = registry::polled(config).map(|polled| polled.watched());
+    hooks.chain(tags).collect()
+}
+
+impl Done {
+    /// What the ledger is told of it.
+    pub(crate) fn end(&self) -> SweepEnd {
+        SweepEnd { watermark: self.watermark, left: self.left.clone(), trouble: self.report.trouble() }
+    }
 }
 
 impl Place {
@@ -43,7 +81,7 @@ impl Place {
     pub(crate) fn every(&self) -> Duration {
         match self {
             Self::Hook(_, hook) => hook.every,
-            Self::Tags(tags) => tags.every,
+            Self::Tags(tags) => tags.every(),
         }
     }
 
@@ -60,15 +98,15 @@ impl Place {
     }
 
     /// One sweep, given how far the last one came.
-    pub(crate) async fn sweep(&self, ledger: &Ledger, swept: Option<Swept>, mode: Mode) -> Result<Done> {
+    pub(crate) async fn sweep(&self, context: &Context, swept: Option<Swept>, mode: Mode) -> Result<Done> {
         match self {
             Self::Hook(_, hook) => {
-                let done = Box::pin(hook.sweep(ledger, swept, mode)).await?;
-                Ok(Done { report: Report::Hook(done.report), watermark: done.watermark })
+                let done = Box::pin(hook.sweep(context, swept, mode)).await?;
+                Ok(Done { report: Report::Hook(done.report), watermark: done.watermark, left: done.left })
             }
             Self::Tags(tags) => {
-                let report = Box::pin(tags.sweep(swept, mode)).await?;
-                Ok(Done { report: Report::Tags(report), watermark: None })
+                let done = Box::pin(tags.sweep(swept, mode)).await?;
+                Ok(Done { report: Report::Tags(done.report), watermark: Some(done.begun), left: Some(done.left) })
             }
         }
     }

@@ -30,6 +30,8 @@ pub struct TagsReport {
     pub told: Vec<String>,
     /// Tags that changed unheard, and were left alone: another was told of meanwhile.
     pub unclear: Vec<String>,
+    /// Tags that could not be looked at, each with the reason.
+    pub broken: Vec<String>,
 }
 
 /// What a sweep of a webhook found and did.
@@ -39,6 +41,9 @@ pub struct HookReport {
     pub place: String,
     /// How far back was looked.
     pub since: Timestamp,
+    /// When it was last looked, where that is longer ago than GitHub keeps what it sent: what came of it between the two
+    /// nobody can say.
+    pub unseen_since: Option<Timestamp>,
     /// Deliveries since then.
     pub deliveries: usize,
     /// Of these, what to ask for: their GUIDs, oldest first.
@@ -65,6 +70,7 @@ impl HookReport {
         Self {
             place,
             since,
+            unseen_since: None,
             deliveries,
             missing,
             asked: 0,
@@ -77,12 +83,57 @@ impl HookReport {
         }
     }
 
+    fn troubles(&self) -> Vec<String> {
+        let Self { since, missing, given_up, .. } = self;
+        let mut all = Vec::new();
+        if self.door_is_shut {
+            all.push(format!("nobody takes what is sent here, and {} deliveries wait", missing.len() + self.waiting));
+        }
+        if let Some(last) = self.unseen_since {
+            all.push(format!("it was not swept from {last:.0} on, and GitHub keeps nothing from before {since:.0}"));
+        }
+        if !given_up.is_empty() {
+            all.push(format!("{} not asked for any more: {}", given_up.len(), few(given_up)));
+        }
+        all
+    }
+
     pub(crate) fn of(&mut self, plan: &Plan) {
         self.missing = plan.ask.iter().map(|wanted| wanted.guid.clone()).collect();
-        self.waiting = plan.waiting.len();
+        self.waiting = plan.waiting;
         self.given_up.clone_from(&plan.given_up);
         self.unheard = plan.unheard;
     }
+}
+
+impl TagsReport {
+    fn troubles(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if self.left_out > 0 {
+            all.push(format!(
+                "{} tags are not looked at, for too many are followed; give `tags` an `order`",
+                self.left_out
+            ));
+        }
+        if !self.broken.is_empty() {
+            all.push(format!("{} cannot be looked at: {}", self.broken.len(), few(&self.broken)));
+        }
+        if !self.unclear.is_empty() {
+            all.push(format!(
+                "{} changed unheard beside others, and are left alone: {}",
+                self.unclear.len(),
+                few(&self.unclear)
+            ));
+        }
+        all
+    }
+}
+
+/// The first of many.
+fn few(all: &[String]) -> String {
+    const FEW: usize = 5;
+    let shown = all[..all.len().min(FEW)].join(", ");
+    if all.len() > FEW { format!("{shown} …") } else { shown }
 }
 
 impl Report {
@@ -91,11 +142,20 @@ impl Report {
         matches!(self, Self::Hook(report) if report.door_is_shut)
     }
 
+    /// What the sweep could not do, in words; nothing when it did all.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let all = match self {
+            Self::Hook(report) => report.troubles(),
+            Self::Tags(report) => report.troubles(),
+        };
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
     /// What it is about, one by one.
     pub fn details(&self, dry_run: bool) -> Vec<String> {
         let all: Vec<_> = match self {
             Self::Hook(report) => report.missing.iter().filter(|_| dry_run).chain(&report.given_up).collect(),
-            Self::Tags(report) => report.told.iter().chain(&report.unclear).collect(),
+            Self::Tags(report) => report.told.iter().chain(&report.unclear).chain(&report.broken).collect(),
         };
         all.into_iter().cloned().collect()
     }
@@ -116,6 +176,7 @@ impl fmt::Display for TagsReport {
         for (count, what) in [
             (self.noted.len(), "seen for the first time"),
             (self.unclear.len(), "left alone beside others"),
+            (self.broken.len(), "could not be looked at"),
             (self.left_out, "too many to look at"),
         ] {
             if count > 0 {
@@ -142,6 +203,9 @@ impl fmt::Display for HookReport {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if let Some(last) = self.unseen_since {
+            write!(f, "; not swept since {last:.0}, and GitHub keeps nothing from before {since:.0}")?;
         }
         if self.door_is_shut {
             f.write_str("; nobody takes what is sent here now, so no more was asked for")

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use ledger::{Ledger, Swept};
-use proto::Timestamp;
+use ledger::{Ledger, LedgerError, SweepEnd, Swept};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -55,18 +54,27 @@ impl Turn {
         }
     }
 
-    /// Ends it: the place is swept, up to the watermark.
-    pub(crate) async fn end(self, watermark: Option<Timestamp>) -> Result<()> {
-        let ended = self.ledger.end_sweep(&self.target, self.owner, watermark).await;
+    /// Ends it: the place is swept.
+    pub(crate) async fn end(self, end: &SweepEnd) -> Result<()> {
+        let ended = self.ledger.end_sweep(&self.target, self.owner, end).await;
         if !ended.context("writing down how far was swept")? {
             bail!("the turn went to another before this sweep was over");
         }
         Ok(())
     }
 
-    /// Gives it back; anybody may begin at once.
+    /// Ends it with the place unswept; anybody may begin at once.
+    pub(crate) async fn break_off(self, end: &SweepEnd) {
+        self.unless_away(self.ledger.break_off_sweep(&self.target, self.owner, end).await.map(drop));
+    }
+
+    /// Gives it back without a word about how the sweep went.
     pub(crate) async fn give_back(self) {
-        if let Err(error) = self.ledger.let_sweep_go(&self.target, self.owner).await {
+        self.unless_away(self.ledger.let_sweep_go(&self.target, self.owner).await);
+    }
+
+    fn unless_away(&self, ended: Result<(), LedgerError>) {
+        if let Err(error) = ended {
             tracing::warn!(%error, "{} is swept again once its lease ends: {error}", self.target);
         }
     }

@@ -17,6 +17,8 @@ pub struct Requests {
     pub answered: BTreeMap<u16, u64>,
     /// How many came while a limit held that the asker had been told of.
     pub rude: u64,
+    /// The least that was left of a window's requests; absent as long as none were limited.
+    pub least_left: Option<u64>,
 }
 
 /// What stands before every request.
@@ -105,6 +107,8 @@ impl Gate {
         }
         if primary.used < primary.limit {
             primary.used += 1;
+            let left = primary.limit - primary.used;
+            self.requests.least_left = Some(self.requests.least_left.map_or(left, |least| least.min(left)));
             return None;
         }
         self.requests.rude += u64::from(primary.told);

@@ -144,7 +144,7 @@ fn redeliver(shared: &web::Data<Shared>, path: &str, id: &str) -> Option<HttpRes
         let mut state = shared.state();
         let hook = hook_at(&state, path)?;
         let attempt = state.attempts.get(id.parse().ok()?).filter(|attempt| attempt.hook == hook.id)?;
-        let sent = attempt.sent.clone();
+        let sent = Some(attempt.sent.clone()).filter(|sent| !state.gone.contains(&sent.guid))?;
         state.gate.requests.redeliveries += 1;
         (hook, sent, state.gate.headed(StatusCode::ACCEPTED).json(json!({})))
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reconciler::Mode;
+use reconciler::{Mode, Reconciler};
 
 use crate::world::{Over, World};
 
@@ -43,4 +43,21 @@ async fn github_in_trouble_for_long_fails_the_sweep_and_the_next_takes_it_up() {
     world.github.trouble_every(u64::MAX / 2);
     assert_eq!(world.sweep().await.came, 3);
     world.each_has_one_effect(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_the_limit_is_shared_by_all_that_ask_with_the_same_token() {
+    let repositories: Vec<_> = (0..10).map(|n| format!("acme/shop-{n}")).collect();
+    let hooks: Vec<_> = repositories.iter().map(|name| format!("{{ repository: {name} }}")).collect();
+    let world = World::with(Over::Files, "repos/acme/shop-0", &format!("hooks: [{}]", hooks.join(", "))).await;
+    for name in &repositories[1..] {
+        let url = format!("http://127.0.0.1:{}/webhooks/github", world.port());
+        world.github.hook(&format!("repos/{name}"), &url, "x");
+    }
+    // Two questions each: where it is, and what it sent. Nine webhooks leave the tenth nothing but what others are left.
+    world.github.limit(20, Duration::from_secs(5));
+    let reports = Reconciler::new(&world.context).unwrap().once(None, Mode { dry_run: true, ..Mode::default() }).await;
+    assert!(reports.len() == 10 && reports.iter().all(|(_, report)| report.is_ok()), "{reports:?}");
+    let requests = world.github.requests();
+    assert_eq!((requests.least_left, requests.rude), (Some(2), 0), "{requests:?}");
 }

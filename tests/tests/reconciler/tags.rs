@@ -9,16 +9,19 @@ use runtime::{Config, Context, service::Base};
 use testkit::{
     folder::Folder,
     registry::{Image, Registry},
+    registry_proxy::{Fault, RegistryProxy},
     wait,
 };
 
-use crate::world::SOON;
+use crate::world::{SOON, tells};
 
 const REPOSITORY: &str = "acme/web";
 const BRANCHES: &str = "deploy: [main], hotfix: ['hotfix/*']";
 
 struct Shelf {
     registry: Registry,
+    /// Where it is asked: there, or at something before it.
+    at: String,
     context: Context,
     reconciler: Reconciler,
     _folder: Folder,
@@ -27,8 +30,20 @@ struct Shelf {
 impl Shelf {
     /// A registry without webhooks, and an app that follows these.
     async fn open(followed: &str) -> Self {
-        let (registry, folder) = (Registry::start(&[]).await.unwrap(), Folder::new("shelf").unwrap());
+        let registry = Registry::start(&[]).await.unwrap();
         let at = registry.address();
+        Self::at(registry, at, followed).await
+    }
+
+    /// The same, asked through a proxy.
+    async fn behind(followed: &str) -> (Self, RegistryProxy) {
+        let registry = Registry::start(&[]).await.unwrap();
+        let proxy = RegistryProxy::start(&registry.url()).unwrap();
+        (Self::at(registry, proxy.address(), followed).await, proxy)
+    }
+
+    async fn at(registry: Registry, at: String, followed: &str) -> Self {
+        let folder = Folder::new("shelf").unwrap();
         let text = format!(
             "data: '{data}'\nworkers: [bumper, recorder]\nnetwork: {{ allow: [127.0.0.0/8] }}\n\
              registries: {{ '{at}': {{ plain_http: true, poll: 1s }} }}\n\
@@ -43,11 +58,11 @@ impl Shelf {
         let context = Context::open(Base::open(config, "test").await.unwrap()).await.unwrap();
         tokio::spawn(recorder::serve(context.clone()));
         let reconciler = Reconciler::new(&context).unwrap();
-        Self { registry, context, reconciler, _folder: folder }
+        Self { registry, at, context, reconciler, _folder: folder }
     }
 
     fn image(&self) -> ImageName {
-        ImageName::new(format!("{}/{REPOSITORY}", self.registry.address())).unwrap()
+        ImageName::new(format!("{}/{REPOSITORY}", self.at)).unwrap()
     }
 
     /// Pushes an image of this content under a tag; its digest.
@@ -94,13 +109,18 @@ impl Shelf {
             digest: Some(digest.clone()),
         };
         let event = Event::first(EventId::fresh(), "/webhooks/registry".into(), tag.into(), Timestamp::now(), pushed);
+        self.tell(event).await;
+    }
+
+    /// Tells the bumper, which takes it; waits until it is in the history.
+    async fn tell(&self, event: Event) {
         self.context.bus.publish(&[event.to_message()]).await.unwrap();
         let recorded = async || {
             let known = self.context.ledger.events(&ledger::EventFilter::default()).await?;
             ensure!(known.iter().any(|known| known.message.attribute("id") == event.id.to_string()), "not yet");
             Ok(())
         };
-        wait::until(SOON, "the webhook in the history", recorded).await.unwrap();
+        wait::until(SOON, "the event in the history", recorded).await.unwrap();
         assert_eq!(self.told().await.0, event.id);
     }
 }
@@ -172,6 +192,113 @@ async fn what_may_be_older_than_what_was_told_is_left_alone() {
     let report = shelf.look().await;
     assert_eq!((report.told.len(), report.unclear.as_slice()), (0, ["main".to_owned()].as_slice()), "{report}");
     assert_eq!((shelf.look().await.unclear.len(), shelf.waiting().await), (0, 0), "and it is said once");
+    tells(&shelf.context, "nothing says which is newer").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_told_before_the_last_look_silences_nobody() {
+    let shelf = Shelf::open(BRANCHES).await;
+    shelf.push("main", "one").await;
+    let urgent = shelf.push("hotfix-login", "two").await;
+    shelf.webhook("hotfix-login", &urgent).await;
+    shelf.look().await;
+    shelf.push("main", "three").await;
+    let report = shelf.look().await;
+    assert_eq!((report.told.as_slice(), report.unclear.len()), (["main".to_owned()].as_slice(), 0), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_look_that_was_cut_off_did_not_come_to_is_told_by_the_next() {
+    let shelf = Shelf::open(BRANCHES).await;
+    shelf.push("main", "one").await;
+    shelf.push("hotfix-login", "two").await;
+    shelf.look().await;
+    let digest = shelf.push("main", "three").await;
+    shelf.push("hotfix-login", "four").await;
+    // It died when it had told of the first.
+    let pushed = ImagePushed {
+        app: "shop".parse().unwrap(),
+        component: "web".parse().unwrap(),
+        image: shelf.image(),
+        tag: Some("main".to_owned()),
+        digest: Some(digest.clone()),
+    };
+    let id = EventId::of_tag(&shelf.image(), "main", &digest, 1);
+    shelf.tell(Event::first(id, "/reconciler".into(), "web:main".into(), Timestamp::now(), pushed)).await;
+    let report = shelf.look().await;
+    assert_eq!((report.told.as_slice(), report.unclear.len()), (["hotfix-login".to_owned()].as_slice(), 0), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_tag_holds_up_no_other_and_is_looked_at_again() {
+    let (shelf, proxy) = Shelf::behind(BRANCHES).await;
+    let break_tag = |tag: &str| {
+        proxy.only(&format!("/manifests/{tag}"));
+        proxy.always(Fault::Status(500));
+    };
+    shelf.push("main", "one").await;
+    shelf.push("hotfix-old", "two").await;
+    break_tag("hotfix-old");
+    let report = shelf.look().await;
+    assert_eq!((report.noted.as_slice(), report.broken.len()), (["main".to_owned()].as_slice(), 1), "{report}");
+    shelf.push("hotfix-new", "three").await;
+    let report = shelf.look().await;
+    assert_eq!((report.told.as_slice(), report.broken.len()), (["hotfix-new".to_owned()].as_slice(), 1), "{report}");
+    let state = shelf.context.ledger.sweeps().await.unwrap().pop().unwrap();
+    assert!(state.trouble.is_some_and(|trouble| trouble.contains("hotfix-old") && trouble.contains("500")));
+
+    // Mended, it is no news: it was there before anybody looked.
+    proxy.heal();
+    let report = shelf.look().await;
+    assert_eq!((report.noted.as_slice(), report.told.len()), (["hotfix-old".to_owned()].as_slice(), 0), "{report}");
+
+    // What changes while it cannot be looked at is told once it can.
+    shelf.push("hotfix-old", "four").await;
+    break_tag("hotfix-old");
+    assert_eq!(shelf.look().await.broken.len(), 1);
+    proxy.heal();
+    assert_eq!(shelf.look().await.told, ["hotfix-old"]);
+
+    // Unless another was told of meanwhile: since when it was last looked at, not since the last look.
+    shelf.push("hotfix-old", "five").await;
+    break_tag("hotfix-old");
+    let digest = shelf.push("main", "six").await;
+    assert_eq!(shelf.told().await.1.tag.as_deref(), Some("hotfix-new"));
+    assert_eq!(shelf.told().await.1.tag.as_deref(), Some("hotfix-old"));
+    shelf.webhook("main", &digest).await;
+    assert_eq!(shelf.look().await.broken.len(), 1);
+    proxy.heal();
+    let report = shelf.look().await;
+    assert_eq!((report.told.len(), report.unclear.as_slice()), (0, ["hotfix-old".to_owned()].as_slice()), "{report}");
+
+    proxy.always(Fault::Status(503));
+    let reports = shelf.reconciler.once(None, Mode::default()).await;
+    assert!(matches!(reports.as_slice(), [(_, Err(_))]), "not a tag, but the registry: {reports:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_images_that_come_into_view_are_no_news() {
+    let shelf = Shelf::open("tags: { glob: 'release-*' }").await;
+    let tags: Vec<_> = (1..=103).map(|n| format!("release-{n:03}")).collect();
+    let image = Image { content: "one".to_owned(), labels: Vec::new() };
+    shelf.registry.push(REPOSITORY, &tags.iter().map(String::as_str).collect::<Vec<_>>(), &image).await.unwrap();
+    let report = shelf.look().await;
+    assert_eq!((report.noted.len(), report.left_out), (100, 3), "{report}");
+    assert!(!report.noted.contains(&tags[0]) && report.noted.contains(&tags[102]), "the last are looked at");
+    let state = shelf.context.ledger.sweeps().await.unwrap().pop().unwrap();
+    assert!(state.trouble.is_some_and(|trouble| trouble.contains("`order`")));
+
+    // Retention takes some away, and so three are in view that nobody looked at before.
+    let names = shelf.registry.folder().join("images/docker/registry/v2/repositories").join(REPOSITORY);
+    for tag in &tags[49..52] {
+        std::fs::remove_dir_all(names.join("_manifests/tags").join(tag)).unwrap();
+    }
+    let report = shelf.look().await;
+    assert_eq!((report.left_out, report.told.len(), report.unclear.len()), (0, 0, 0), "{report}");
+    assert_eq!(report.noted, tags[..3], "{report}");
+    shelf.push("release-104", "two").await;
+    std::fs::remove_dir_all(names.join("_manifests/tags").join(&tags[0])).unwrap();
+    assert_eq!(shelf.look().await.told, ["release-104"], "what is pushed now is");
 }
 
 #[tokio::test(flavor = "multi_thread")]

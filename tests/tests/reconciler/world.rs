@@ -8,8 +8,9 @@ use std::{
 };
 
 use anyhow::ensure;
+use ledger::EventFilter;
 use prometheus_client::registry::Registry;
-use proto::{Data, Event, SourceName, WorkerName};
+use proto::{Data, Event, EventType, SourceName, WorkerName};
 use receiver::Receiver;
 use reconciler::{HookReport, Mode, Reconciler, Report};
 use runtime::{Config, Context, Failure, Outcomes, Worker, harness, service::Base};
@@ -85,7 +86,7 @@ impl World {
             }
         };
         let text = format!(
-            "bus: '{bus}'\nledger: '{ledger}'\ndata: '{data}'\nworkers: [normalizer, builder]\n\
+            "bus: '{bus}'\nledger: '{ledger}'\ndata: '{data}'\nworkers: [normalizer, builder, recorder]\n\
              harness: {{ lease: 2s }}\nops: {{ listen: '127.0.0.1:0' }}\n\
              receiver: {{ listen: '127.0.0.1:{port}', spool: off }}\nsources:\n  github:\n    kind: github\n    \
              secrets: ['file:{secret}']\n    \
@@ -102,6 +103,7 @@ impl World {
         let effects = Effects::default();
         tokio::spawn(harness::work(normalizer::Normalizer::new(&context).unwrap(), context.clone()));
         tokio::spawn(harness::work(effects.clone(), context.clone()));
+        tokio::spawn(recorder::serve(context.clone()));
         let reconciler = Reconciler::new(&context).unwrap();
         Self { github, hook, context, folder, effects, reconciler, port, receiver: None }
     }
@@ -173,6 +175,11 @@ impl World {
         assert_eq!((effects.len(), twice), (count, vec![]));
     }
 
+    /// Waits until this is recorded as left alone.
+    pub(crate) async fn tells(&self, reason: &str) {
+        tells(&self.context, reason).await;
+    }
+
     /// How often it waited for this.
     pub(crate) fn waits(&self, cause: &str) -> f64 {
         self.metric_with("windlass_reconciler_waits_total", &format!("cause=\"{cause}\""))
@@ -198,6 +205,22 @@ impl World {
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
+}
+
+/// Waits until something is recorded as left alone, for this reason.
+pub(crate) async fn tells(context: &Context, reason: &str) {
+    let filter = EventFilter { kind: Some(EventType::EventIgnored), ..EventFilter::default() };
+    let told = async || {
+        let known = context.ledger.events(&filter).await?;
+        let known: Vec<_> = known.iter().map(|known| Event::from_message(&known.message).unwrap()).collect();
+        let is_it = |event: &Event| {
+            matches!(&event.data, Data::EventIgnored(ignored) if ignored.reason.contains(reason))
+                && event.source == "/reconciler"
+        };
+        ensure!(known.iter().filter(|event| is_it(event)).count() == 1, "{known:?}");
+        Ok(())
+    };
+    wait::until(SOON, reason, told).await.unwrap();
 }
 
 fn is_ours(queue: &str) -> bool {

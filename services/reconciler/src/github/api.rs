@@ -3,7 +3,7 @@
 //! octocrab stands on the client that all of ours do, with its deadlines, and without retries of its own: those know no
 //! limits. Whatever is asked here may be asked twice.
 
-use std::{fmt, sync::PoisonError, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::HeaderName;
@@ -14,6 +14,7 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     credentials::{self, Bearer, Credentials, MARGIN},
+    gate::{Gate, Gates},
     limits::{self, Cause, Limits, Verdict},
     wire::{self, Installation, InstallationToken, Problem},
 };
@@ -27,10 +28,9 @@ pub(crate) struct Api {
     http: reqwest::Client,
     credentials: Credentials,
     metrics: Of,
-    /// Questions go one after the other, as GitHub wants them.
     client: Mutex<Option<(Octocrab, Timestamp)>>,
-    /// Nobody asks before this.
-    rest: std::sync::Mutex<Option<Instant>>,
+    /// Questions go one after the other, those about other webhooks too.
+    gate: Arc<Gate>,
 }
 
 /// What was answered: what was asked for, or that there is no such thing.
@@ -72,9 +72,16 @@ impl fmt::Display for Question<'_> {
 
 impl Api {
     /// For a webhook below this path, or the App's own.
-    pub(crate) fn new(config: &Reconcile, owner: Option<&str>, http: reqwest::Client, metrics: Of) -> Result<Self> {
+    pub(crate) fn new(
+        config: &Reconcile,
+        owner: Option<&str>,
+        gates: &Gates,
+        http: reqwest::Client,
+        metrics: Of,
+    ) -> Result<Self> {
         let (base, credentials) = (config.api.trim_end_matches('/').to_owned(), Credentials::new(config, owner)?);
-        Ok(Self { base, http, credentials, metrics, client: Mutex::default(), rest: std::sync::Mutex::default() })
+        let gate = gates.of(&base, credentials.limited_as());
+        Ok(Self { base, http, credentials, metrics, client: Mutex::default(), gate })
     }
 
     /// A GET of this path below the API's.
@@ -135,8 +142,10 @@ impl Api {
         built.with_context(|| format!("building a client for {}", self.base))
     }
 
-    /// Asks until there is an answer, or none is to be hoped for.
+    /// Asks until there is an answer, or none is to be hoped for. Nobody else asks meanwhile: what makes one wait makes
+    /// all wait.
     async fn patiently(&self, client: &Octocrab, question: Question<'_>) -> Result<Answer> {
+        let _turn = self.gate.enter().await;
         let mut tried = 0;
         loop {
             self.rest().await;
@@ -171,15 +180,13 @@ impl Api {
 
     /// Waits for the window's end, where what is left in it is left to others.
     async fn rest(&self) {
-        let until = self.rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(wait) = until.map(|until| until.saturating_duration_since(Instant::now())) else { return };
+        let Some(wait) = self.gate.rest() else { return };
         tracing::info!("leaves what is left of the limit of {} to others, and goes on in {wait:?}", self.base);
         self.wait(Cause::Primary, wait).await;
     }
 
     fn rest_after(&self, answer: Answer) -> Answer {
-        let rest = answer.limits.rest(Timestamp::now().as_second()).map(|wait| Instant::now() + wait);
-        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = rest;
+        self.gate.rest_until(answer.limits.rest(Timestamp::now().as_second()).map(|wait| Instant::now() + wait));
         answer
     }
 }

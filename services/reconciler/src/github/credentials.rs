@@ -55,6 +55,17 @@ impl Credentials {
         }
     }
 
+    /// Whose limit it is that GitHub counts against: all that share this text share it.
+    pub(crate) fn limited_as(&self) -> String {
+        match self {
+            Self::Token(token) => format!("token {token}"),
+            Self::App(app) => format!("app {}", app.id),
+            Self::Installation(app, owner) => {
+                format!("app {} at {}", app.id, owner.split('/').nth(1).unwrap_or_default().to_lowercase())
+            }
+        }
+    }
+
     /// What to mend when GitHub refuses, in words.
     pub(crate) fn hint(&self) -> String {
         match self {

@@ -63,17 +63,29 @@ pub(crate) struct Wanted {
     pub(crate) again: bool,
 }
 
+/// A delivery that will not be asked for any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) wanted: Wanted,
+    /// GitHub sends it no more; else it was asked for often enough.
+    pub(crate) too_old: bool,
+}
+
 /// What is to be done about a history.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// What to ask for, oldest first.
     pub(crate) ask: Vec<Wanted>,
-    /// What was asked for and comes up again later, with when each was first attempted.
-    pub(crate) waiting: Vec<(String, Timestamp)>,
+    /// How much was asked for and comes up again later.
+    pub(crate) waiting: usize,
+    /// When what waits was first attempted, where its attempt was not noted: it must be read again to be asked for.
+    pub(crate) unnoted: Vec<Timestamp>,
+    /// What was asked for and has come since.
+    pub(crate) came: Vec<String>,
     /// What is not asked for any more.
     pub(crate) given_up: Vec<String>,
-    /// Of these, what nobody has been told of yet.
-    pub(crate) lost: Vec<String>,
+    /// Of these, what nobody has been told of yet, and why.
+    pub(crate) lost: Vec<Lost>,
     /// Events that nobody here hears, and that failed; they stay where they are.
     pub(crate) unheard: usize,
 }
@@ -138,6 +150,11 @@ impl History {
         self.newest.is_none_or(|(.., fate)| fate == Fate::Taken)
     }
 
+    /// The newest attempt of a delivery.
+    pub(crate) fn attempt(&self, wanted: &Wanted) -> u64 {
+        self.deliveries.get(&wanted.guid).map_or(wanted.attempt, |delivery| delivery.attempt)
+    }
+
     /// What became of a delivery after this attempt of it; `None` as long as there is no newer one.
     pub(crate) fn since(&self, wanted: &Wanted) -> Option<Fate> {
         let delivery = self.deliveries.get(&wanted.guid)?;
@@ -147,27 +164,48 @@ impl History {
         (delivery.attempt != wanted.attempt).then_some(delivery.fate)
     }
 
-    /// What to do about it at this time, given what was asked for before. `again`: even what was given up.
+    /// What to do about it at this time, given what was asked for before and has not come: that need not be in the
+    /// stretch that was read. `again`: even what was given up.
     pub(crate) fn plan(&self, asked: &BTreeMap<String, Redelivery>, now: Timestamp, again: bool) -> Plan {
         let mut plan = Plan::default();
-        for (guid, delivery) in self.deliveries.iter().filter(|(_, delivery)| !delivery.came) {
+        for (guid, delivery) in &self.deliveries {
             let before = asked.get(guid);
-            let times = before.map_or(0, |before| before.times);
-            if !GITHUB_EVENTS.contains(&delivery.event.as_str()) {
-                plan.unheard += 1;
-            } else if now.duration_since(delivery.first).unsigned_abs() > KEPT || (times >= MOST && !again) {
-                plan.lost.extend((times <= MOST).then(|| guid.clone()));
-                plan.given_up.push(guid.clone());
-            } else if before.is_some_and(|before| !again && now < due(before)) {
-                plan.waiting.push((guid.clone(), delivery.first));
+            if delivery.came {
+                plan.came.extend(before.map(|_| guid.clone()));
+            } else if GITHUB_EVENTS.contains(&delivery.event.as_str()) {
+                let known = before.and_then(|before| before.first_at).unwrap_or(delivery.first);
+                let (attempt, first) = (delivery.attempt, delivery.first.min(known));
+                plan.add(Wanted { guid: guid.clone(), attempt, first, again: before.is_some() }, before, now, again);
             } else {
-                let (guid, attempt, first) = (guid.clone(), delivery.attempt, delivery.first);
-                plan.ask.push(Wanted { guid, attempt, first, again: times > 0 });
+                plan.unheard += 1;
             }
+        }
+        for (guid, before) in asked.iter().filter(|(guid, _)| !self.deliveries.contains_key(*guid)) {
+            let attempt = before.attempt.and_then(|attempt| u64::try_from(attempt).ok());
+            let (Some(attempt), Some(first)) = (attempt, before.first_at) else { continue };
+            plan.add(Wanted { guid: guid.clone(), attempt, first, again: true }, Some(before), now, again);
         }
         plan.ask.sort_by_key(Wanted::place);
         plan.given_up.sort();
         plan
+    }
+}
+
+impl Plan {
+    fn add(&mut self, wanted: Wanted, before: Option<&Redelivery>, now: Timestamp, again: bool) {
+        let times = before.map_or(0, |before| before.times);
+        let too_old = now.duration_since(wanted.first).unsigned_abs() > KEPT;
+        if too_old || (times >= MOST && !again) {
+            let told = times > MOST;
+            // What can be asked for no more and was told of is over.
+            self.given_up.extend((!told || !too_old).then(|| wanted.guid.clone()));
+            self.lost.extend((!told).then_some(Lost { wanted, too_old }));
+        } else if let Some(before) = before.filter(|before| !again && now < due(before)) {
+            self.waiting += 1;
+            self.unnoted.extend(before.attempt.is_none().then_some(wanted.first));
+        } else {
+            self.ask.push(wanted);
+        }
     }
 }
 
@@ -203,7 +241,8 @@ mod tests {
     }
 
     fn asked(guid: &str, times: u32, ago: u32) -> BTreeMap<String, Redelivery> {
-        let asked = Redelivery { delivery: guid.to_owned(), times, asked_at: now() - MINUTE * ago };
+        let (delivery, asked_at) = (guid.to_owned(), now() - MINUTE * ago);
+        let asked = Redelivery { delivery, times, asked_at, attempt: None, first_at: None };
         BTreeMap::from([(guid.to_owned(), asked)])
     }
 
@@ -224,7 +263,7 @@ mod tests {
         ]);
         let plan = history.plan(&BTreeMap::new(), now(), false);
         assert_eq!(guids(&plan), [("e", 3), ("b", 8), ("c", 7)]);
-        assert!(plan.given_up.is_empty() && plan.waiting.is_empty());
+        assert!(plan.given_up.is_empty() && plan.waiting == 0);
         assert_eq!((history.len(), history.newest()), (5, Some(now() - MINUTE * 10)));
     }
 
@@ -237,10 +276,12 @@ mod tests {
             let plan = history.plan(&asked("a", times, ago), now(), false);
             let is = if plan.ask.is_empty() { "waits" } else { "asked" };
             assert_eq!(is, wanted, "{times} times, {ago} minutes ago");
-            assert_eq!(plan.waiting.len() + plan.ask.len(), 1);
+            assert_eq!(plan.waiting + plan.ask.len(), 1);
+            assert_eq!(plan.unnoted.len(), plan.waiting, "its attempt is not known, so it must be read again");
         }
         for (times, lost) in [(MOST, 1), (MOST + 1, 0)] {
             let plan = history.plan(&asked("a", times, 1000), now(), false);
+            assert!(plan.lost.iter().all(|lost| !lost.too_old));
             assert_eq!((plan.given_up.as_slice(), guids(&plan)), (["a".to_owned()].as_slice(), vec![]));
             assert_eq!(plan.lost.len(), lost, "it is told once");
         }
@@ -251,6 +292,34 @@ mod tests {
     fn what_github_keeps_no_longer_is_given_up() {
         let plan = history(&[(1, "a", 3 * 24 * 60 + 1, 503), (2, "a", 5, 503)]).plan(&BTreeMap::new(), now(), true);
         assert_eq!((plan.given_up.len(), plan.ask.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_was_asked_for_needs_not_be_read_again() {
+        let (attempt, first_at) = (Some(7), Some(now() - MINUTE * 1000));
+        let noted = |times, ago, first_at| {
+            let before = asked("a", times, ago).remove("a").unwrap();
+            BTreeMap::from([("a".to_owned(), Redelivery { attempt, first_at, ..before })])
+        };
+        let nothing = History::default();
+        assert_eq!(guids(&nothing.plan(&noted(2, 16, first_at), now(), false)), [("a", 7)]);
+        let plan = nothing.plan(&noted(2, 15, first_at), now(), false);
+        assert_eq!((plan.waiting, plan.unnoted.len(), plan.ask.len()), (1, 0, 0));
+        // Given up: told once, asked for where it is wanted again, and over once GitHub keeps it no longer.
+        let plan = nothing.plan(&noted(MOST, 1000, first_at), now(), false);
+        assert_eq!((plan.lost.len(), plan.lost[0].too_old, plan.given_up.len()), (1, false, 1));
+        let plan = nothing.plan(&noted(MOST + 1, 1000, first_at), now(), false);
+        assert_eq!((plan.lost.len(), plan.given_up.len()), (0, 1));
+        assert_eq!(guids(&nothing.plan(&noted(MOST + 1, 0, first_at), now(), true)), [("a", 7)]);
+        let old = Some(now() - KEPT - MINUTE);
+        let plan = nothing.plan(&noted(2, 16, old), now(), true);
+        assert_eq!((plan.lost.len(), plan.lost[0].too_old, plan.ask.len()), (1, true, 0));
+        assert_eq!(nothing.plan(&noted(MOST + 2, 16, old), now(), false), Plan::default());
+        // Seen again: by its newest attempt, as old as its first; and no more once it came.
+        let plan = history(&[(9, "a", 5, 401)]).plan(&noted(2, 16, first_at), now(), false);
+        assert_eq!((guids(&plan), Some(plan.ask[0].first)), (vec![("a", 9)], first_at));
+        let plan = history(&[(9, "a", 5, 202)]).plan(&noted(2, 16, first_at), now(), false);
+        assert_eq!((plan.came.as_slice(), plan.ask.len()), (["a".to_owned()].as_slice(), 0));
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! GitHub's webhooks: it keeps what it attempted for three days, and sends a delivery again when it is asked to.
 //!
-//! - [`api`] asks, with the patience that [`limits`] says GitHub wants, as whom [`credentials`] say.
+//! - [`api`] asks, with the patience that [`limits`] says GitHub wants, as whom [`credentials`] say; [`gate`] is what
+//!   those share who ask as the same.
 //! - [`webhook`] is one webhook there; [`wire`] what is said of it.
 //! - [`history`] decides what to ask for; [`sweep`] does it.
 
 mod api;
 mod credentials;
+mod gate;
 mod history;
 mod limits;
 mod sweep;
@@ -18,16 +20,18 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ledger::{Ledger, Swept};
+use ledger::Swept;
 use proto::{SourceName, Timestamp};
-use runtime::config::Reconcile;
+use runtime::{Context, config::Reconcile};
 
 use crate::{Mode, metrics::Metrics};
+pub(crate) use gate::Gates;
+use history::History;
 pub(crate) use history::Plan;
 pub(crate) use limits::Cause;
 pub(crate) use sweep::Done;
 use sweep::Sweep;
-pub(crate) use webhook::Webhook;
+pub(crate) use webhook::{Webhook, names};
 
 /// One webhook that is swept.
 pub(crate) struct Hook {
@@ -36,6 +40,17 @@ pub(crate) struct Hook {
     pause: Duration,
     /// What was asked for last to see whether anybody is there.
     probe: Mutex<Option<Probe>>,
+    /// What the last sweep read, if it ended at a shut door.
+    read: Mutex<Option<Read>>,
+}
+
+/// What a sweep read.
+pub(crate) struct Read {
+    /// How far was swept before.
+    watermark: Option<Timestamp>,
+    /// How far back it was read.
+    since: Timestamp,
+    history: History,
 }
 
 /// A delivery's place among the others.
@@ -46,18 +61,30 @@ impl Hook {
     pub(crate) fn all(
         source: &SourceName,
         config: &Reconcile,
+        gates: &Gates,
         http: &reqwest::Client,
         metrics: &Metrics,
     ) -> Result<Vec<Self>> {
-        let webhooks = Webhook::all(source, config, http, metrics);
+        let webhooks = Webhook::all(source, config, gates, http, metrics);
         let webhooks = webhooks.with_context(|| format!("`sources.{source}.reconcile`"))?;
-        let hook = |webhook| Self { webhook, every: config.every, pause: config.pause, probe: Mutex::default() };
+        let (every, pause) = (config.every, config.pause);
+        let hook = |webhook| Self { webhook, every, pause, probe: Mutex::default(), read: Mutex::default() };
         Ok(webhooks.into_iter().map(hook).collect())
     }
 
     /// One sweep, given how far the last one came.
-    pub(crate) async fn sweep(&self, ledger: &Ledger, swept: Option<Swept>, mode: Mode) -> Result<Done> {
-        Sweep::begin(self, ledger, swept).await?.run(mode).await
+    pub(crate) async fn sweep(&self, context: &Context, swept: Option<Swept>, mode: Mode) -> Result<Done> {
+        Sweep::begin(self, context, swept).await?.run(mode).await
+    }
+
+    /// What was read up to this watermark at the last sweep, so that it need not be read again.
+    fn take_read(&self, watermark: Option<Timestamp>) -> Option<Read> {
+        let read = self.read.lock().unwrap_or_else(PoisonError::into_inner).take();
+        read.filter(|read| read.watermark == watermark)
+    }
+
+    fn keep_read(&self, read: Read) {
+        *self.read.lock().unwrap_or_else(PoisonError::into_inner) = Some(read);
     }
 
     fn last_probe(&self) -> Option<Probe> {

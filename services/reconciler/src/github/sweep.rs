@@ -2,6 +2,11 @@
 //!
 //! It asks in batches and looks after each. Where nothing more is taken it stops: nobody is helped by thousands of
 //! deliveries to a door that is shut. What is asked for twice, as after a crash, comes twice under the same id.
+//!
+//! What was asked for and has not come is noted, with all that it takes to ask again, so one that is never taken does not
+//! have the rest of the list read again and again.
+
+mod notes;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,14 +14,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use ledger::{Ledger, Redelivery, Swept};
+use ledger::{Redelivery, Swept};
 use proto::Timestamp;
+use runtime::Context;
 use tokio::time::Instant;
 
 use super::{
-    Hook,
+    Hook, Read,
     history::{Fate, History, KEPT, Plan, Wanted},
-    webhook::{Asked, Until},
+    webhook::{Asked, NotThere, Until},
 };
 use crate::{Mode, report::HookReport};
 
@@ -26,6 +32,8 @@ const BATCH: usize = 50;
 const UNDER_WAY: usize = 200;
 /// How far before the watermark a sweep begins: GitHub may list an attempt somewhat after it was made.
 const OVERLAP: Duration = Duration::from_mins(10);
+/// How much further back than GitHub sends again it is read after an earlier sweep: to tell of what was lost since.
+const LOST: Duration = Duration::from_hours(1);
 /// The pauses between looks for what was asked for last. Mostly GitHub sends it within seconds.
 const LOOKS: [Duration; 7] = [
     Duration::from_millis(100),
@@ -40,22 +48,28 @@ const LOOKS: [Duration; 7] = [
 /// A sweep under way.
 pub(crate) struct Sweep<'a> {
     hook: &'a Hook,
-    ledger: &'a Ledger,
+    context: &'a Context,
     path: String,
+    /// How far was swept before.
+    swept_to: Option<Timestamp>,
     since: Timestamp,
+    /// When the list was read, by the ledger's clock.
+    read_at: Timestamp,
+    /// The newest attempt then. What fails after it, while this sweep asks, is for the next.
+    newest: Option<Timestamp>,
     history: History,
     /// Asked for in this sweep, and not seen again yet.
     under_way: Vec<Wanted>,
-    /// When what is not settled was first attempted.
-    unsettled: Vec<Timestamp>,
     asked_at: Option<Instant>,
+    /// Whether GitHub would not send something, and the webhook was still there after that.
+    is_there: bool,
     report: HookReport,
 }
 
 /// What one look found of what was under way.
 #[derive(Debug, Default)]
 struct Seen {
-    taken: usize,
+    taken: Vec<Wanted>,
     refused: Vec<Wanted>,
     away: Vec<Wanted>,
 }
@@ -65,19 +79,47 @@ pub(crate) struct Done {
     pub(crate) report: HookReport,
     /// What is older need not be looked at again. Nothing where nobody takes what is sent: then the sweep is not over.
     pub(crate) watermark: Option<Timestamp>,
+    /// When the list was read, for the next sweep.
+    pub(crate) left: Option<String>,
 }
 
 impl<'a> Sweep<'a> {
     /// Reads what was attempted since the last sweep; as far back as GitHub sends again, the first time.
-    pub(crate) async fn begin(hook: &'a Hook, ledger: &'a Ledger, swept: Option<Swept>) -> Result<Self> {
-        let path = hook.webhook.locate().await?;
-        let oldest = Timestamp::now() - KEPT;
-        let since = swept.and_then(|swept| swept.watermark).map_or(oldest, |mark| (mark - OVERLAP).max(oldest));
-        let mut history = History::default();
-        hook.webhook.read(&path, &mut history, Until::Time(since)).await?;
-        let report = HookReport::new(hook.webhook.name(), since, history.len());
-        let (under_way, unsettled) = (Vec::new(), Vec::new());
-        Ok(Self { hook, ledger, path, since, history, under_way, unsettled, asked_at: None, report })
+    pub(crate) async fn begin(hook: &'a Hook, context: &'a Context, swept: Option<Swept>) -> Result<Self> {
+        let read_at = context.ledger.now().await.context("asking the ledger for the time")?;
+        let last = swept.as_ref().and_then(last_read);
+        let swept_to = swept.and_then(|swept| swept.watermark);
+        let oldest = read_at - KEPT;
+        let since = swept_to.map_or(oldest, |mark| (mark - OVERLAP).max(oldest - LOST));
+        let known = hook.take_read(swept_to).map(|read| (read.history, Until::Known(read.since), read.since));
+        let (mut history, until, since) = known.unwrap_or_else(|| (History::default(), Until::Time(since), since));
+        let path = hook.webhook.path().await?;
+        let path = match hook.webhook.read(&path, &mut history, until).await {
+            // Made anew since it was found, perhaps.
+            Err(error) if error.is::<NotThere>() && hook.webhook.forget_path() => {
+                let path = hook.webhook.path().await?;
+                hook.webhook.read(&path, &mut history, Until::Time(since)).await?;
+                path
+            }
+            read => read.map(|()| path)?,
+        };
+        let mut report = HookReport::new(hook.webhook.name(), since, history.len());
+        report.unseen_since = last.filter(|last| *last < oldest);
+        let (under_way, asked_at) = (Vec::new(), None);
+        Ok(Self {
+            hook,
+            context,
+            path,
+            swept_to,
+            since,
+            read_at,
+            newest: history.newest(),
+            history,
+            under_way,
+            asked_at,
+            is_there: false,
+            report,
+        })
     }
 
     /// Asks for what is missing; only says what that is where `mode` has it so.
@@ -85,54 +127,55 @@ impl<'a> Sweep<'a> {
         let plan = self.plan(mode).await?;
         self.report.of(&plan);
         if mode.dry_run {
-            return Ok(Done { report: self.report, watermark: None });
+            return Ok(Done { report: self.report, watermark: None, left: None });
         }
         self.hook.webhook.metrics.missing(plan.ask.iter().filter(|wanted| !wanted.again).count());
-        self.tell_lost(&plan.lost).await?;
-        self.unsettled = plan.waiting.iter().map(|(_, first)| *first).collect();
+        self.tell_unseen().await?;
+        self.tell_lost(plan.lost).await?;
+        self.came(&plan.came).await?;
         let mut queue = VecDeque::from(plan.ask);
-        let open = self.history.door_is_open() || queue.is_empty() || self.probe(&mut queue).await?;
+        let open = self.history.door_is_open() || self.probe(&mut queue).await?;
         if !open || !self.ask_all(&mut queue).await? {
-            self.report.door_is_shut = true;
-            return Ok(Done { report: self.report, watermark: None });
+            return Ok(self.leave());
         }
-        self.finish().await
+        self.finish(&plan.unnoted).await
+    }
+
+    /// Ends before a shut door: what was read is kept, for it need not be read again.
+    fn leave(mut self) -> Done {
+        self.report.door_is_shut = true;
+        let left = Some(self.read_at.to_string());
+        self.hook.keep_read(Read { watermark: self.swept_to, since: self.since, history: self.history });
+        Done { report: self.report, watermark: None, left }
     }
 
     async fn plan(&self, mode: Mode) -> Result<Plan> {
-        let asked = self.ledger.redeliveries(self.target()).await.context("reading what was asked for")?;
+        let asked = self.context.ledger.redeliveries(self.target()).await.context("reading what was asked for")?;
         let asked: BTreeMap<String, Redelivery> = asked.into_iter().map(|r| (r.delivery.clone(), r)).collect();
-        let now = self.ledger.now().await.context("asking the ledger for the time")?;
-        Ok(self.history.plan(&asked, now, mode.again))
+        Ok(self.history.plan(&asked, self.read_at, mode.again))
     }
 
     fn target(&self) -> &str {
         &self.report.place
     }
 
-    /// Says once what will never come; a count above the most is the note that it was said.
-    async fn tell_lost(&self, lost: &[String]) -> Result<()> {
-        let place = self.target();
-        for delivery in lost {
-            tracing::error!(
-                place,
-                delivery,
-                "{place}: {delivery} never came, and is not asked for any more; see it at GitHub"
-            );
-        }
-        self.hook.webhook.metrics.given_up(lost.len());
-        self.ledger.note_redeliveries(place, lost).await.context("writing down what is given up")
-    }
-
-    /// Asks for one delivery alone, and waits for what becomes of it: whether somebody is there who answers. Another
-    /// one each time, for one may be what can never be taken.
+    /// Asks for one delivery and says whether somebody is there: another one each time, for one may be what nobody can
+    /// take. What GitHub does not send any more says nothing of that, so the next is asked for.
     async fn probe(&mut self, queue: &mut VecDeque<Wanted>) -> Result<bool> {
         let last = self.hook.last_probe();
         let after = |wanted: &Wanted| last.as_ref().is_none_or(|last| *last < wanted.place());
-        let next = queue.iter().position(after).unwrap_or(0);
-        let Some(probe) = queue.remove(next) else { return Ok(true) };
-        self.hook.probed(probe.place());
-        self.ask(probe).await?;
+        queue.rotate_left(queue.iter().position(after).unwrap_or(0));
+        while let Some(probe) = queue.pop_front() {
+            self.hook.probed(probe.place());
+            self.ask(probe).await?;
+            if !self.under_way.is_empty() {
+                break;
+            }
+        }
+        queue.make_contiguous().sort_by_key(Wanted::place);
+        if self.under_way.is_empty() {
+            return Ok(true);
+        }
         let mut seen = Seen::default();
         for pause in LOOKS {
             tokio::time::sleep(pause).await;
@@ -141,7 +184,7 @@ impl<'a> Sweep<'a> {
                 break;
             }
         }
-        let open = seen.taken + seen.refused.len() > 0;
+        let open = !seen.taken.is_empty() || !seen.refused.is_empty();
         self.settle(seen, open).await?;
         Ok(open)
     }
@@ -156,7 +199,7 @@ impl<'a> Sweep<'a> {
             for pause in [Duration::ZERO].into_iter().chain(LOOKS) {
                 tokio::time::sleep(pause).await;
                 let seen = self.look(Until::Known(self.since)).await?;
-                let open = seen.away.is_empty() || seen.taken + seen.refused.len() > 0;
+                let open = seen.away.is_empty() || !seen.taken.is_empty() || !seen.refused.is_empty();
                 self.settle(seen, open).await?;
                 if !open {
                     return Ok(false);
@@ -185,7 +228,17 @@ impl<'a> Sweep<'a> {
                 let (place, delivery) = (&self.report.place, &wanted.guid);
                 tracing::warn!(place, delivery, "{place}: GitHub does not send {delivery} again: {why}");
                 self.note(vec![wanted]).await?;
+                self.check_is_there().await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Fails where not the delivery is gone, but the webhook. Once a sweep is enough.
+    async fn check_is_there(&mut self) -> Result<()> {
+        if !self.is_there {
+            self.hook.webhook.read(&self.path, &mut self.history, Until::Known(self.since)).await?;
+            self.is_there = true;
         }
         Ok(())
     }
@@ -197,7 +250,7 @@ impl<'a> Sweep<'a> {
         for wanted in std::mem::take(&mut self.under_way) {
             match self.history.since(&wanted) {
                 None => self.under_way.push(wanted),
-                Some(Fate::Taken) => seen.taken += 1,
+                Some(Fate::Taken) => seen.taken.push(wanted),
                 Some(Fate::Refused) => seen.refused.push(wanted),
                 Some(Fate::Away) => seen.away.push(wanted),
             }
@@ -207,35 +260,35 @@ impl<'a> Sweep<'a> {
 
     /// Counts what was seen. What came to a shut door was no try.
     async fn settle(&mut self, seen: Seen, open: bool) -> Result<()> {
-        self.report.came += seen.taken;
-        self.hook.webhook.metrics.came(seen.taken);
+        self.report.came += seen.taken.len();
+        self.hook.webhook.metrics.came(seen.taken.len());
+        let again = seen.taken.into_iter().filter(|wanted| wanted.again);
+        self.came(&again.map(|wanted| wanted.guid).collect::<Vec<_>>()).await?;
         let failed = seen.refused.into_iter().chain(seen.away.into_iter().filter(|_| open));
         self.note(failed.collect()).await
     }
 
-    /// Remembers that these were asked for and have not come.
-    async fn note(&mut self, wanted: Vec<Wanted>) -> Result<()> {
-        self.report.missing_still += wanted.len();
-        self.unsettled.extend(wanted.iter().map(|wanted| wanted.first));
-        let guids: Vec<_> = wanted.into_iter().map(|wanted| wanted.guid).collect();
-        self.ledger.note_redeliveries(self.target(), &guids).await.context("writing down what was asked for")
-    }
-
     /// Waits a while for what is still under way, and says how far was swept.
-    async fn finish(mut self) -> Result<Done> {
-        for pause in LOOKS {
-            let seen = self.look(Until::Known(self.since)).await?;
-            self.settle(seen, true).await?;
+    async fn finish(mut self, unnoted: &[Timestamp]) -> Result<Done> {
+        for pause in [Duration::ZERO].into_iter().chain(LOOKS) {
             if self.under_way.is_empty() {
                 break;
             }
             tokio::time::sleep(pause).await;
+            let seen = self.look(Until::Known(self.since)).await?;
+            self.settle(seen, true).await?;
         }
         let left = std::mem::take(&mut self.under_way);
         self.note(left).await?;
         let forget = Timestamp::now() - KEPT * 2;
-        self.ledger.forget_redeliveries(self.target(), forget).await.context("forgetting what was asked for")?;
-        let watermark = self.unsettled.iter().copied().chain(self.history.newest()).min();
-        Ok(Done { report: self.report, watermark })
+        let forgotten = self.context.ledger.forget_redeliveries(self.target(), forget).await;
+        forgotten.context("forgetting what was asked for")?;
+        let watermark = unnoted.iter().copied().chain(self.newest).min();
+        Ok(Done { report: self.report, watermark, left: Some(self.read_at.to_string()) })
     }
+}
+
+/// When the list was last read: at a sweep that ended before a shut door too, which an earlier build did not note.
+fn last_read(swept: &Swept) -> Option<Timestamp> {
+    swept.left.as_ref().and_then(|left| left.parse().ok()).max(swept.swept_at)
 }

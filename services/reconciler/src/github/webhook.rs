@@ -1,5 +1,11 @@
 //! One webhook at GitHub: which it is, what it attempted, and having it attempt again.
 
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
 use anyhow::{Context as _, Result, bail};
 use proto::{SourceName, Timestamp};
 use runtime::config::{GithubHook, Reconcile};
@@ -7,6 +13,7 @@ use url::Url;
 
 use super::{
     api::Api,
+    gate::Gates,
     history::History,
     wire::{self, Attempt, Hook},
 };
@@ -14,6 +21,8 @@ use crate::metrics::{Metrics, Of};
 
 /// As many as a page may hold.
 const PAGE: u32 = 100;
+/// How long where it was found is taken for where it is: another may have been made beside it.
+const FOUND: Duration = Duration::from_hours(1);
 
 /// One webhook of a repository or an organisation, or an App's own.
 pub(crate) struct Webhook {
@@ -22,7 +31,45 @@ pub(crate) struct Webhook {
     owner: Option<String>,
     id: Option<u64>,
     api: Api,
+    /// Where it was found, and when.
+    path: Mutex<Option<(String, Instant)>>,
     pub(crate) metrics: Of,
+}
+
+/// No webhook is where it was asked for.
+#[derive(Debug)]
+pub(crate) struct NotThere(String);
+
+impl std::error::Error for NotThere {}
+
+impl fmt::Display for NotThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The names of the webhooks that a source's configuration names.
+pub(crate) fn names(source: &SourceName, config: &Reconcile) -> Vec<String> {
+    hooks(config).map(|hook| name(source, hook.and_then(owner).as_deref(), hook.and_then(|hook| hook.id))).collect()
+}
+
+/// Those that are configured; `None` is the App's own.
+fn hooks(config: &Reconcile) -> impl Iterator<Item = Option<&GithubHook>> {
+    let own = config.hooks.is_empty().then_some(None);
+    own.into_iter().chain(config.hooks.iter().map(Some))
+}
+
+fn owner(hook: &GithubHook) -> Option<String> {
+    match (&hook.repository, &hook.organisation) {
+        (Some(repository), _) => Some(format!("repos/{repository}")),
+        (None, organisation) => organisation.as_ref().map(|name| format!("orgs/{name}")),
+    }
+}
+
+/// For people and in the ledger: `github repos/acme/shop`.
+fn name(source: &SourceName, owner: Option<&str>, id: Option<u64>) -> String {
+    let id = id.map(|id| format!(" {id}")).unwrap_or_default();
+    format!("{source} {}{id}", owner.unwrap_or("app"))
 }
 
 /// How far a listing goes back.
@@ -48,14 +95,13 @@ impl Webhook {
     pub(crate) fn all(
         source: &SourceName,
         config: &Reconcile,
+        gates: &Gates,
         http: &reqwest::Client,
         metrics: &Metrics,
     ) -> Result<Vec<Self>> {
         let metrics = metrics.of(source.as_str());
-        let own = config.hooks.is_empty().then_some(None);
-        let hooks = own.into_iter().chain(config.hooks.iter().map(Some));
-        let api = |owner: Option<&str>| Api::new(config, owner, http.clone(), metrics.clone());
-        hooks.map(|hook| Self::new(source, hook, api, metrics.clone())).collect()
+        let api = |owner: Option<&str>| Api::new(config, owner, gates, http.clone(), metrics.clone());
+        hooks(config).map(|hook| Self::new(source, hook, api, metrics.clone())).collect()
     }
 
     fn new(
@@ -64,22 +110,38 @@ impl Webhook {
         api: impl FnOnce(Option<&str>) -> Result<Api>,
         metrics: Of,
     ) -> Result<Self> {
-        let owner = hook.and_then(|hook| match (&hook.repository, &hook.organisation) {
-            (Some(repository), _) => Some(format!("repos/{repository}")),
-            (None, organisation) => organisation.as_ref().map(|name| format!("orgs/{name}")),
-        });
-        let api = api(owner.as_deref())?;
-        Ok(Self { source: source.clone(), owner, id: hook.and_then(|hook| hook.id), api, metrics })
+        let owner = hook.and_then(owner);
+        let (api, id) = (api(owner.as_deref())?, hook.and_then(|hook| hook.id));
+        Ok(Self { source: source.clone(), owner, id, api, path: Mutex::default(), metrics })
     }
 
-    /// Its name, for people and in the ledger: `github repos/acme/shop`.
+    /// Its name, for people and in the ledger.
     pub(crate) fn name(&self) -> String {
-        let id = self.id.map(|id| format!(" {id}")).unwrap_or_default();
-        format!("{} {}{id}", self.source, self.owner.as_deref().unwrap_or("app"))
+        name(&self.source, self.owner.as_deref(), self.id)
     }
 
-    /// Where it is in the API: the one that is named, or the one that sends to this source.
-    pub(crate) async fn locate(&self) -> Result<String> {
+    /// Where it is in the API, as far as is known; it may have been made anew since.
+    pub(crate) async fn path(&self) -> Result<String> {
+        let known = self.known().clone();
+        if let Some((path, _)) = known.filter(|(_, found)| found.elapsed() < FOUND) {
+            return Ok(path);
+        }
+        let path = self.locate().await?;
+        *self.known() = Some((path.clone(), Instant::now()));
+        Ok(path)
+    }
+
+    /// Forgets where it is; whether that was known.
+    pub(crate) fn forget_path(&self) -> bool {
+        self.known().take().is_some()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        self.path.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that is named, or the one that sends to this source.
+    async fn locate(&self) -> Result<String> {
         let Some(owner) = &self.owner else { return Ok("/app/hook".to_owned()) };
         if let Some(id) = self.id {
             return Ok(format!("/{owner}/hooks/{id}"));
@@ -139,7 +201,12 @@ impl Webhook {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let answer = self.api.get(&format!("{path}/deliveries?per_page={PAGE}{cursor}")).await?;
         if answer.status != 200 {
-            bail!("GitHub shows no deliveries of {path} ({}); {}", answer.status, self.api.hint());
+            let status = answer.status;
+            let why = format!("GitHub shows no deliveries of {path} ({status}); {}", self.api.hint());
+            if status == 404 {
+                bail!(NotThere(format!("{why}; or the webhook was deleted, and is to be made again")));
+            }
+            bail!(why);
         }
         Ok((wire::parse("deliveries", &answer.body).with_context(|| format!("listing {path}"))?, answer.next))
     }

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use proto::{Branch, ComponentName};
+use proto::{Branch, ComponentName, Lane};
 use runtime::config::{App, BranchPattern, TagRule};
 use uuid::Uuid;
 
@@ -15,8 +15,8 @@ pub(crate) struct Followed<'a> {
     component: &'a ComponentName,
     /// Where images are built elsewhere.
     rules: Vec<&'a TagRule>,
-    /// Whether branches' tags are followed, by some environment at least.
-    by_branch: bool,
+    /// The lanes whose branches' tags are followed, by some environment at least.
+    by_branch: Vec<Lane>,
 }
 
 /// The tags to look at.
@@ -29,57 +29,93 @@ pub(crate) struct Chosen {
 
 impl<'a> Followed<'a> {
     pub(crate) fn new(app: &'a App, component: &'a ComponentName) -> Self {
-        let by_branch =
-            app.first_environments(proto::Lane::Deploy).any(|(name, _)| app.tag_rule(name, component).is_none());
+        let by_branch = |lane: &Lane| app.first_environments(*lane).any(|(e, _)| app.tag_rule(e, component).is_none());
+        let by_branch = [Lane::Deploy, Lane::Hotfix].into_iter().filter(by_branch).collect();
         Self { app, component, rules: app.tag_rules(component), by_branch }
     }
 
     /// Whether all tags must be listed to know which those are: a pattern stands for any.
     pub(crate) fn needs_list(&self) -> bool {
-        !self.rules.is_empty() || (self.by_branch && self.patterns().any(|pattern| pattern.plain().is_none()))
+        !self.rules.is_empty() || self.patterns().any(|pattern| pattern.plain().is_none())
     }
 
     /// Whether a manifest's tag tells an older image from a newer, so that it does not matter which is told of first.
     pub(crate) fn is_ordered(&self) -> bool {
-        !self.by_branch && self.rules.iter().all(|rule| rule.is_ordered())
+        self.by_branch.is_empty() && self.rules.iter().all(|rule| rule.is_ordered())
     }
 
     /// A text that is another once other tags are followed: what was not followed before is then new here, and was
     /// pushed nobody knows when.
     pub(crate) fn mark(&self) -> String {
-        let patterns: Vec<_> = self.patterns().filter(|_| self.by_branch).map(BranchPattern::as_str).collect();
+        let patterns: Vec<_> = self.patterns().map(BranchPattern::as_str).collect();
         let all = format!("{patterns:?} {:?}", self.rules);
         Uuid::new_v5(&Uuid::NAMESPACE_OID, all.as_bytes()).simple().to_string()[..12].to_owned()
     }
 
-    /// The tags to look at, of those that are listed. Of tags that can be compared the highest alone counts.
+    /// The tags to look at, of those that are listed. Of tags that can be compared the highest alone counts. Of the
+    /// others those whose names come last are looked at, for names that grow are given to what is newer.
     pub(crate) fn choose(&self, listed: &[String]) -> Chosen {
-        let mut tags: BTreeSet<String> = BTreeSet::new();
-        if self.by_branch {
-            let plain = self.patterns().filter_map(|pattern| Branch::new(pattern.plain()?).ok());
-            let plain = plain.map(|branch| branch.as_tag()).filter(|tag| self.is_of_branch(tag));
-            tags.extend(plain.chain(listed.iter().filter(|tag| self.is_of_branch(tag)).cloned()));
-        }
+        let plain = self.patterns().filter_map(|pattern| Branch::new(pattern.plain()?).ok());
+        let mut tags: BTreeSet<_> = plain.map(|branch| branch.as_tag()).filter(|tag| self.is_of_branch(tag)).collect();
+        let mut others: BTreeSet<&String> = listed.iter().filter(|tag| self.is_of_branch(tag)).collect();
         for rule in &self.rules {
             let fitting = listed.iter().filter(|tag| rule.matches(tag));
             if rule.is_ordered() {
-                tags.extend(fitting.max_by(|one, other| rule.compare(one, other).unwrap_or(Ordering::Equal)).cloned());
+                let highest = highest(rule, fitting);
+                tags.extend(highest.first().map(|tag| (*tag).clone()));
+                others.extend(highest);
             } else {
-                tags.extend(fitting.cloned());
+                others.extend(fitting);
             }
         }
-        let left_out = tags.len().saturating_sub(MOST);
-        Chosen { tags: tags.into_iter().take(MOST).collect(), left_out }
+        let mut others: Vec<_> = others.into_iter().filter(|tag| !tags.contains(*tag)).collect();
+        others.sort_by(|one, other| by_name(one, other));
+        let left_out = others.len().saturating_sub(MOST.saturating_sub(tags.len()));
+        tags.extend(others.into_iter().skip(left_out).cloned());
+        Chosen { tags, left_out }
     }
 
     fn patterns(&self) -> impl Iterator<Item = &'a BranchPattern> {
-        self.app.deploy.iter().chain(&self.app.hotfix)
+        let of = |lane| if lane == Lane::Deploy { &self.app.deploy } else { &self.app.hotfix };
+        self.by_branch.iter().flat_map(move |lane| of(*lane))
     }
 
     fn is_of_branch(&self, tag: &str) -> bool {
-        self.app.lane_of_tag(tag).is_deployed()
+        self.by_branch.contains(&self.app.lane_of_tag(tag))
             && self.app.components_of_tag(tag).any(|(component, _)| component == self.component)
     }
+}
+
+/// Those that no other is newer than: one, or several of which nothing says which is.
+fn highest<'t>(rule: &TagRule, fitting: impl Iterator<Item = &'t String> + Clone) -> Vec<&'t String> {
+    let newer = |one: &str, other: &str| rule.compare(one, other) == Some(Ordering::Greater);
+    let Some(best) = fitting.clone().reduce(|best, tag| if newer(tag, best) { tag } else { best }) else {
+        return Vec::new();
+    };
+    let equal = |tag: &&String| rule.compare(tag, best) == Some(Ordering::Equal);
+    std::iter::once(best).chain(fitting.filter(|tag| *tag != best).filter(equal)).collect()
+}
+
+/// By name, and by number where names differ in one: `build-9` before `build-10`.
+fn by_name(one: &str, other: &str) -> Ordering {
+    let (mut a, mut b) = (one, other);
+    loop {
+        let ((text_a, number_a, rest_a), (text_b, number_b, rest_b)) = (first_number(a), first_number(b));
+        let by_number = number_a.len().cmp(&number_b.len()).then(number_a.cmp(number_b));
+        match text_a.cmp(text_b).then(by_number) {
+            Ordering::Equal if rest_a.is_empty() && rest_b.is_empty() => return one.cmp(other),
+            Ordering::Equal => (a, b) = (rest_a, rest_b),
+            unequal => return unequal,
+        }
+    }
+}
+
+/// What stands before the first number, the number without the zeros before it, and the rest.
+fn first_number(text: &str) -> (&str, &str, &str) {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (before, from) = text.split_at(text.find(is_digit).unwrap_or(text.len()));
+    let (number, rest) = from.split_at(from.find(|c| !is_digit(c)).unwrap_or(from.len()));
+    (before, number.trim_start_matches('0'), rest)
 }
 
 #[cfg(test)]
@@ -129,10 +165,48 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_what_is_looked_at() {
+    fn there_is_an_end_to_what_is_looked_at_and_what_is_named_last_is_within_it() {
         let listed: Vec<_> = (0..130).map(|n| format!("release-{n}")).collect();
         let listed: Vec<_> = listed.iter().map(String::as_str).collect();
         let app = format!("tags: {{ glob: 'release-*' }}, {WEB}");
-        assert_eq!(chosen(&app, &listed).2.len(), MOST);
+        let (.., tags) = chosen(&app, &listed);
+        assert_eq!(tags.len(), MOST);
+        let has = |tag: &str| tags.iter().any(|chosen| chosen == tag);
+        assert!(has("release-129") && has("release-30") && !has("release-29"), "{tags:?}");
+        let app = format!("deploy: [main, 'release-*'], {WEB}");
+        let (.., tags) = chosen(&app, &listed);
+        assert!(tags.len() == MOST && tags.iter().any(|tag| tag == "main"), "a branch that is named is looked at");
+    }
+
+    #[test]
+    fn names_are_ordered_as_people_count() {
+        let mut names = ["b10", "b9", "b009", "a", "b10-2", "b10-10", "c", "b"];
+        names.sort_by(|one, other| by_name(one, other));
+        assert_eq!(names, ["a", "b", "b009", "b9", "b10", "b10-2", "b10-10", "c"]);
+    }
+
+    #[test]
+    fn of_builds_that_nothing_orders_each_is_looked_at() {
+        let app = format!("tags: {{ semver: '^1' }}, {WEB}");
+        let (.., tags) = chosen(&app, &["1.2.2_9", "1.2.3_0ac1", "1.2.3_ff00"]);
+        assert_eq!(tags, ["1.2.3_0ac1", "1.2.3_ff00"]);
+        let (.., tags) = chosen(&app, &["1.2.3_9", "1.2.3_10", "1.2.3_8"]);
+        assert_eq!(tags, ["1.2.3_10"]);
+    }
+
+    const FAST: &str = "deploy: [main], hotfix: ['hotfix/*'], fast_path: { to: [production] }, components: { web: \
+        { image: ghcr.io/acme/web } }, gitops: { repository: 'https://git.example/g' }, environments: { staging: { \
+        path: s, sync: { argocd: s }, tags: { semver: '^1' } }, production: { path: p, after: staging, sync: { argocd: \
+        p } } }";
+
+    #[test]
+    fn what_the_fast_path_alone_follows_is_looked_at() {
+        let text = format!("apps: {{ shop: {{ repository: acme/shop, {FAST} }} }}");
+        let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+        let component = ComponentName::new("web").unwrap();
+        let followed = Followed::new(config.apps.values().next().unwrap(), &component);
+        let listed = ["main", "hotfix-a", "1.2.0", "1.3.0"].map(ToOwned::to_owned);
+        let tags: Vec<_> = followed.choose(&listed).tags.into_iter().collect();
+        assert_eq!((tags, followed.is_ordered()), (vec!["1.3.0".to_owned(), "hotfix-a".to_owned()], false));
     }
 }

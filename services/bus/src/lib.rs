@@ -23,7 +23,7 @@ use proto::{Message, WorkerName};
 pub use amqp::AmqpBus;
 pub use delivery::{DeadLetter, Deliveries, Delivery, Letters, Parcel};
 pub use location::{BadLocation, Location};
-pub use sqlite::{SqliteBus, Stock};
+pub use sqlite::{Inspected, SqliteBus, Stock};
 
 /// Why the bus could not do it.
 #[derive(Debug, Clone, thiserror::Error)]

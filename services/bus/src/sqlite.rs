@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{BusError, Deliveries, Letters, Location, QueueState, Settings, codec};
 pub(crate) use feed::Settle;
 use queue::{Queue, Queues};
-pub use store::Stock;
+pub use store::{Inspected, Stock};
 use writer::{Draft, Target};
 
 /// A handle to the embedded bus; cheap to clone.
@@ -135,6 +135,11 @@ impl SqliteBus {
     pub async fn stock(&self) -> Result<Stock, BusError> {
         let path = self.0.path.clone();
         blocking(move || store::stock(&path)).await
+    }
+
+    /// What lies in a file that is another process's, or nobody's; nothing is written to it.
+    pub async fn inspect(path: PathBuf) -> Result<Inspected, BusError> {
+        blocking(move || store::inspect(&path)).await
     }
 
     pub(crate) async fn close(&self) {

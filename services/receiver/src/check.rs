@@ -1,19 +1,33 @@
 //! How a configured source stands, for whoever sets it up: judged by what will verify its senders.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
+use bus::{Inspected, SqliteBus};
 use runtime::{
-    SecretRef,
+    Config, SecretRef,
     config::{JwtProof, Proof},
 };
 
-use crate::{proof, secrets};
+use crate::{proof, secrets, spool};
+pub use proof::IssuerKeys;
 
 /// Whether a secret could verify anybody now: it can be read, and has the form that this proof takes.
 pub fn secret(reference: &SecretRef, proof: &Proof) -> Result<()> {
     secrets::read(reference, proof).map(drop)
 }
 
-/// Asks an identity provider for its keys; how many of them may sign tokens.
-pub async fn issuer(jwt: &JwtProof) -> Result<usize> {
+/// Asks an identity provider for its keys.
+pub async fn issuer(jwt: &JwtProof) -> Result<IssuerKeys> {
     proof::issuer_keys(jwt).await
+}
+
+/// Where this machine's spool is, and what lies in it; `None` where none was ever opened. Nothing is written to it.
+pub async fn spool(config: &Config) -> Option<(PathBuf, Result<Inspected>)> {
+    let path = spool::path(config);
+    if !path.exists() {
+        return None;
+    }
+    let found = SqliteBus::inspect(path.clone()).await;
+    Some((path, found.map_err(Into::into)))
 }

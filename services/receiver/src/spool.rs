@@ -77,7 +77,7 @@ impl Spool {
     /// or the bus is embedded and so is durable by itself. Fails when another receiver has it, or the disk is not fit.
     pub async fn open(config: &Config, bus: &Bus) -> Result<Option<Arc<Self>>> {
         let (Bus::Amqp(_), Some(settings)) = (bus, &config.receiver.spool) else { return Ok(None) };
-        let path = config.data.join(FOLDER).join(FILE);
+        let path = path(config);
         let opened = Self::open_at(path.clone(), config, bus, Level::new(settings)).await;
         opened.map(Some).with_context(|| {
             format!(
@@ -214,6 +214,11 @@ impl Drop for Spool {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Where a receiver with this configuration keeps it.
+pub(crate) fn path(config: &Config) -> PathBuf {
+    config.data.join(FOLDER).join(FILE)
 }
 
 /// SQLite syncs the file's folder; that this folder and the one above are there must outlive a power cut too.

@@ -6,8 +6,10 @@
 mod machine;
 mod parts;
 mod reach;
+mod receiver;
 mod report;
 mod sources;
+mod sweeps;
 
 use anyhow::{Result, ensure};
 use clap::Args;
@@ -42,6 +44,10 @@ async fn examine(config: &Config) -> Result<Report> {
     report.add("bus", bus);
     report.add("ledger", ledger.findings);
     report.add("service", parts::service(config).await);
+    report.add("receiver", receiver::reachable(config).await);
+    let (spool, spooled) = receiver::spool(config).await;
+    report.add("spool", spool);
+    report.add("sweeps", sweeps::examine(config, ledger.open.as_ref()).await);
     report.sources = sources::examine(config, ledger.open.as_ref()).await;
     let reach = reach::Reach::new(config)?;
     let (repositories, registries, applications) =
@@ -51,6 +57,6 @@ async fn examine(config: &Config) -> Result<Report> {
     report.add("argocd", applications);
     report.add("secrets", machine::other_secrets(config));
     report.add("programs", machine::programs(config).await);
-    report.add("disk", machine::disk(config));
+    report.add("disk", machine::disk(config, spooled));
     Ok(report)
 }

@@ -223,3 +223,50 @@ fn what_cannot_be_reached_is_named_without_its_password() {
     found.says(&format!("127.0.0.1:{bus}"), "broken", "refused", "that RabbitMQ runs");
     found.says(&format!("127.0.0.1:{ledger}"), "broken", "127.0.0.1", "that PostgreSQL runs");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_rabbitmq_it_looks_for_the_receiver_and_into_its_spool() {
+    let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", ports::free().unwrap());
+    let story = Story::on(tempfile::tempdir().unwrap(), &nobody, "").await;
+    let text = configured(story.folder.path(), &nobody, "").replace("127.0.0.1:0", &story.address.to_string());
+    let config: PathBuf = story.file("windlass.yaml");
+    std::fs::write(&config, &text).unwrap();
+    let (address, file) = (story.address.to_string(), story.file("data/spool/spool.db"));
+    Found::at(&config, &[]).says("spool.db", "ok", "nothing waits", "");
+    for n in 0..3 {
+        story.send(&Request::github(format!("{n}"))).await.accepted();
+    }
+    let found = Found::at(&config, &[]);
+    found.says(&address, "ok", "answers", "");
+    found.says("spool.db", "warning", "3 webhooks of", "windlass-receiver");
+    found.says("spool.db", "warning", "the oldest of which came just now", "");
+    let full = Found::at(&config, &["--set", "receiver.spool.max_age=1ms"]);
+    full.says("spool.db", "broken", "it takes no more", "see what is said of the bus");
+
+    // Nobody has the file any more, and nothing is made beside it to look into it.
+    let log = story.file("data/spool/spool.db-wal");
+    story.stop.cancel();
+    wait::until_true(PATIENCE, "the spool to be closed", async || !log.exists()).await.unwrap();
+    let beside = || std::fs::read_dir(file.parent().unwrap()).unwrap().count();
+    let before = beside();
+    let found = Found::at(&config, &[]);
+    found.says("spool.db", "warning", "3 webhooks of", "windlass-receiver");
+    found.says(&address, "warning", "no webhook can come in here", "start windlass-receiver");
+    assert_eq!(beside(), before);
+
+    let opened = rusqlite::Connection::open(&file).unwrap();
+    let refused = "UPDATE entries SET queue = 'windlass.dead', reason = 'too large for it' WHERE id = (SELECT max(id) FROM entries)";
+    assert_eq!(opened.execute(refused, []).unwrap(), 1);
+    drop(opened);
+    let found = Found::at(&config, &[]);
+    found.says(
+        "spool.db",
+        "broken",
+        "1 webhooks are set aside, refused by the bus: too large for it",
+        "raise the bus's limit",
+    );
+    found.says("spool.db", "warning", "2 webhooks of", "");
+    let off = Found::at(&config, &["--set", "receiver.spool=off"]);
+    off.says("spool.db", "broken", "nobody hands them on", "set `receiver.spool`");
+    story.end().await;
+}

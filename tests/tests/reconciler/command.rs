@@ -1,5 +1,7 @@
 //! `windlass reconcile`, as an operator has it.
 
+use reconciler::Mode;
+use serde_json::Value;
 use testkit::process;
 
 use crate::world::{Over, World, program};
@@ -27,4 +29,33 @@ async fn an_operator_sees_what_is_missing_and_has_it_come() {
     assert!(error.contains("no source `gitlab` is reconciled; there are: github"), "{error}");
     world.github.revoke_tokens();
     assert!(windlass(&["reconcile"]).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_says_when_it_was_swept_and_what_could_not_be_done() {
+    let mut world = World::open(Over::Files).await;
+    world.outage(2);
+    let config = world.config();
+    let said = || {
+        let shown = program("windlass", &config).args(["doctor", "--json"]).output().unwrap();
+        let report: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        let mut sweeps = report["checks"].as_array().unwrap().iter().filter(|check| check["part"] == "sweeps");
+        let found = sweeps.next().unwrap().clone();
+        assert!(found["about"] == "github repos/acme/shop" && sweeps.next().is_none(), "{report}");
+        (found["standing"].as_str().unwrap().to_owned(), found["says"].as_str().unwrap().to_owned())
+    };
+    let (standing, says) = said();
+    assert!(standing == "warning" && says.contains("never swept"), "{says}");
+    world.sweep().await;
+    let (standing, says) = said();
+    assert!(standing == "warning" && says.contains("nobody takes what is sent here, and 2 deliveries wait"), "{says}");
+    world.github.revoke_tokens();
+    assert!(world.try_sweep(Mode::default()).await.is_err());
+    let (standing, says) = said();
+    assert!(standing == "warning" && says.contains("it does not know who we are"), "{says}");
+    world.folder.write("token", &world.github.token()).unwrap();
+    world.receive().await;
+    world.sweep().await;
+    let (standing, says) = said();
+    assert!(standing == "ok" && says.starts_with("last swept just now"), "{says}");
 }

@@ -5,6 +5,7 @@
 //! `due` is 0 for what was never retried, else the millisecond from which it may be given out.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
@@ -12,11 +13,12 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use proto::{
     WorkerName,
     topology::{DEAD, UNROUTED},
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::{BusError, folders};
 
@@ -153,19 +155,66 @@ pub struct Stock {
     pub dead: u64,
 }
 
+/// What lies in a file, and how it came to that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Inspected {
+    /// How much.
+    pub stock: Stock,
+    /// When the oldest that waits came, if it says.
+    pub oldest: Option<Timestamp>,
+    /// Why the last dead letter is one.
+    pub dead_because: Option<String>,
+}
+
 /// SQLite knows a value's length without reading it, so this costs little however large the bodies are.
-pub(super) fn stock(path: &Path) -> Result<Stock, BusError> {
-    let select = "SELECT count(*) FILTER (WHERE queue NOT IN (?1, ?2)), count(*) FILTER (WHERE queue = ?1),
+const COUNT: &str = "
+    SELECT count(*) FILTER (WHERE queue NOT IN (?1, ?2)), count(*) FILTER (WHERE queue = ?1),
         coalesce(sum(length(body) + octet_length(attributes) + octet_length(content_type))
             FILTER (WHERE queue NOT IN (?1, ?2)), 0)
-        FROM entries e JOIN messages m ON m.id = e.id >> ?3";
-    let count = || {
-        connect(path)?.query_row(select, (DEAD, UNROUTED, ENTRY_BITS), |row| {
-            let number = |n| row.get::<_, i64>(n).map(i64::unsigned_abs);
-            Ok(Stock { waiting: number(0)?, dead: number(1)?, bytes: number(2)? })
-        })
+    FROM entries e JOIN messages m ON m.id = e.id >> ?3";
+const OLDEST: &str = "
+    SELECT attributes FROM entries e JOIN messages m ON m.id = e.id >> ?3
+    WHERE queue NOT IN (?1, ?2) ORDER BY e.id LIMIT 1";
+const LAST_DEAD: &str = "SELECT reason FROM entries WHERE queue = ?1 ORDER BY id DESC LIMIT 1";
+
+pub(super) fn stock(path: &Path) -> Result<Stock, BusError> {
+    connect(path).and_then(|connection| count(&connection)).map_err(|error| in_use(path, &error))
+}
+
+fn count(connection: &Connection) -> rusqlite::Result<Stock> {
+    connection.query_row(COUNT, (DEAD, UNROUTED, ENTRY_BITS), |row| {
+        let number = |n| row.get::<_, i64>(n).map(i64::unsigned_abs);
+        Ok(Stock { waiting: number(0)?, dead: number(1)?, bytes: number(2)? })
+    })
+}
+
+/// Looks into a file of another process without writing to it, or to anything beside it.
+pub(super) fn inspect(path: &Path) -> Result<Inspected, BusError> {
+    let look = || {
+        let connection = connect_to_read(path)?;
+        let oldest: Option<String> =
+            connection.query_row(OLDEST, (DEAD, UNROUTED, ENTRY_BITS), |row| row.get(0)).optional()?;
+        let attributes: Option<BTreeMap<String, String>> =
+            oldest.and_then(|attributes| serde_json::from_str(&attributes).ok());
+        let oldest = attributes.and_then(|attributes| attributes.get("time")?.parse().ok());
+        let dead_because: Option<Option<String>> =
+            connection.query_row(LAST_DEAD, [DEAD], |row| row.get(0)).optional()?;
+        Ok(Inspected { stock: count(&connection)?, oldest, dead_because: dead_because.flatten() })
     };
-    count().map_err(|error| in_use(path, &error))
+    look().map_err(|error| in_use(path, &error))
+}
+
+/// To read in WAL mode SQLite wants the log's index, and makes it where it is missing. Where there is no log nobody has
+/// the file open, so it can be taken for one that does not change (sqlite.org/wal.html, "Read-Only Databases").
+fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    let still = if Path::new(&log).exists() { "" } else { "?immutable=1" };
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let connection = Connection::open_with_flags(format!("file:{escaped}{still}"), flags)?;
+    connection.busy_timeout(BUSY)?;
+    Ok(connection)
 }
 
 /// What makes this process the file's consumer for as long as it is there; a crash lets go of it too.

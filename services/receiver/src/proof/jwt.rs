@@ -19,7 +19,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use runtime::config::JwtProof;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::only;
+use super::{IssuerKeys, only};
 use crate::answer::Refusal;
 use keys::{Keys, Times};
 
@@ -79,8 +79,8 @@ impl Issuer {
         Ok(Self { proof, keys })
     }
 
-    /// Asks the provider for its keys, whatever is known; how many there are for signatures.
-    pub(super) async fn count_keys(&self) -> Result<usize> {
+    /// Asks the provider for its keys, whatever is known.
+    pub(super) async fn count_keys(&self) -> Result<IssuerKeys> {
         self.keys.count().await
     }
 

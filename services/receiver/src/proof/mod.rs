@@ -160,8 +160,17 @@ impl Authentic {
     }
 }
 
-/// How many keys for signatures an identity provider tells.
-pub(crate) async fn issuer_keys(jwt: &runtime::config::JwtProof) -> anyhow::Result<usize> {
+/// What an identity provider tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IssuerKeys {
+    /// How many keys, whatever they are for.
+    pub told: usize,
+    /// How many of them may verify a token: for signatures, and of a kind that is known here.
+    pub usable: usize,
+}
+
+/// Asks an identity provider for its keys.
+pub(crate) async fn issuer_keys(jwt: &runtime::config::JwtProof) -> anyhow::Result<IssuerKeys> {
     jwt::Issuer::new(jwt.clone())?.count_keys().await
 }
 

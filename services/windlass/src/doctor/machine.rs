@@ -74,29 +74,52 @@ pub(super) fn other_secrets(config: &Config) -> Vec<Finding> {
     others.iter().map(judged).collect()
 }
 
-/// Whether there is room below the data folder.
-pub(super) fn disk(config: &Config) -> Vec<Finding> {
+/// Whether there is room below the data folder, given how many bytes the spool holds already.
+pub(super) fn disk(config: &Config, spooled: u64) -> Vec<Finding> {
     let folder = existing(&config.data);
     let about = folder.display();
     let free = match rustix::fs::statvfs(&folder) {
         Ok(found) => found.f_bavail.saturating_mul(found.f_frsize),
         Err(error) => return vec![Finding::broken(about, error, "check `data`")],
     };
-    let shown = format!("{} MiB free", free >> 20);
     let spool = config.receiver.spool.as_ref().filter(|_| matches!(config.bus_location(), Ok(Location::Amqp(_))));
-    vec![match spool {
+    vec![room(about, free, spool.map(|spool| spool.max_bytes.saturating_sub(spooled)))]
+}
+
+/// Whether so many free bytes are enough, where the spool may take so many of them.
+fn room(about: impl ToString, free: u64, spool: Option<u64>) -> Finding {
+    let shown = format!("{} MiB free", free >> 20);
+    match spool {
         _ if free < TIGHT => Finding::broken(about, shown, "make room, or put `data` on a larger disk"),
-        Some(spool) if free < spool.max_bytes => {
-            let says = format!("{shown}, and the spool may grow to {} MiB", spool.max_bytes >> 20);
+        Some(more) if free < more => {
+            let says = format!("{shown}, and the spool may grow by {} MiB", more >> 20);
             Finding::warning(about, says, "make room, or lower `receiver.spool.max_bytes`")
         }
         _ if free < LOW => Finding::warning(about, shown, "make room, or put `data` on a larger disk"),
         _ => Finding::ok(about, shown),
-    }]
+    }
 }
 
 /// The folder, or the nearest above it that is there.
 fn existing(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     absolute.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::report::Standing, *};
+
+    #[test]
+    fn what_the_spool_holds_already_is_not_asked_for_again() {
+        let (gib, spool) = (1 << 30, 10_u64 << 30);
+        let standing = |free: u64, held: u64| room("data", free, Some(spool.saturating_sub(held))).standing;
+        assert_eq!(standing(4 * gib, 0), Standing::Warning);
+        assert_eq!(standing(4 * gib, 5 * gib), Standing::Warning);
+        assert_eq!(standing(4 * gib, 7 * gib), Standing::Ok);
+        assert_eq!(standing(4 * gib, 11 * gib), Standing::Ok);
+        assert_eq!(standing(gib / 8, 11 * gib), Standing::Broken);
+        assert_eq!(room("data", 4 * gib, None).standing, Standing::Ok);
+        assert_eq!(room("data", gib, None).standing, Standing::Warning);
+    }
 }

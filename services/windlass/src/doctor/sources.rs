@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use ledger::{Ledger, Proven};
 use proto::{SourceName, WorkerName};
+use receiver::check::IssuerKeys;
 use runtime::{
     Config, SecretRef,
     config::{Proof, Source},
@@ -112,8 +113,17 @@ async fn of_source(name: &SourceName, source: &Source, ledger: Option<&Ledger>) 
             "give it a proof, or see to it that nobody else reaches the receiver",
         )),
         Some(Proof::Jwt(jwt)) => findings.push(match receiver::check::issuer(jwt).await {
-            Ok(0) => Finding::broken(&jwt.jwks, "it tells no key that signs", "check `proof.jwt.jwks`"),
-            Ok(keys) => Finding::ok(&jwt.jwks, format!("it tells {keys} keys")),
+            Ok(IssuerKeys { told, usable: 0 }) => Finding::broken(
+                &jwt.jwks,
+                format!("of the {told} keys it tells none verifies a token: RS256 and ES256 are known"),
+                "check `proof.jwt.jwks`, and how the issuer signs",
+            ),
+            Ok(IssuerKeys { told, usable }) if told == usable => {
+                Finding::ok(&jwt.jwks, format!("it tells {told} keys"))
+            }
+            Ok(IssuerKeys { told, usable }) => {
+                Finding::ok(&jwt.jwks, format!("it tells {told} keys, {usable} of which verify tokens"))
+            }
             Err(error) => Finding::broken(&jwt.jwks, format!("{error:#}"), "check `proof.jwt.jwks`, and the way there"),
         }),
         Some(_) => {}

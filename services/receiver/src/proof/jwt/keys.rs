@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::key::Jwk;
+use super::{super::IssuerKeys, key::Jwk};
 
 /// How long the provider may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -104,9 +104,11 @@ impl Keys {
         self.0.verdict(id)
     }
 
-    /// How many the provider tells now.
-    pub(super) async fn count(&self) -> Result<usize> {
-        Ok(self.0.fetch().await?.values().map(Vec::len).sum())
+    /// How many the provider tells now, and how many of them could verify anything.
+    pub(super) async fn count(&self) -> Result<IssuerKeys> {
+        let told = self.0.ask().await?;
+        let usable = told.iter().cloned().filter_map(read).filter(Jwk::is_usable).count();
+        Ok(IssuerKeys { told: told.len(), usable })
     }
 
     /// Asks the provider, unless it was asked just now. Goes on by itself when nobody waits for it any more.
@@ -164,6 +166,16 @@ impl Inner {
     }
 
     async fn fetch(&self) -> Result<ById> {
+        // Keys of other kinds may stand among them.
+        let keys = self.ask().await?.into_iter().filter_map(read);
+        let mut by_id = ById::new();
+        for key in keys.filter(Jwk::signs) {
+            by_id.entry(key.kid.clone()).or_default().push(key);
+        }
+        Ok(by_id)
+    }
+
+    async fn ask(&self) -> Result<Vec<serde_json::Value>> {
         let answer = self.client.get(&self.url).timeout(ANSWER).send().await;
         let answer = answer.map_err(runtime::http::HttpError::from)?;
         if !answer.status().is_success() {
@@ -171,12 +183,10 @@ impl Inner {
         }
         let body = runtime::http::read_bounded(answer, LARGEST_SET).await?;
         let set: KeySet = serde_json::from_slice(&body).context("it is no JSON Web Key Set")?;
-        // Keys of other kinds may stand among them.
-        let keys = set.keys.into_iter().filter_map(|key| serde_json::from_value::<Jwk>(key).ok());
-        let mut by_id = ById::new();
-        for key in keys.filter(Jwk::signs) {
-            by_id.entry(key.kid.clone()).or_default().push(key);
-        }
-        Ok(by_id)
+        Ok(set.keys)
     }
+}
+
+fn read(key: serde_json::Value) -> Option<Jwk> {
+    serde_json::from_value(key).ok()
 }

@@ -54,6 +54,45 @@ fn the_specifications_own_example_is_verified_and_only_as_what_it_is() {
     assert!(!rsa(None).signed("RS256", SIGNED.as_bytes(), &signature[1..]));
 }
 
+#[test]
+fn a_key_is_usable_only_for_what_it_is_and_what_is_known_here() {
+    let pair = Pair::new("one");
+    let rsa =
+        json!({ "kty": "RSA", "n": N, "e": "AQAB", "kid": "a", "use": "sig", "alg": "RS256", "key_ops": ["verify"] });
+    let usable = |key: &Value, name: &str, value: Value| {
+        let mut key = key.clone();
+        key[name] = value;
+        serde_json::from_value::<Jwk>(key).is_ok_and(|key| key.is_usable())
+    };
+    for key in [&rsa, &pair.jwk()] {
+        assert!(usable(key, "kid", json!("a")) && usable(key, "alg", Value::Null) && usable(key, "use", Value::Null));
+        for (name, value) in [
+            ("use", json!("enc")),
+            ("key_ops", json!(["encrypt"])),
+            ("alg", json!("RS512")),
+            ("alg", json!("HS256")),
+            ("kty", json!("OKP")),
+            ("kty", json!("oct")),
+        ] {
+            assert!(!usable(key, name, value.clone()), "{name}: {value}: {key}");
+        }
+    }
+    assert!(!usable(&rsa, "n", json!("")) && !usable(&rsa, "e", json!("")) && !usable(&rsa, "n", json!("AQAB")));
+    assert!(!usable(&pair.jwk(), "crv", json!("P-384")) && !usable(&pair.jwk(), "x", json!("AQAB")));
+}
+
+#[tokio::test]
+async fn only_keys_that_could_verify_something_are_counted_as_usable() {
+    let pair = Pair::new("one");
+    let provider = Provider::with(&pair);
+    let count = async || provider.issuer(Times::default()).count_keys().await.unwrap();
+    assert_eq!(count().await, IssuerKeys { told: 2, usable: 1 });
+    let mut other = pair.jwk();
+    other["use"] = json!("enc");
+    *provider.keys.lock().unwrap() = json!({ "keys": [other, { "kty": "RSA", "alg": "RS512", "n": N, "e": "AQAB" }] });
+    assert_eq!(count().await, IssuerKeys { told: 2, usable: 0 });
+}
+
 /// A key of a provider's.
 pub(super) struct Pair {
     kid: &'static str,
@@ -292,7 +331,7 @@ async fn keys_that_share_a_name_or_have_none_are_all_tried() {
         );
     }
     assert!(refused(&issuer, &Pair::new("").signs(&json!({ "alg": "ES256" }), &claims())).await, "a stranger's");
-    assert_eq!(issuer.count_keys().await.unwrap(), 5);
+    assert_eq!(issuer.count_keys().await.unwrap().usable, 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,4 +22,5 @@ pub mod registry_proxy;
 pub mod sentry;
 pub mod shop;
 pub mod slack;
+pub mod sshd;
 pub mod wait;

@@ -27,6 +27,10 @@ mod orders;
 mod partly;
 #[path = "bumper/registries.rs"]
 mod registries;
+#[path = "bumper/signed.rs"]
+mod signed;
+#[path = "bumper/ssh.rs"]
+mod ssh;
 #[path = "bumper/styles.rs"]
 mod styles;
 #[path = "bumper/tags.rs"]

@@ -107,14 +107,18 @@ async fn a_damaged_clone_is_made_anew() {
     world.healthy(&first).await;
     let clones = world.folder.join("data/gitops");
     let clone = std::fs::read_dir(&clones).unwrap().next().unwrap().unwrap().path();
-    let damages: [(&str, &dyn Fn()); 5] = [
+    let damages: [(&str, &dyn Fn()); 6] = [
         ("HEAD", &|| std::fs::write(clone.join("HEAD"), "nonsense").unwrap()),
         ("objects", &|| std::fs::remove_dir_all(clone.join("objects")).unwrap()),
         ("empty objects", &|| empty_all(&clone.join("objects"))),
         ("a lock left behind", &|| lock_all(&clone)),
         ("everything", &|| std::fs::remove_dir_all(&clone).unwrap()),
+        ("a file in its place", &|| {
+            std::fs::remove_dir_all(&clone).unwrap();
+            std::fs::write(&clone, "not a clone").unwrap();
+        }),
     ];
-    for ((what, damage), digit) in damages.into_iter().zip('b'..) {
+    for ((what, damage), digit) in damages.into_iter().zip('1'..) {
         damage();
         let deployed = world.deploy(&commit(digit)).await;
         assert_eq!(deployed.revision.as_str(), world.repo.head(), "{what}");

@@ -56,6 +56,14 @@ enum Decided {
 enum Attempt {
     Answers(Vec<Result<Answer, Trouble>>),
     Overtaken,
+    /// The server does not take it; perhaps its rules forbid a part of it only.
+    Declined(String),
+}
+
+/// Why a batch is not there.
+enum Setback {
+    Declined(String),
+    All(Trouble),
 }
 
 impl Writer {
@@ -117,7 +125,7 @@ impl Writer {
         found.await.map_err(|trouble| trouble.within(&self.kept.shown()))
     }
 
-    async fn work(&self, jobs: Vec<Job>) {
+    async fn work(&self, mut jobs: Vec<Job>) {
         let asks: Vec<_> = jobs.iter().map(|job| &*job.ask).collect();
         match self.settled(&asks).await {
             Ok(answers) => {
@@ -125,13 +133,17 @@ impl Writer {
                     let _ = job.answer.send(answer.map_err(|trouble| trouble.within(&self.kept.shown())));
                 }
             }
-            // The server's rules may forbid one of them only: each for itself.
-            Err(Trouble::Refused(_)) if jobs.len() > 1 => {
-                for job in jobs {
-                    Box::pin(self.work(vec![job])).await;
-                }
+            // By halves, so that one that is forbidden among many costs few pushes; the earlier ones stay the earlier.
+            Err(Setback::Declined(_)) if jobs.len() > 1 => {
+                let later = jobs.split_off(jobs.len() / 2);
+                Box::pin(self.work(jobs)).await;
+                Box::pin(self.work(later)).await;
             }
-            Err(trouble) => {
+            Err(setback) => {
+                let trouble = match setback {
+                    Setback::Declined(why) => Trouble::Refused(why),
+                    Setback::All(trouble) => trouble,
+                };
                 for job in jobs {
                     let _ = job.answer.send(Err(trouble.clone().within(&self.kept.shown())));
                 }
@@ -139,25 +151,26 @@ impl Writer {
         }
     }
 
-    async fn settled(&self, asks: &[&Ask]) -> Result<Vec<Result<Answer, Trouble>>, Trouble> {
+    async fn settled(&self, asks: &[&Ask]) -> Result<Vec<Result<Answer, Trouble>>, Setback> {
         let mut healed = false;
         for n in 1..=TRIES {
             match self.attempt(asks).await {
                 Ok(Attempt::Answers(answers)) => return Ok(answers),
+                Ok(Attempt::Declined(why)) => return Err(Setback::Declined(why)),
                 Ok(Attempt::Overtaken) => {
                     info!(repository = self.kept.shown(), n, "somebody else pushed first; once more");
                 }
                 Err(Trouble::Damaged(why)) if !healed => {
                     healed = true;
-                    self.kept.forget(&why).await?;
+                    self.kept.forget(&why).await.map_err(Setback::All)?;
                     continue;
                 }
-                Err(trouble) => return Err(trouble),
+                Err(trouble) => return Err(Setback::All(trouble)),
             }
             // Two writers that began together must not meet again and again.
             tokio::time::sleep(Duration::from_millis(rand::random_range(0..=50 * u64::from(n)))).await;
         }
-        Err(Trouble::Away(format!("others pushed first {TRIES} times in a row")))
+        Err(Setback::All(Trouble::Away(format!("others pushed first {TRIES} times in a row"))))
     }
 
     async fn attempt(&self, asks: &[&Ask]) -> Result<Attempt, Trouble> {
@@ -176,8 +189,10 @@ impl Writer {
         let mut ids = Vec::new();
         if !commits.is_empty() {
             ids = self.kept.commit(&head, &self.author, &commits).await?;
-            if let Pushed::Overtaken = self.push(&ids).await? {
-                return Ok(Attempt::Overtaken);
+            match self.push(&ids).await? {
+                Pushed::Done => {}
+                Pushed::Overtaken => return Ok(Attempt::Overtaken),
+                Pushed::Declined(why) => return Ok(Attempt::Declined(why)),
             }
         }
         let mut ids = ids.into_iter();

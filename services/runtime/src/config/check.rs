@@ -23,6 +23,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     }
     check_listeners(config, &mut found);
     check_spool(config, &mut found);
+    found.extend(config.git.problems().into_iter().map(|(key, why)| format!("`{key}`: {why}")));
     for (name, source) in &config.sources {
         found.extend(source.problems().into_iter().map(|(key, why)| format!("`sources.{name}.{key}`: {why}")));
     }

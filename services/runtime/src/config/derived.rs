@@ -30,7 +30,7 @@ impl Config {
         single
             .chain(self.sources.values().flat_map(|s| &s.secrets))
             .chain(self.sources.values().flat_map(|s| &s.reconcile).flat_map(Reconcile::secrets))
-            .chain(self.git.credentials.iter().map(|c| &c.password))
+            .chain(self.git.secrets())
             .chain(self.registries.values().filter_map(|r| r.password.as_ref()))
             .chain(self.notify.iter().map(|n| &n.slack))
             .cloned()

@@ -9,6 +9,7 @@ mod derived;
 mod environment;
 mod filters;
 mod gates;
+mod git;
 mod glob;
 mod load;
 mod proof;
@@ -35,6 +36,7 @@ pub use derived::schema;
 pub use environment::{Environment, HealthCheck, Promotion, Rollback, Sync};
 pub use filters::NearestRule;
 pub use gates::{Approval, FastPath, Freeze, Skip, Window, Zone};
+pub use git::{Git, GitAuthor, GitCredential, SigningKey};
 pub use glob::{BranchPattern, PathPattern};
 pub use load::{ConfigError, Overrides};
 pub use proof::{
@@ -234,44 +236,6 @@ pub struct Sentry {
     /// The environment reports are filed under.
     #[serde(default)]
     pub environment: Option<String>,
-}
-
-/// Git.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Git {
-    /// Credentials by URL prefix.
-    pub credentials: Vec<GitCredential>,
-    /// Who commits to GitOps repositories.
-    pub author: GitAuthor,
-}
-
-/// A name and password for URLs that begin so.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GitCredential {
-    /// `https://github.com/acme/`.
-    pub url: String,
-    /// GitHub takes any name with a token; `x-access-token` is customary.
-    pub username: String,
-    /// The password or token.
-    pub password: SecretRef,
-}
-
-/// The author of commits.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct GitAuthor {
-    /// Name.
-    pub name: String,
-    /// Email address.
-    pub email: String,
-}
-
-impl Default for GitAuthor {
-    fn default() -> Self {
-        Self { name: "Windlass".to_owned(), email: "windlass@localhost".to_owned() }
-    }
 }
 
 /// Where health checks, registries and repositories may be.

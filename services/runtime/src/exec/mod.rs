@@ -19,6 +19,8 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempPath;
+
 use crate::Secret;
 
 pub use error::ExecError;
@@ -41,7 +43,7 @@ pub struct Program {
     keep_stdout: Option<usize>,
     stdin: Option<Vec<u8>>,
     leave_nothing: bool,
-    broken: Option<ExecError>,
+    held: Vec<TempPath>,
 }
 
 /// What a program came to.
@@ -84,14 +86,8 @@ impl Program {
             keep_stdout: None,
             stdin: None,
             leave_nothing: false,
-            broken: None,
+            held: Vec::new(),
         }
-    }
-
-    /// What cannot be run, and says why when it is to be.
-    pub(crate) fn broken(mut self, error: ExecError) -> Self {
-        self.broken = Some(error);
-        self
     }
 
     /// One argument more.
@@ -164,6 +160,12 @@ impl Program {
     /// Ends what it left running in the background, when it has ended.
     pub fn leave_nothing(mut self) -> Self {
         self.leave_nothing = true;
+        self
+    }
+
+    /// Files that are removed when it has ended.
+    pub fn hold(mut self, files: impl IntoIterator<Item = TempPath>) -> Self {
+        self.held.extend(files);
         self
     }
 

@@ -61,9 +61,6 @@ enum Next {
 }
 
 pub(super) async fn run(mut program: Program) -> Result<Finished, ExecError> {
-    if let Some(error) = program.broken.take() {
-        return Err(error);
-    }
     let masks = Masks::of(&program.masks);
     let mut output = Output::new(masks, program.log.take(), program.label.take()).await?;
     let started = Instant::now();

@@ -133,6 +133,9 @@ const UNREACHABLE: &[&str] = &[
     "returned error: 5",
 ];
 
+/// What ssh says of a server whose key it does not know, or knows to be another.
+const STRANGE_SERVER: &str = "Host key verification failed";
+
 impl GitError {
     /// What a command that did not exit with 0 came to.
     pub fn of(url: &str, finished: &Finished) -> Self {
@@ -187,12 +190,19 @@ impl GitError {
 
 /// The lines that say what went wrong, or the last ones; or how it ended, when it said nothing.
 fn words(finished: &Finished) -> String {
-    let telling = |line: &&str| ["fatal:", "error:", "remote:", " ! "].iter().any(|mark| line.starts_with(mark));
+    let telling = |line: &&str| {
+        let begins = ["fatal:", "error:", "remote:", " ! ", "ssh:"].iter().any(|mark| line.starts_with(mark));
+        begins || [STRANGE_SERVER, "Permission denied"].iter().any(|of_ssh| line.contains(of_ssh))
+    };
     let mut lines: Vec<_> = finished.tail.lines().filter(telling).collect();
     if lines.is_empty() {
         lines = finished.tail.lines().collect();
     }
     let last = lines.split_off(lines.len().saturating_sub(6)).join("; ");
+    let last = match last {
+        last if last.contains(STRANGE_SERVER) => format!("{last}; compare its key with the one in `known_hosts`"),
+        last => last,
+    };
     match finished.exit_code() {
         Some(_) if !last.is_empty() => last,
         _ if last.is_empty() => format!("git {}", finished.ended),

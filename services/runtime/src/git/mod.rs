@@ -7,26 +7,28 @@
 //! No hook runs, no submodule is fetched, no large file is smudged; transports are HTTP, SSH, and local files where
 //! the configuration itself names one. What is done with a repository is its caller's business.
 
+mod access;
 mod error;
 #[cfg(test)]
 mod fuzz;
 mod pin;
+mod sign;
 mod url;
 mod version;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use proto::CommitSha;
 
 use crate::{
-    Secret, config,
-    exec::{ExecError, Finished, Program},
+    config,
+    exec::{Finished, Program},
     network::Guard,
 };
 
 pub use self::url::without_userinfo;
 pub use error::GitError;
+pub use sign::Signer;
 
 /// What one Git command may take. A large repository's first fetch over a slow line takes minutes.
 const TIMEOUT: Duration = Duration::from_mins(10);
@@ -58,11 +60,13 @@ impl Git {
     /// [`Git::local`], and with [`without_userinfo`] around the URL.
     pub async fn remote(&self, dir: Option<&Path>, url: &str) -> Result<Program, GitError> {
         let pinned = pin::pin(&self.guard, url).await?;
+        let access = self.access(url)?;
         let mut settings = settings();
-        settings.extend(pinned.settings);
-        let program = self.begin(dir).envs(pinned.environment);
-        let program = program.env("GIT_ALLOW_PROTOCOL", pinned.scheme);
-        Ok(self.with_credential(program, settings, url))
+        settings.extend(pinned.settings.into_iter().chain(access.settings));
+        let ssh = pinned.ssh.map(|command| ("GIT_SSH_COMMAND", command + &access.ssh));
+        let program = self.begin(dir).envs(ssh).env("GIT_ALLOW_PROTOCOL", pinned.scheme);
+        let program = program.mask(access.masks).hold(access.held);
+        Ok(with_settings(program, &settings))
     }
 
     fn begin(&self, dir: Option<&Path>) -> Program {
@@ -71,21 +75,6 @@ impl Git {
         // A folder that is no repository must not be taken for part of one around it.
         let ceiling = dir.parent().map(|parent| ("GIT_CEILING_DIRECTORIES", parent));
         program.dir(dir).envs(ceiling)
-    }
-
-    fn with_credential(&self, mut program: Program, mut settings: Vec<(String, String)>, url: &str) -> Program {
-        match self.credential(url) {
-            Ok(None) => {}
-            Ok(Some((prefix, username, password))) => {
-                let coded = STANDARD.encode(format!("{username}:{}", password.expose()));
-                settings.push((format!("http.{prefix}.extraHeader"), format!("Authorization: Basic {coded}")));
-                program = program.mask(vec![password, coded.into()]);
-            }
-            Err(why) => {
-                program = program.broken(ExecError::Secret { program: "git".to_owned(), why: format!("{why:#}") });
-            }
-        }
-        with_settings(program, &settings)
     }
 
     /// Runs a command made by [`Git::local`] or [`Git::remote`]; anything but status 0 is an error, classified.
@@ -160,16 +149,6 @@ impl Git {
             return Ok(());
         }
         Err(GitError::NoSuchCommit { url: remote, commit: commit.clone() })
-    }
-
-    /// The credential for a URL: its own, or that of the longest configured prefix; and the prefix it is for.
-    fn credential(&self, url: &str) -> anyhow::Result<Option<(String, String, Secret)>> {
-        if let Some(own) = url::userinfo(url) {
-            return Ok(Some(own));
-        }
-        let matching = self.config.credentials.iter().filter(|c| url::is_below(url, &c.url));
-        let Some(best) = matching.max_by_key(|c| c.url.len()) else { return Ok(None) };
-        Ok(Some((best.url.clone(), best.username.clone(), best.password.read()?)))
     }
 
     fn environment(&self) -> Vec<(&'static str, &str)> {

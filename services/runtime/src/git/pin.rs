@@ -13,7 +13,8 @@ pub(super) struct Pinned {
     /// The one transport that may be used.
     pub(super) scheme: &'static str,
     pub(super) settings: Vec<(String, String)>,
-    pub(super) environment: Vec<(&'static str, String)>,
+    /// The command Git reaches the server with, over SSH; a shell reads it.
+    pub(super) ssh: Option<String>,
 }
 
 const SSH: &str = "ssh -oBatchMode=yes -oConnectTimeout=30";
@@ -22,7 +23,7 @@ const SSH: &str = "ssh -oBatchMode=yes -oConnectTimeout=30";
 pub(super) async fn pin(guard: &Guard, url: &str) -> Result<Pinned, GitError> {
     let parsed = check(url)?;
     match parsed.scheme() {
-        "file" => Ok(Pinned { scheme: "file", settings: Vec::new(), environment: Vec::new() }),
+        "file" => Ok(Pinned { scheme: "file", settings: Vec::new(), ssh: None }),
         "ssh" => Ok(over_ssh(&parsed, &find(guard, &parsed).await?)),
         _ => Ok(over_http(&parsed, &find(guard, &parsed).await?)),
     }
@@ -54,7 +55,7 @@ fn over_http(url: &Url, found: &Found) -> Pinned {
     let port = url.port_or_known_default().unwrap_or(443);
     let scheme = if url.scheme() == "https" { "https" } else { "http" };
     let settings = vec![("http.curloptResolve".to_owned(), format!("*:{port}:{addresses}"))];
-    Pinned { scheme, settings, environment: Vec::new() }
+    Pinned { scheme, settings, ssh: None }
 }
 
 /// ssh takes one address; the host's own name stays what its key is known by. The host is of letters, digits, `.`, `-`
@@ -66,8 +67,8 @@ fn over_ssh(url: &Url, found: &Found) -> Pinned {
         // An address is its own name.
         _ => String::new(),
     };
-    let environment = vec![("GIT_SSH_COMMAND", format!("{SSH} -oHostName={}{alias}", found.first.ip()))];
-    Pinned { scheme: "ssh", settings: Vec::new(), environment }
+    let command = format!("{SSH} -oHostName={}{alias}", found.first.ip());
+    Pinned { scheme: "ssh", settings: Vec::new(), ssh: Some(command) }
 }
 
 #[cfg(test)]
@@ -110,7 +111,7 @@ mod tests {
             ("ssh://git@[2606:50c0:8000::153]/x", "-oHostName=2606:50c0:8000::153"),
         ] {
             let pinned = pin(&guard(), url).await.unwrap();
-            assert_eq!(pinned.environment, [("GIT_SSH_COMMAND", format!("{SSH} {options}"))]);
+            assert_eq!(pinned.ssh.unwrap(), format!("{SSH} {options}"));
         }
     }
 

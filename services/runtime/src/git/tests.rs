@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use super::*;
+use crate::exec::ExecError;
 
 /// A repository on disk, with an environment as clean as the one under test.
 struct Origin {
@@ -187,10 +190,12 @@ async fn credentials_travel_in_the_environment_and_only_to_their_server() {
     let credential = config::GitCredential {
         url: "https://127.0.0.1/acme/".to_owned(),
         username: "me".to_owned(),
-        password: format!("file:{}", token.display()).try_into().unwrap(),
+        password: Some(format!("file:{}", token.display()).try_into().unwrap()),
+        key: None,
+        known_hosts: None,
     };
-    let credentials = vec![credential];
-    let git = Git::new(&config::Git { credentials, author: config::GitAuthor::default() }, &guard(&["127.0.0.0/8"]));
+    let config = config::Git { credentials: vec![credential], ..config::Git::default() };
+    let git = Git::new(&config, &guard(&["127.0.0.0/8"]));
     let header = async |url: &str| {
         let command = git.remote(None, url).await.unwrap().args(["config", "--get-urlmatch", "http.extraHeader", url]);
         String::from_utf8(command.keep_stdout(1000).run().await.unwrap().stdout).unwrap()
@@ -204,9 +209,9 @@ async fn credentials_travel_in_the_environment_and_only_to_their_server() {
     let command = git.remote(None, "https://127.0.0.1/acme/x.git").await.unwrap();
     assert!(!format!("{command:?}").contains("hunter22"));
     std::fs::remove_file(&token).unwrap();
-    let command = git.remote(None, "https://127.0.0.1/acme/x.git").await.unwrap();
-    let error = command.arg("version").run().await.unwrap_err();
-    assert!(matches!(error, ExecError::Secret { .. }) && error.to_string().contains("token"), "{error}");
+    let error = git.remote(None, "https://127.0.0.1/acme/x.git").await.unwrap_err();
+    let of_secret = matches!(error, GitError::Program(ExecError::Secret { .. }));
+    assert!(of_secret && error.to_string().contains("token"), "{error}");
 }
 
 /// A server that answers every request so, and what asked it.

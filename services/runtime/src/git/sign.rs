@@ -1,0 +1,101 @@
+//! Signing commits: Git has `ssh-keygen` or `gpg` do it, with a key that lies on disk only meanwhile.
+
+use std::path::Path;
+
+use tempfile::{TempDir, TempPath};
+
+use super::{
+    Git, GitError,
+    access::{key_file, needs},
+    settings, with_settings,
+};
+use crate::{
+    Secret,
+    config::{SecretRef, SigningKey},
+    exec::Program,
+};
+
+/// Signs commits while it lives.
+pub struct Signer {
+    git: Git,
+    settings: Vec<(String, String)>,
+    keys: Keys,
+}
+
+enum Keys {
+    Ssh { _file: TempPath },
+    Gpg { home: TempDir },
+}
+
+impl Git {
+    /// Who signs commits, when a key is configured.
+    ///
+    /// # Errors
+    /// When the key cannot be read, or `gpg` does not take it.
+    pub async fn signer(&self) -> Result<Option<Signer>, GitError> {
+        Ok(match &self.config.sign {
+            None => None,
+            Some(SigningKey::Ssh(key)) => Some(self.by_ssh(&read(key)?)?),
+            Some(SigningKey::Gpg(key)) => Some(self.by_gpg(&read(key)?).await?),
+        })
+    }
+
+    fn by_ssh(&self, key: &Secret) -> Result<Signer, GitError> {
+        let file = key_file(key).map_err(|why| needs(&why))?;
+        let settings = vec![set("gpg.format", "ssh"), set("user.signingKey", &file.to_string_lossy())];
+        Ok(Signer { git: self.clone(), settings, keys: Keys::Ssh { _file: file } })
+    }
+
+    async fn by_gpg(&self, key: &Secret) -> Result<Signer, GitError> {
+        let home = tempfile::Builder::new().prefix("windlass-gpg").tempdir().map_err(|why| needs(&why.into()))?;
+        let import = gpg(home.path()).args(["--status-fd=1", "--import"]).stdin(key.expose().as_bytes().to_vec());
+        let imported = import.keep_stdout(64 << 10).run().await?;
+        let status = String::from_utf8_lossy(&imported.stdout).into_owned();
+        // `[GNUPG:] IMPORT_OK <flags> <fingerprint>`; 16 among the flags says that it is a secret key.
+        let mut words = status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] IMPORT_OK "));
+        let secret = |flags: &str| flags.parse::<u32>().is_ok_and(|flags| flags & 16 != 0);
+        let found = words.find_map(|line| line.split_once(' ').filter(|(flags, _)| secret(flags)));
+        let Some((_, fingerprint)) = found else {
+            let why = format!("gpg takes the key of `git.sign` for no secret key: {}", imported.tail.trim());
+            return Err(needs(&anyhow::anyhow!(why)));
+        };
+        let settings = vec![set("gpg.format", "openpgp"), set("user.signingKey", fingerprint)];
+        Ok(Signer { git: self.clone(), settings, keys: Keys::Gpg { home } })
+    }
+}
+
+impl Signer {
+    /// As [`Git::local`], for a command that is told to sign.
+    pub fn local(&self, dir: &Path) -> Program {
+        let mut settings = settings();
+        settings.extend(self.settings.iter().cloned());
+        let program = self.git.begin(Some(dir)).env("GIT_ALLOW_PROTOCOL", "");
+        let program = match &self.keys {
+            Keys::Ssh { .. } => program,
+            Keys::Gpg { home } => program.env("GNUPGHOME", home.path()),
+        };
+        with_settings(program, &settings)
+    }
+
+    /// Ends what `gpg` left running; it would end by itself some minute after its folder is gone.
+    pub async fn finish(self) {
+        if let Keys::Gpg { home } = &self.keys {
+            let kill = Program::new(["gpgconf", "--kill", "all"]).env("GNUPGHOME", home.path());
+            if let Err(why) = kill.run().await {
+                tracing::warn!(%why, "could not end the agent that gpg started");
+            }
+        }
+    }
+}
+
+fn read(key: &SecretRef) -> Result<Secret, GitError> {
+    key.read().map_err(|why| needs(&why.context("`git.sign`")))
+}
+
+fn gpg(home: &Path) -> Program {
+    Program::new(["gpg", "--batch", "--quiet", "--no-tty"]).env("GNUPGHOME", home)
+}
+
+fn set(key: &str, value: &str) -> (String, String) {
+    (key.to_owned(), value.to_owned())
+}

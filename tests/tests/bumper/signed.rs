@@ -1,0 +1,81 @@
+//! Commits that are signed when a key is given, as Git itself verifies them.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use runtime::Worker;
+use testkit::folder::Folder;
+
+use crate::world::{CONFIG, World, commit, deployments};
+
+fn run(program: &str, args: &[&str], home: &Path) -> Output {
+    let mut command = Command::new(program);
+    command.args(args).env("GNUPGHOME", home);
+    command.output().unwrap_or_else(|why| panic!("{program}: {why}"))
+}
+
+fn done(program: &str, args: &[&str], home: &Path) -> String {
+    let output = run(program, args, home);
+    assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Deploys one commit to two environments at once, by a bumper that signs with this; both commits' ids.
+async fn two_bumps(world: &World, key: &str) -> Vec<String> {
+    let config = CONFIG.replace(", after: staging", "").replace("git: {", &format!("git: {{ sign: {{ {key} }},"));
+    let bumper = world.another_bumper(&config, "signs").await;
+    world.push_both(&commit('a')).await;
+    let outcomes = bumper.handle(&world.pushed("frontend", "main", None)).await.unwrap();
+    let bumps = deployments(&outcomes);
+    assert_eq!(bumps.len(), 2, "{outcomes:?}");
+    assert_eq!(world.repo.count(), 3);
+    bumps.iter().map(|bump| bump.revision.to_string()).collect()
+}
+
+#[tokio::test]
+async fn by_an_ssh_key() {
+    let (world, keys) = (World::new().await, Folder::new("keys").unwrap());
+    let (key, file) = (keys.join("key"), keys.join("key").display().to_string());
+    done("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &file], keys.path());
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let signers = keys.write("signers", &format!("hauler@example.org {public}")).unwrap();
+    let allowed = format!("gpg.ssh.allowedSignersFile={}", signers.display());
+    for revision in two_bumps(&world, &format!("ssh: \"file:{file}\"")).await {
+        world.repo.git(&["-c", "gpg.format=ssh", "-c", &allowed, "verify-commit", &revision]);
+        let message = world.repo.message(&revision);
+        assert!(message.contains("Windlass-Event: "), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn by_a_gpg_key() {
+    let (world, home) = (World::new().await, Folder::new("gpg").unwrap());
+    let home = home.path();
+    let who = "Hauler <hauler@example.org>";
+    done("gpg", &["--batch", "--passphrase", "", "--quick-gen-key", who, "ed25519", "sign", "never"], home);
+    let armored = done("gpg", &["--batch", "--export-secret-keys", "--armor"], home);
+    let file = home.join("exported");
+    std::fs::write(&file, armored).unwrap();
+    let path = world.repo.path.display().to_string();
+    for revision in two_bumps(&world, &format!("gpg: \"file:{}\"", file.display())).await {
+        done("git", &["-C", &path, "verify-commit", &revision], home);
+    }
+    done("gpgconf", &["--kill", "all"], home);
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_said_and_nothing_is_pushed() {
+    let (world, keys) = (World::new().await, Folder::new("keys").unwrap());
+    let file = keys.write("key", "no key at all\n").unwrap();
+    world.push_both(&commit('a')).await;
+    for (n, kind) in ["ssh", "gpg"].into_iter().enumerate() {
+        let sign = format!("git: {{ sign: {{ {kind}: \"file:{}\" }},", file.display());
+        let bumper = world.another_bumper(&CONFIG.replace("git: {", &sign), &format!("none-{n}")).await;
+        let failure = bumper.handle(&world.pushed("frontend", "main", None)).await.unwrap_err();
+        let shown = format!("{failure:?}");
+        assert!(shown.contains("git.sign"), "{kind}: {shown}");
+    }
+    assert_eq!(world.repo.count(), 1);
+}

@@ -101,3 +101,32 @@ pub(crate) fn jwt(app: &GithubApp) -> Result<Bearer> {
     let secret = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)).into();
     Ok(Bearer { secret, until })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::{super::gate::Gates, *};
+
+    #[test]
+    fn those_share_a_limit_whom_github_counts_together() {
+        let reference = |text: &str| SecretRef::try_from(text.to_owned()).unwrap();
+        let app = |owner: Option<&str>| {
+            let app = GithubApp { id: "12345".to_owned(), private_key: reference("file:/app.pem") };
+            match owner {
+                Some(owner) => Credentials::Installation(app, owner.to_owned()).limited_as(),
+                None => Credentials::App(app).limited_as(),
+            }
+        };
+        let token = |text: &str| Credentials::Token(reference(text)).limited_as();
+        assert_eq!(app(Some("repos/Acme/shop")), app(Some("orgs/acme")), "one installation");
+        assert_ne!(app(Some("orgs/acme")), app(Some("orgs/other")));
+        assert_ne!(app(Some("orgs/acme")), app(None));
+        assert_eq!(token("env:A"), token("env:A"));
+        assert_ne!(token("env:A"), token("env:B"));
+
+        let gates = Gates::default();
+        let gate = |api: &str| gates.of(api, token("env:A"));
+        assert!(std::sync::Arc::ptr_eq(&gate("https://api.github.com"), &gate("https://api.github.com")));
+        assert!(!std::sync::Arc::ptr_eq(&gate("https://api.github.com"), &gate("https://git.example/api/v3")));
+    }
+}

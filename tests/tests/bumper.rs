@@ -17,6 +17,8 @@ mod deploy;
 mod gates;
 #[path = "bumper/git.rs"]
 mod git;
+#[path = "bumper/injections.rs"]
+mod injections;
 #[path = "bumper/late.rs"]
 mod late;
 #[path = "bumper/manifests.rs"]

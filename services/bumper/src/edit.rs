@@ -90,7 +90,7 @@ pub(crate) fn plan(tree: &Tree, ask: &Ask) -> Result<Plan, Fault> {
     for (name, wanted, slot, uses) in sought {
         for used in uses {
             let value = used.value();
-            if slot.asks_for(&value, wanted) {
+            if slot.is_met(&used, wanted) {
                 ask.can_be_told_apart(name, wanted, &slot)?;
                 continue;
             }

@@ -78,18 +78,16 @@ fn mentions(bytes: &[u8], config: &Manifests, image: &ImageName) -> bool {
 
 /// The `image:` of a mapping, if it is the one that is looked for.
 fn image_of(yaml: &Yaml<'_>, mapping: Id, config: &Manifests, image: &ImageName) -> Result<Option<Found>, String> {
-    if !yaml.pairs(mapping).iter().any(|(key, _)| yaml.scalar(*key) == Some("image")) {
-        return Ok(None);
-    }
+    let mut images = yaml.pairs(mapping).iter().filter(|(key, _)| yaml.scalar(*key) == Some("image"));
     let is_it = match &config.container {
-        Some(container) => is_container(yaml, mapping, container)?,
-        None => true,
+        Some(container) => images.next().is_some() && is_container(yaml, mapping, container)?,
+        // Whatever else is wrong with images of others is none of ours.
+        None => images.any(|(_, value)| yaml.says(*value).is_some_and(|value| Reference::parse(value).is_of(image))),
     };
     if !is_it || !config.workload.as_ref().map_or(Ok(true), |workload| is_in(yaml, mapping, workload))? {
         return Ok(None);
     }
-    let found = yaml.value_of(mapping, "image")?;
-    Ok(found.filter(|found| config.container.is_some() || Reference::parse(&found.value).is_of(image)))
+    yaml.value_of(mapping, "image")
 }
 
 fn is_container(yaml: &Yaml<'_>, mapping: Id, name: &str) -> Result<bool, String> {

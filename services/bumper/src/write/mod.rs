@@ -68,6 +68,12 @@ impl Slot {
         }
     }
 
+    /// Whether files ask for the image where this stands, whatever reads them.
+    pub(crate) fn is_met(&self, used: &Use<'_>, wanted: &ReleasedImage) -> bool {
+        self.asks_for(&used.value(), wanted)
+            && used.parts.iter().all(|(_, found)| found.is_text || found.value.is_empty())
+    }
+
     /// Whether files that say this ask for the image.
     pub(crate) fn asks_for(&self, value: &str, wanted: &ReleasedImage) -> bool {
         image::asks_for(value, wanted, self.pin)
@@ -103,7 +109,7 @@ impl Use<'_> {
                 Part::Digest if pin == Pin::Tag => String::new(),
                 Part::Digest => wanted.digest.to_string(),
             };
-            if text == found.value {
+            if text == found.value && found.is_text {
                 continue;
             }
             match &found.fixed {

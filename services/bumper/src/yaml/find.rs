@@ -1,8 +1,9 @@
 //! Where a value stands, and why it would be a guess to replace it there.
 
 use runtime::config::Pointer;
+use saphyr_parser::ScalarStyle;
 
-use super::{Id, Kind, Yaml, place::Place};
+use super::{Id, Kind, Yaml, place::Place, scalar};
 
 /// A value that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(crate) struct Found {
     pub(crate) value: String,
     /// The line it stands on, from 1.
     pub(crate) line: usize,
+    /// Whether every reader takes it for this text; a `1.10` without quotes is a number to some.
+    pub(crate) is_text: bool,
     /// Why it cannot be replaced, if it cannot.
     pub(crate) fixed: Option<String>,
 }
@@ -93,6 +96,11 @@ impl Yaml<'_> {
         has.next()
     }
 
+    /// What a scalar says, or the one that an alias stands for.
+    pub(crate) fn says(&self, id: Id) -> Option<&str> {
+        self.scalar(self.target(id))
+    }
+
     /// What an alias stands for; another node for itself.
     fn target(&self, id: Id) -> Id {
         match &self.nodes[id].kind {
@@ -109,7 +117,8 @@ impl Yaml<'_> {
     }
 
     fn found(&self, way: Way) -> Option<Found> {
-        let Kind::Scalar { value, place, .. } = &self.nodes[way.node].kind else { return None };
+        let Kind::Scalar { value, style, place } = &self.nodes[way.node].kind else { return None };
+        let is_text = *style != ScalarStyle::Plain || self.nodes[way.node].tag.is_some() || scalar::is_plain(value);
         let value = if self.is_null(way.node) { String::new() } else { value.clone() };
         let line = way.by.map_or(self.line(way.node), |(here, _)| here);
         let by_anchor =
@@ -118,7 +127,7 @@ impl Yaml<'_> {
             Place::Fixed(why) => Some((*why).to_owned()),
             Place::Token(_) | Place::Nothing(_) => self.other_type(way.node),
         });
-        Some(Found { node: way.node, value, line, fixed })
+        Some(Found { node: way.node, value, line, is_text, fixed })
     }
 
     /// Why replacing a node would replace it elsewhere as well, if it would.
@@ -142,7 +151,7 @@ impl Yaml<'_> {
     fn is_null(&self, id: Id) -> bool {
         let node = &self.nodes[id];
         match &node.kind {
-            Kind::Scalar { value, style: saphyr_parser::ScalarStyle::Plain, .. } => {
+            Kind::Scalar { value, style: ScalarStyle::Plain, .. } => {
                 node.tag.is_none() && matches!(value.as_str(), "" | "~" | "null" | "Null" | "NULL")
             }
             _ => false,

@@ -2,7 +2,12 @@
 //! none of what a rewritten history left behind.
 
 use proto::{Change, CommitSha};
-use runtime::{Failure, config::App, git::GitError, workspace::Workspace};
+use runtime::{
+    Failure,
+    config::{App, PathPattern},
+    git::GitError,
+    workspace::Workspace,
+};
 use tracing::info;
 
 use crate::Builder;
@@ -29,14 +34,17 @@ pub(crate) async fn files(
     }
 }
 
-/// `no file has changed`, or how many have and that none is among these.
-pub(crate) fn none_of(files: &[String], since: &CommitSha, key: &str) -> String {
+/// That no file has changed, or how many have and that none is among these; with what to write where a pattern seems to
+/// mean them.
+pub(crate) fn none_of(files: &[String], since: &CommitSha, key: &str, patterns: &[PathPattern]) -> String {
     let since = since.short();
-    match files.len() {
+    let none = match files.len() {
         0 => format!("no file differs from {since} (`{key}`)"),
         1 => format!("the one file that differs from {since} is not among `{key}`"),
         several => format!("none of the {several} files that differ from {since} is among `{key}`"),
-    }
+    };
+    let hint = PathPattern::hint(patterns, files).map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{none} ({}{hint})", shown(patterns.iter().map(PathPattern::as_str)))
 }
 
 /// Patterns as they are shown.

@@ -50,10 +50,9 @@ pub(crate) async fn find(
             continue;
         }
         let key = format!("apps.{}.components.{name}.paths", change.app);
-        let none = changed::none_of(&files, &since, &key);
-        let patterns = changed::shown(component.paths.iter().map(PathPattern::as_str));
+        let none = changed::none_of(&files, &since, &key, &component.paths);
         let (digest, commit) = (image.digest, change.commit.short());
-        let reason = format!("{name} is not built: {none} ({patterns}), so {} stands for {commit} too", digest.short());
+        let reason = format!("{name} is not built: {none}, so {} stands for {commit} too", digest.short());
         return Ok(Some(Unchanged { digest, since, reason }));
     }
     Ok(None)

@@ -31,8 +31,7 @@ pub(crate) async fn filtered(
     if files.iter().any(|file| PathPattern::let_in(&app.paths, file)) {
         return Ok(None);
     }
-    let none = changed::none_of(&files, &since, &format!("apps.{}.paths", change.app));
-    let patterns = changed::shown(app.paths.iter().map(PathPattern::as_str));
+    let none = changed::none_of(&files, &since, &format!("apps.{}.paths", change.app), &app.paths);
     let commit = change.commit.short();
-    Ok(Some(format!("{commit} is neither tested nor built: {none} ({patterns}); `windlass events replay` runs it")))
+    Ok(Some(format!("{commit} is neither tested nor built: {none}; `windlass events replay` runs it")))
 }

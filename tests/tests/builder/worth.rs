@@ -64,6 +64,18 @@ async fn a_push_that_changes_nothing_that_counts_ends_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_pattern_that_stops_at_folders_is_said_to() {
+    let works = Works::open_with("    paths: ['src/*', Dockerfile]", &[("web", ", context: src")]).await;
+    let built = works.yard.commit(&[("Dockerfile", DOCKERFILE), ("src/page", "1")]).await;
+    through(&works, &built).await;
+    let deeper = works.yard.commit(&[("src/pages/home", "1")]).await;
+    let why = ignored(&push(&works, &pushed(&deeper)).await);
+    assert!(why.contains("(src/*, Dockerfile; `src/*` does not reach into folders, `src/**` does)"), "{why}");
+    let direct = works.yard.commit(&[("src/page", "2")]).await;
+    assert!(was_run(&push(&works, &pushed(&direct)).await));
+}
+
+#[tokio::test]
 async fn a_file_counts_under_its_old_name_and_its_new_one() {
     let works = works().await;
     let built = works.yard.commit(&[("Dockerfile", DOCKERFILE), ("src/page", "1"), ("src/more", "2")]).await;

@@ -1,6 +1,6 @@
 //! What of an app's pushes and images is acted upon: its branches, files and tags, and what contradicts itself in them.
 
-use proto::{Branch, ComponentName, EnvironmentName, Lane};
+use proto::{Branch, CommitSha, ComponentName, EnvironmentName, Lane};
 
 use super::{App, BranchPattern, Component, PathPattern, TagRule};
 
@@ -24,8 +24,12 @@ impl App {
         self.lane_by(|patterns| BranchPattern::let_in(patterns, branch.as_str()))
     }
 
-    /// The lane an image tag belongs to: that of the branch whose name, as a tag, it is.
+    /// The lane an image tag belongs to: that of the branch whose name, as a tag, it is. A commit's own tag is no
+    /// branch's, whatever a pattern lets in: every commit has one, of whichever branch.
     pub fn lane_of_tag(&self, tag: &str) -> Lane {
+        if CommitSha::new(tag).is_ok() {
+            return Lane::Check;
+        }
         self.lane_by(|patterns| BranchPattern::let_tag_in(patterns, tag))
     }
 
@@ -167,6 +171,17 @@ apps:
         assert_eq!(names(app.components_of(&branch("main")).collect()), ["docs", "web"]);
         assert_eq!(names(app.components_of(&branch("hotfix/x")).collect()), ["web"]);
         assert_eq!(names(app.components_of_tag("hotfix-x").collect()), ["web"]);
+    }
+
+    #[test]
+    fn a_commit_s_tag_is_no_branch_s() {
+        for pattern in ["'*'", "'**'", "'?*'", "'{main,*}'"] {
+            let app = parse(&SHOP.replace("deploy: [main]", &format!("deploy: [{pattern}]"))).unwrap();
+            assert_eq!(app.lane_of_tag("main"), Lane::Deploy, "{pattern}");
+            for commit in ["a".repeat(40), "0".repeat(64)] {
+                assert_eq!(app.lane_of_tag(&commit), Lane::Check, "{pattern}");
+            }
+        }
     }
 
     #[test]

@@ -97,6 +97,18 @@ impl PathPattern {
         last_word(patterns, |pattern| &pattern.0, |pattern| pattern.matches(file))
     }
 
+    /// What to write in place of a pattern that matches a folder these files are in, and none of what is in it.
+    pub fn hint(patterns: &[Self], files: &[String]) -> Option<String> {
+        let stops = |pattern: &Self, file: &str| {
+            let mut folders = file.match_indices('/').map(|(end, _)| &file[..end]);
+            !pattern.matches(file) && folders.any(|folder| pattern.0.matcher.is_match(folder))
+        };
+        let mut letting_in = patterns.iter().filter(|pattern| !pattern.leaves_out());
+        let text = letting_in.find(|pattern| files.iter().any(|file| stops(pattern, file)))?.as_str();
+        let all = text.strip_suffix("/*").unwrap_or(text);
+        Some(format!("`{text}` does not reach into folders, `{all}/**` does"))
+    }
+
     /// A folder's name stands for all that is in it.
     fn matches(&self, file: &str) -> bool {
         let pattern = self.0.pattern().trim_end_matches('/');
@@ -228,6 +240,10 @@ mod tests {
             (&["**", "!docs", "docs/api.json"], &["a", "docs/api.json"], &["docs/x/y"]),
             (&["a [1] \\[2\\]"], &["a 1 [2]"], &["a [1] [2]"]),
             (&["ünï/*"], &["ünï/cödé"], &["uni/code"]),
+            (&["packages/*"], &["packages/a.ts"], &["packages", "packages/app/a.ts", "packages/app/b/c"]),
+            (&["packages/*/src"], &[], &["packages/app/src/a.ts", "packages/src"]),
+            (&["packages/*/src/**"], &["packages/app/src/a.ts", "packages/app/src/b/c"], &["packages/a/b/src/c"]),
+            (&["packages/*/**"], &["packages/app/a.ts"], &["packages/a.ts"]),
         ] {
             let list = paths(patterns);
             for file in inside {
@@ -237,6 +253,19 @@ mod tests {
                 assert!(!PathPattern::let_in(&list, file), "{patterns:?} {file}");
             }
         }
+    }
+
+    #[test]
+    fn a_pattern_that_stops_at_a_folder_says_what_to_write() {
+        let hint = |patterns: &[&str], files: &[&str]| {
+            PathPattern::hint(&paths(patterns), &files.iter().map(|file| (*file).to_owned()).collect::<Vec<_>>())
+        };
+        let of = |patterns: &[&str], file: &str| hint(patterns, &["README.md", file]).unwrap();
+        assert!(of(&["packages/*"], "packages/app/src/a.ts").contains("`packages/**` does"));
+        assert!(of(&["packages/*/src"], "packages/app/src/a.ts").contains("`packages/*/src/**` does"));
+        assert_eq!(hint(&["packages/*", "docs"], &["README.md", "src/packages/app/a"]), None);
+        assert_eq!(hint(&["**", "!docs/*"], &["docs/x/y"]), None);
+        assert_eq!(hint(&["packages/**", "!**/*.md"], &["packages/app/README.md"]), None);
     }
 
     #[test]

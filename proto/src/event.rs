@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AppName, DecodeError, EventId, JSON, Message, Timestamp,
     orders::{
-        ApprovalGranted, ApprovalRejected, ApprovalRequested, HoldChanged, QuarantineReleased, ReleaseWaiting,
-        RollbackRequested,
+        ApprovalGranted, ApprovalRejected, ApprovalRequested, FixSettled, HoldChanged, QuarantineReleased,
+        ReleaseWaiting, RollbackRequested,
     },
     payload::{
         DeliveryParked, EventIgnored, HealthReported, ImageBuilt, ImageFailed, ImagePushed, ManifestBumped,
@@ -153,6 +153,8 @@ events! {
     RollbackRequested(RollbackRequested) = "rollback.requested",
     /// A person lets a quarantined digest be deployed again.
     QuarantineReleased(QuarantineReleased) = "quarantine.released",
+    /// A fix that took the fast path is owed to the deploy branches no more.
+    FixSettled(FixSettled) = "fix.settled",
     /// A worker looked at an event and rightly did nothing; it says why.
     EventIgnored(EventIgnored) = "event.ignored",
     /// A worker could not handle a delivery; it lies among the dead letters until somebody replays it.
@@ -294,6 +296,7 @@ impl Data {
             Self::HoldChanged(d) => Some(&d.app),
             Self::RollbackRequested(d) => Some(&d.app),
             Self::QuarantineReleased(d) => Some(&d.app),
+            Self::FixSettled(d) => Some(&d.app),
             Self::EventIgnored(d) => d.app.as_ref(),
             Self::DeliveryParked(d) => d.app.as_ref(),
         }

@@ -1,9 +1,9 @@
-//! What waits, and what people say to it: approvals, holds, rollbacks, releases from quarantine.
+//! What waits, and what people say to it: approvals, holds, rollbacks, releases from quarantine, settled fixes.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AppName, BumpReason, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
+use crate::{AppName, BumpReason, CommitSha, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
 
 /// `release.waiting`. Subject: the environment. Comes to the bumper again and again until the release goes, or another
 /// one takes its place: it is the wait's clock, and outlives every process.
@@ -127,6 +127,23 @@ pub struct QuarantineReleased {
     /// What.
     pub digest: Digest,
     /// Who says so.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// `fix.settled`. Subject: the commit. A fix that took the fast path is owed to the deploy branches no more: one of their
+/// releases has it, or a person says that none needs it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FixSettled {
+    /// The app.
+    pub app: AppName,
+    /// The fix's source commit.
+    pub commit: CommitSha,
+    /// Its title, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Who says so; `Windlass` where the source itself shows it.
     pub by: String,
     /// Why.
     pub reason: String,

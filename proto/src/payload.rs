@@ -350,6 +350,10 @@ pub struct Deployment {
     pub revision: CommitSha,
     /// Every component the environment then runs.
     pub release: Release,
+    /// The source commit the release is of as a whole; absent where its images name none. Images of what did not change
+    /// may name earlier commits than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<CommitSha>,
     /// Those this revision changed.
     pub changed: Vec<ComponentName>,
     /// Why.

@@ -25,12 +25,16 @@ mod late;
 mod manifests;
 #[path = "bumper/orders.rs"]
 mod orders;
+#[path = "bumper/owed.rs"]
+mod owed;
 #[path = "bumper/partly.rs"]
 mod partly;
 #[path = "bumper/registries.rs"]
 mod registries;
 #[path = "bumper/signed.rs"]
 mod signed;
+#[path = "bumper/source.rs"]
+mod source;
 #[path = "bumper/ssh.rs"]
 mod ssh;
 #[path = "bumper/styles.rs"]

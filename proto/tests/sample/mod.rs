@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use proto::{
     ApprovalGranted, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked,
-    Deployment, Event, EventId, EventIgnored, EventType, Finding, HealthReported, HoldChanged, ImageBuilt, ImageFailed,
-    ImagePushed, Lane, ManifestBumped, PullRequestReceived, PushReceived, QuarantineReleased, Release, ReleaseWaiting,
-    ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity, StepReport, SyncFinished, TestsFinished,
-    Timestamp, Verdict, WebhookReceived, WorkerName,
+    Deployment, Event, EventId, EventIgnored, EventType, Finding, FixSettled, HealthReported, HoldChanged, ImageBuilt,
+    ImageFailed, ImagePushed, Lane, ManifestBumped, PullRequestReceived, PushReceived, QuarantineReleased, Release,
+    ReleaseWaiting, ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity, StepReport, SyncFinished,
+    TestsFinished, Timestamp, Verdict, WebhookReceived, WorkerName,
 };
 
 const COMMIT: &str = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
@@ -46,6 +46,7 @@ pub fn all() -> Vec<Event> {
         ("operator", "production", hold().into()),
         ("operator", "production", rollback().into()),
         ("operator", DIGEST, released().into()),
+        ("bumper", COMMIT, settled().into()),
         ("normalizer", "normalizer", ignored().into()),
         ("recorder", "bumper", parked(id).into()),
     ];
@@ -72,6 +73,16 @@ fn webhook() -> WebhookReceived {
         ]),
         proof: Some("file:/run/secrets/github-webhook".to_owned()),
         body: format!("{{\"ref\": \"refs/heads/main\",  \"after\": \"{COMMIT}\"}}").into(),
+    }
+}
+
+fn settled() -> FixSettled {
+    FixSettled {
+        app: "shop".parse().unwrap(),
+        commit: COMMIT.parse().unwrap(),
+        note: Some("Pay by card".to_owned()),
+        by: "Windlass".to_owned(),
+        reason: "9c8d7e6f5a4b of a deploy branch has it".to_owned(),
     }
 }
 
@@ -211,6 +222,7 @@ fn deployment(reason: BumpReason) -> Deployment {
         path: "staging".to_owned(),
         revision: REVISION.parse().unwrap(),
         release: release(),
+        commit: Some(COMMIT.parse().unwrap()),
         changed: vec!["frontend".parse().unwrap()],
         reason,
         previous: BTreeMap::from([("frontend".parse().unwrap(), format!("{IMAGE}:main"))]),

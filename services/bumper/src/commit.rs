@@ -2,12 +2,14 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use proto::{BumpReason, ComponentName, EnvironmentName, EventId};
+use proto::{BumpReason, CommitSha, ComponentName, EnvironmentName, EventId};
 
 use crate::edit::Ask;
 
 const EVENT: &str = "Windlass-Event";
 const ENVIRONMENT: &str = "Windlass-Environment";
+/// The source commit of the release as a whole, by which an earlier run's commit is told in full.
+const RELEASE: &str = "Windlass-Release-Commit";
 
 /// The whole message.
 pub(crate) fn message(ask: &Ask, changed: &[ComponentName]) -> String {
@@ -32,6 +34,9 @@ pub(crate) fn message(ask: &Ask, changed: &[ComponentName]) -> String {
         let _ = write!(text, "\n\n> {line}");
     }
     let _ = write!(text, "\n\n{EVENT}: {}\n{ENVIRONMENT}: {}\n", ask.event, ask.environment);
+    if let Some(commit) = &ask.commit {
+        let _ = writeln!(text, "{RELEASE}: {commit}");
+    }
     let commits: BTreeSet<_> = released.iter().filter_map(|(_, image)| image.commit.as_ref()).collect();
     for commit in commits {
         let _ = writeln!(text, "Windlass-Source-Commit: {commit}");
@@ -63,4 +68,10 @@ fn word(reason: BumpReason) -> &'static str {
 pub(crate) fn is_of(message: &str, event: EventId, environment: &EnvironmentName) -> bool {
     let has = |wanted: String| message.lines().any(|line| line.trim_end() == wanted);
     has(format!("{EVENT}: {event}")) && has(format!("{ENVIRONMENT}: {environment}"))
+}
+
+/// The source commit of the release that this message is of.
+pub(crate) fn release_of(message: &str) -> Option<CommitSha> {
+    let named = |line: &str| line.strip_prefix(RELEASE)?.strip_prefix(": ").map(str::trim_end).map(ToOwned::to_owned);
+    message.lines().find_map(named).and_then(|commit| CommitSha::new(commit).ok())
 }

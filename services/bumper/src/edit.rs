@@ -2,9 +2,12 @@
 //!
 //! Pure: files in, files out. Where they come from and go to is the clone's business.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use proto::{AppName, BumpReason, ComponentName, EnvironmentName, EventId, Release, ReleasedImage};
+use proto::{AppName, BumpReason, CommitSha, ComponentName, EnvironmentName, EventId, Release, ReleasedImage};
 use runtime::config::{App, Component, Pin, TagRule, Write, Writing};
 
 use crate::{
@@ -13,6 +16,15 @@ use crate::{
     write::{Finding, Slot, Use},
     yaml::Id,
 };
+
+/// What is known to stand in an environment's files.
+#[derive(Debug, Clone)]
+pub(crate) struct Over {
+    /// What was written last.
+    pub(crate) release: Release,
+    /// What was found there since.
+    pub(crate) values: BTreeSet<String>,
+}
 
 /// What one event asks of one environment.
 #[derive(Debug, Clone)]
@@ -28,8 +40,13 @@ pub(crate) struct Ask {
     pub(crate) slots: BTreeMap<ComponentName, Slot>,
     /// What is to run.
     pub(crate) wanted: Release,
+    /// The source commit that is of as a whole.
+    pub(crate) commit: Option<CommitSha>,
     /// When given: only while the files still ask for these.
     pub(crate) instead_of: Option<Release>,
+    /// When given: what the files are known to ask for. Where they ask for anything else, that is told, and nothing is
+    /// written.
+    pub(crate) over: Option<Over>,
     /// By which rule a component's tag must not be older than what the files ask for.
     pub(crate) rules: BTreeMap<ComponentName, TagRule>,
     /// For people.
@@ -47,6 +64,8 @@ pub(crate) enum Plan {
     MovedOn(String),
     /// What is wanted is older than what the files ask for; said in a line.
     Older(String),
+    /// The files ask for these values, which nobody knew of.
+    Unforeseen(BTreeSet<(ComponentName, String)>),
 }
 
 /// Changed files, and what that means.
@@ -86,7 +105,7 @@ pub(crate) fn plan(tree: &Tree, ask: &Ask) -> Result<Plan, Fault> {
         }
     }
     let mut changes = Changes::default();
-    let mut previous = BTreeMap::new();
+    let (mut previous, mut unforeseen) = (BTreeMap::new(), BTreeSet::new());
     for (name, wanted, slot, uses) in sought {
         for used in uses {
             let value = used.value();
@@ -100,9 +119,15 @@ pub(crate) fn plan(tree: &Tree, ask: &Ask) -> Result<Plan, Fault> {
             if let Some(older) = older(ask, name, &value) {
                 return Ok(Plan::Older(older));
             }
+            if !is_foreseen(ask, name, &slot, &value) {
+                unforeseen.insert((name.clone(), value.clone()));
+            }
             changes.add(name, &used, wanted, slot.pin)?;
             previous.entry(name.clone()).or_insert(value);
         }
+    }
+    if !unforeseen.is_empty() {
+        return Ok(Plan::Unforeseen(unforeseen));
     }
     if previous.is_empty() {
         return Ok(Plan::Same);
@@ -189,6 +214,13 @@ fn moved_on(ask: &Ask, name: &ComponentName, slot: &Slot, value: &str) -> Option
     let expected = ask.instead_of.as_ref()?.get(name);
     let is_expected = expected.is_some_and(|expected| slot.asks_for(value, expected));
     (!is_expected).then(|| value.to_owned())
+}
+
+/// Whether this value is known to stand there, where only such may be replaced.
+fn is_foreseen(ask: &Ask, name: &ComponentName, slot: &Slot, value: &str) -> bool {
+    ask.over.as_ref().is_none_or(|over| {
+        over.values.contains(value) || over.release.get(name).is_some_and(|known| slot.asks_for(value, known))
+    })
 }
 
 /// What the wanted tag is older than, where a rule over tags says so.

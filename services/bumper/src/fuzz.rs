@@ -54,7 +54,9 @@ fn ask(tree: &Tree, slots: &BTreeMap<ComponentName, Slot>) -> Ask {
         reason: BumpReason::Deploy,
         slots: slots.clone(),
         wanted: wanted(),
+        commit: None,
         instead_of: None,
+        over: None,
         rules: BTreeMap::new(),
         note: None,
     };
@@ -93,7 +95,7 @@ fn edit(input: &Input, slots: &BTreeMap<ComponentName, Slot>) -> String {
     match plan(&tree, &ask) {
         Err(fault) => fault.to_string(),
         Ok(Plan::Same) => "the same".to_owned(),
-        Ok(other @ (Plan::MovedOn(_) | Plan::Older(_))) => panic!("{other:?}"),
+        Ok(other @ (Plan::MovedOn(_) | Plan::Older(_) | Plan::Unforeseen(_))) => panic!("{other:?}"),
         Ok(Plan::Edit(edit)) => {
             let after = std::str::from_utf8(&edit.files[0].bytes).unwrap();
             check(input.text().unwrap(), after);

@@ -1,7 +1,8 @@
 //! The bumper: decides what an environment is to run, and has its GitOps repository ask for it.
 //!
 //! A new image comes to the first environments; what is healthy goes on to the environments after; what is not is
-//! taken back and remembered. All of that is decided in [`chain`], as pure functions. It talks to registries (what a tag stands for) and GitOps repositories, never to a
+//! taken back and remembered. All of that is decided in [`chain`], as pure functions. It talks to registries (what a
+//! tag stands for), to source repositories (which of two commits is older) and to GitOps repositories, never to a
 //! cluster. It believes no payload: a digest is what the registry says now, and whether something is already there, or
 //! still there, is decided on the repository's state at the moment of the edit.
 
@@ -19,6 +20,7 @@ mod property;
 mod release;
 mod repo;
 mod run;
+mod source;
 mod tree;
 mod whole;
 mod write;
@@ -29,11 +31,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use anyhow::Context as _;
 use ledger::Ledger;
 use proto::{AppName, Data, Event, WorkerName};
 use repo::Repositories;
 use run::Input;
-use runtime::{Config, Context, Failure, Outcomes, Worker, config::Gitops, oci::Registries, programs::Needed};
+use runtime::{Config, Context, Failure, Outcomes, Worker, config::App, oci::Registries, programs::Needed, workspace};
+use source::Sources;
 
 /// Who holds it, decides and has it written.
 type Turn = Arc<tokio::sync::Mutex<()>>;
@@ -44,19 +48,23 @@ pub struct Bumper {
     ledger: Ledger,
     registries: Registries,
     repositories: Repositories,
+    sources: Sources,
     /// Steps of one app's chain are taken one after the other: each builds on what the one before left.
     turns: Mutex<HashMap<AppName, Turn>>,
 }
 
 impl Bumper {
-    /// Clones are kept in `gitops` below the data folder.
+    /// Clones are kept in `gitops` and `sources` below the data folder.
     pub fn new(context: &Context) -> anyhow::Result<Self> {
         let author = context.config.git.author.clone();
+        let (sources, workspaces) = (context.folder("sources")?, context.folder("compared")?);
+        workspace::clean(&workspaces).context("removing old workspaces")?;
         Ok(Self {
             config: Arc::clone(&context.config),
             ledger: context.ledger.clone(),
             registries: context.registries.clone(),
             repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
+            sources: Sources::new(context.git.clone(), sources, workspaces),
             turns: Mutex::default(),
         })
     }
@@ -71,11 +79,14 @@ impl Worker for Bumper {
     const NAME: WorkerName = WorkerName::Bumper;
 
     fn programs(config: &Config) -> Vec<Needed> {
-        let written = config.apps.iter().filter_map(|(name, app)| Some((name, app.gitops.as_ref()?)));
-        let of_app = |(name, gitops): (&AppName, &Gitops)| {
-            Needed::for_repository(&gitops.repository, &format!("apps.{name}.gitops.repository")).collect::<Vec<_>>()
+        let of_app = |(name, app): (&AppName, &App)| {
+            let Some(gitops) = &app.gitops else { return Vec::new() };
+            let (source, keys) =
+                (app.clone_url(), [format!("apps.{name}.gitops.repository"), format!("apps.{name}.repository")]);
+            let written = Needed::for_repository(&gitops.repository, &keys[0]);
+            written.chain(Needed::for_repository(&source, &keys[1])).collect::<Vec<_>>()
         };
-        written.flat_map(of_app).collect()
+        config.apps.iter().flat_map(of_app).collect()
     }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {
@@ -89,6 +100,7 @@ impl Worker for Bumper {
             Data::HoldChanged(change) => self.step(event, Input::Hold(change)).await,
             Data::RollbackRequested(asked) => self.step(event, Input::Rollback(asked)).await,
             Data::QuarantineReleased(released) => self.step(event, Input::Released(released)).await,
+            Data::FixSettled(settled) => self.step(event, Input::Settled(settled)).await,
             other => Ok(Outcomes::ignored(format!("the bumper does not act on {}", other.kind()))),
         }
     }

@@ -37,6 +37,7 @@ impl Bumper {
             path: ask.path,
             revision: landed.revision,
             release,
+            commit: landed.commit,
             changed: landed.changed,
             reason: ask.reason,
             previous: landed.previous,
@@ -45,7 +46,7 @@ impl Bumper {
     }
 
     /// What a value somebody else wrote stands for, as far as it says so itself or the registry knows.
-    async fn read_back(&self, image: &ImageName, value: &str) -> Option<ReleasedImage> {
+    pub(crate) async fn read_back(&self, image: &ImageName, value: &str) -> Option<ReleasedImage> {
         let reference = Reference::parse(value);
         let tag = reference.tag.map(ToOwned::to_owned);
         if let (Some(digest), Some(commit)) = (reference.proper_digest(), reference.commit()) {

@@ -220,7 +220,9 @@ fn edited(text: &str, write: &serde_json::Value, tag: &str) -> Result<String, St
         reason: BumpReason::Deploy,
         slots: Ask::slots(&config.apps[&"shop".parse().unwrap()], &"staging".parse().unwrap()),
         wanted: serde_json::from_value(json!({ "web": web })).unwrap(),
+        commit: None,
         instead_of: None,
+        over: None,
         rules: BTreeMap::new(),
         note: None,
     };

@@ -1,18 +1,18 @@
 //! New images: whether one is to be deployed, where, and with which others.
 
-use ledger::Offer;
+use anyhow::Context as _;
+use ledger::{Chain, Offer};
 use proto::{
-    BumpReason, ComponentName, Digest, EnvironmentName, Event, ImageBuilt, ImageName, ImagePushed, Lane, Release,
+    BumpReason, CommitSha, ComponentName, Digest, EnvironmentName, Event, EventType, ImageBuilt, ImageName,
+    ImagePushed, Lane,
 };
 use runtime::{Failure, Outcomes, config::ReleaseMode, oci::Resolved};
 
 use crate::{
-    Bumper,
-    chain::Step,
-    follow,
+    Bumper, follow,
     outcome::{Target, failure},
     run::Input,
-    whole,
+    whole::{self, Found, Whole},
 };
 
 /// An image that may be deployed.
@@ -21,6 +21,8 @@ pub(crate) struct Candidate<'a> {
     pub(crate) component: &'a ComponentName,
     pub(crate) image: &'a ImageName,
     pub(crate) tag: &'a str,
+    /// The source commit whose image was announced, where the event says so. The image may name an earlier one.
+    pub(crate) commit: Option<&'a CommitSha>,
     /// What the event says it is.
     claimed: Option<&'a Digest>,
     /// Whether it takes the fast path.
@@ -29,6 +31,13 @@ pub(crate) struct Candidate<'a> {
     author: Option<&'a str>,
     /// The source commit's title.
     pub(crate) title: Option<&'a str>,
+}
+
+/// What comes of a new image: releases and the environments they are for, and why others get none.
+#[derive(Default)]
+pub(crate) struct Released {
+    pub(crate) offers: Vec<(Offer, Vec<EnvironmentName>)>,
+    pub(crate) reasons: Vec<String>,
 }
 
 /// What is to be deployed, or why nothing is.
@@ -53,7 +62,8 @@ impl Bumper {
         // A tag that is followed by a rule belongs to no lane of its own.
         let lane = self.config.apps.get(app).map_or(Lane::Check, |app| app.lane_of_tag(tag));
         let (claimed, lane) = (pushed.digest.as_ref(), if lane.is_deployed() { lane } else { Lane::Deploy });
-        let candidate = Candidate { app, component, image, tag, claimed, lane, author: None, title: None };
+        let commit = None;
+        let candidate = Candidate { app, component, image, tag, commit, claimed, lane, author: None, title: None };
         self.step(event, Input::Image(candidate)).await
     }
 
@@ -72,6 +82,7 @@ impl Bumper {
             component: &built.component,
             image: &built.image,
             tag: &tag,
+            commit: Some(&built.change.commit),
             claimed: Some(&built.digest),
             lane: built.change.lane,
             author: built.change.author.as_deref(),
@@ -80,50 +91,67 @@ impl Bumper {
         self.step(event, Input::Image(candidate)).await
     }
 
-    /// Offers the release it belongs to, to the environments that follow its tag.
-    pub(crate) async fn offer(
+    /// The release it belongs to, for the environments that follow its tag.
+    pub(crate) async fn release(
         &self,
         event: &Event,
         target: Target<'_>,
         candidate: &Candidate<'_>,
-        step: &mut Step<'_>,
-    ) -> Result<(), Failure> {
+        chain: &Chain,
+    ) -> Result<Released, Failure> {
         let configured = target.app.components.get(candidate.component).map(|c| &c.image);
         if configured != Some(candidate.image) {
             let (component, image) = (candidate.component, candidate.image);
-            step.told.reasons.push(format!("{image} is not the image of `{component}` in the configuration"));
-            return Ok(());
+            let why = format!("{image} is not the image of `{component}` in the configuration");
+            return Ok(Released { offers: Vec::new(), reasons: vec![why] });
         }
-        let (followers, refusals) = follow::followers(target, candidate);
-        step.told.reasons.extend(refusals);
+        let (followers, reasons) = follow::followers(target, candidate);
+        let mut released = Released { offers: Vec::new(), reasons };
         let (mut by_branch, mut by_tag) = (Vec::new(), Vec::new());
         for follower in &followers {
             match self.pushed_before(event, candidate, follower).await? {
-                Some(why) => step.told.reasons.push(why),
-                None if follower.rule.is_some() => by_tag.push(follower.name),
-                None => by_branch.push(follower.name),
+                Some(why) => released.reasons.push(why),
+                None if follower.rule.is_some() => by_tag.push(follower.name.clone()),
+                None => by_branch.push(follower.name.clone()),
             }
         }
-        self.offer_by(By::Branch, target, candidate, &by_branch, step).await?;
-        self.offer_by(By::Tag, target, candidate, &by_tag, step).await
+        for (by, environments) in [(By::Branch, by_branch), (By::Tag, by_tag)] {
+            if environments.is_empty() {
+                continue;
+            }
+            match self.choose(by, target, candidate).await? {
+                Choice::Deploy(offer) => {
+                    released.reasons.extend(self.how_to_build_anew(target, chain, &offer).await?);
+                    released.offers.push((offer, environments));
+                }
+                Choice::Leave(reason) => released.reasons.push(reason),
+            }
+        }
+        Ok(released)
     }
 
-    async fn offer_by(
+    /// What to do for a release that is barred by an image it kept from an earlier commit: the builder kept it before
+    /// it was found bad, and builds one for this commit when it looks again.
+    async fn how_to_build_anew(
         &self,
-        by: By,
         target: Target<'_>,
-        candidate: &Candidate<'_>,
-        environments: &[&EnvironmentName],
-        step: &mut Step<'_>,
-    ) -> Result<(), Failure> {
-        if environments.is_empty() {
-            return Ok(());
-        }
-        match self.choose(by, target, candidate).await? {
-            Choice::Deploy(offer) => step.offered(&offer, environments),
-            Choice::Leave(reason) => step.told.reasons.push(reason),
-        }
-        Ok(())
+        chain: &Chain,
+        offer: &Offer,
+    ) -> Result<Option<String>, Failure> {
+        let Some(commit) = &offer.commit else { return Ok(None) };
+        let kept = offer.release.iter().find(|(_, image)| {
+            chain.barred.contains_key(&image.digest) && image.commit.as_ref().is_some_and(|own| own != commit)
+        });
+        let Some((component, image)) = kept else { return Ok(None) };
+        let scanned = self.ledger.newest(EventType::ScanFinished, target.name, commit.as_str()).await;
+        let Some(scanned) = scanned.context("asking for the commit's scan")? else { return Ok(None) };
+        let since = image.commit.as_ref().map_or("an earlier commit", CommitSha::short);
+        let id = scanned.message.attribute("id");
+        Ok(Some(format!(
+            "{} kept the image of {component} from {since} before that was found bad; `windlass events replay {id} \
+             --worker builder` has it built anew",
+            commit.short()
+        )))
     }
 
     async fn choose(&self, by: By, target: Target<'_>, candidate: &Candidate<'_>) -> Result<Choice, Failure> {
@@ -140,12 +168,12 @@ impl Bumper {
             )));
         }
         let (whole, note) = self.with_others(by, target, candidate, &resolved).await?;
-        let wanted = match whole {
-            Ok(wanted) => wanted,
+        let Found { release, commit } = match whole {
+            Ok(found) => found,
             Err(why) => return Ok(Choice::Leave(why)),
         };
         let (reason, lane, author) = (BumpReason::Deploy, candidate.lane, candidate.author.map(ToOwned::to_owned));
-        Ok(Choice::Deploy(Offer { release: wanted, reason, lane, verified: None, author, note }))
+        Ok(Choice::Deploy(Offer { release, commit, reason, lane, verified: None, author, note }))
     }
 
     /// The release the image belongs to, and what people are told of it.
@@ -155,7 +183,7 @@ impl Bumper {
         target: Target<'_>,
         candidate: &Candidate<'_>,
         resolved: &Resolved,
-    ) -> Result<(Result<Release, String>, Option<String>), Failure> {
+    ) -> Result<(Whole, Option<String>), Failure> {
         let title = candidate.title.map(ToOwned::to_owned);
         let apart = target.app.release == ReleaseMode::Apart || target.app.components.len() < 2;
         let partly = target.app.components.values().any(|component| !component.paths.is_empty());

@@ -4,27 +4,31 @@
 //! Should the process die in between, the event comes again and finds either nothing done, or the commits its first run
 //! had made, which are told then, or all of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use futures_util::future::join_all;
 use ledger::{Chain, Offer};
 use proto::{
     AppName, ApprovalGranted, ApprovalRejected, BumpReason, ComponentName, Deployment, EnvironmentName, Event, EventId,
-    HealthReported, HoldChanged, Lane, QuarantineReleased, Release, ReleaseWaiting, RollbackRequested, Timestamp,
-    WorkerName,
+    FixSettled, HealthReported, HoldChanged, Lane, QuarantineReleased, Release, ReleaseWaiting, RollbackRequested,
+    Timestamp, WorkerName,
 };
 use runtime::{
     Failure, Outcomes,
-    config::{App, TagRule},
+    config::{App, ReleaseMode, TagRule},
 };
 
 use crate::{
     Bumper,
-    chain::{Cause, Step, Wish},
-    edit::Ask,
+    chain::{Cause, Facts, Order, Question, Step, Wish},
+    edit::{Ask, Over},
+    image::Reference,
     outcome::Target,
-    release::Candidate,
+    release::{Candidate, Released},
     repo::Answer,
 };
 
@@ -42,6 +46,26 @@ pub(crate) enum Input<'a> {
     Hold(&'a HoldChanged),
     Rollback(&'a RollbackRequested),
     Released(&'a QuarantineReleased),
+    Settled(&'a FixSettled),
+}
+
+/// What is looked up before a step is taken, once, however often it is taken.
+#[derive(Default)]
+struct Seen {
+    recalled: Vec<Recalled>,
+    /// Of a new image.
+    image: Released,
+    /// Of a verdict: whether it came too late.
+    is_older: bool,
+    /// Of a rollback: what was healthy there, the last first.
+    healthy: Vec<Deployment>,
+}
+
+/// A commit that an earlier run of the same event had made.
+struct Recalled {
+    deployment: Deployment,
+    wish: Wish,
+    overtaken: bool,
 }
 
 impl Input<'_> {
@@ -55,6 +79,7 @@ impl Input<'_> {
             Self::Hold(it) => &it.app,
             Self::Rollback(it) => &it.app,
             Self::Released(it) => &it.app,
+            Self::Settled(it) => &it.app,
         }
     }
 }
@@ -72,9 +97,21 @@ impl Bumper {
         let turn = self.turn(name).lock_owned().await;
         let (version, before) = self.ledger.chain(name).await.context("asking for the chain")?;
         let cause = Cause { id: event.id, replay: event.replay, now: Timestamp::now() };
-        let mut step = Step::new(before.clone(), name, app, cause);
-        self.recall(target, event, &input, &mut step).await?;
-        self.take(target, event, &input, &mut step).await?;
+        let seen = self.look(target, event, &input, &before).await?;
+        let mut facts = Facts::default();
+        let mut step = loop {
+            let mut step = Step::new(before.clone(), name, app, cause, facts);
+            take(&mut step, event, &input, &seen);
+            let open = step.facts.open();
+            if open.is_empty() {
+                break step;
+            }
+            facts = step.facts;
+            for question in open {
+                let order = self.sources.answer(app, &question).await?;
+                facts.learn(question, order);
+            }
+        };
         self.carry_out(target, event, &mut step).await?;
         let Step { chain: after, told, .. } = step;
         if let Some(wait) = told.comes_again {
@@ -97,13 +134,44 @@ impl Bumper {
 
     /// Whether the environment was asked for something later than this deployment. A revision the repository does not
     /// know any more was rewritten away: the order of arrival is all there is then.
-    async fn overtaken(&self, target: Target<'_>, chain: &Chain, deployment: &Deployment) -> Result<bool, Failure> {
-        let asked = chain.place(&deployment.environment).and_then(|place| place.asked.as_ref());
-        let Some(asked) = asked.filter(|asked| asked.deployment.revision != deployment.revision) else {
+    async fn overtaken(
+        &self,
+        target: Target<'_>,
+        asked: Option<&Deployment>,
+        deployment: &Deployment,
+    ) -> Result<bool, Failure> {
+        let Some(asked) = asked.filter(|asked| asked.revision != deployment.revision) else {
             return Ok(false);
         };
-        let (older, newer) = (deployment.revision.clone(), asked.deployment.revision.clone());
+        let (older, newer) = (deployment.revision.clone(), asked.revision.clone());
         Ok(self.repositories.is_before(target.gitops, older, newer).await? == Some(true))
+    }
+
+    /// Looks up all that the step is taken upon, but what it asks of the source.
+    async fn look(
+        &self,
+        target: Target<'_>,
+        event: &Event,
+        input: &Input<'_>,
+        before: &Chain,
+    ) -> Result<Seen, Failure> {
+        let mut seen = Seen { recalled: self.recall(target, event, input, before).await?, ..Seen::default() };
+        match input {
+            Input::Image(candidate) => seen.image = self.release(event, target, candidate, before).await?,
+            Input::Verdict(report) => {
+                let deployment = &report.deployment;
+                // What is known to have been asked for last, by this very event's earlier run if there was one.
+                let ours = seen.recalled.iter().find(|ours| ours.deployment.environment == deployment.environment);
+                let asked = ours.filter(|ours| !ours.overtaken).map(|ours| &ours.deployment);
+                let asked = asked.or_else(|| Some(&before.place(&deployment.environment)?.asked.as_ref()?.deployment));
+                seen.is_older = self.overtaken(target, asked, deployment).await?;
+            }
+            Input::Rollback(asked) => {
+                seen.healthy = self.healthy_before(target.name, &asked.environment, before).await?;
+            }
+            _ => {}
+        }
+        Ok(seen)
     }
 
     /// What an earlier run of this event had committed, and died before it could tell.
@@ -112,20 +180,23 @@ impl Bumper {
         target: Target<'_>,
         event: &Event,
         input: &Input<'_>,
-        step: &mut Step<'_>,
-    ) -> Result<(), Failure> {
+        before: &Chain,
+    ) -> Result<Vec<Recalled>, Failure> {
+        let mut recalled = Vec::new();
         if !self.was_begun(event).await? {
-            return Ok(());
+            return Ok(recalled);
         }
         for environment in target.app.environments.keys() {
-            let wish = first_wish(input, event.id, environment, &step.chain);
+            let wish = first_wish(input, event.id, environment, before);
             let Some(ask) = ask(target, event.id, &wish) else { continue };
             let Some(landed) = self.repositories.landed(target.gitops, ask.clone()).await? else { continue };
             let deployment = self.deployment(target, ask, landed).await;
-            let overtaken = self.overtaken(target, &step.chain, &deployment).await?;
-            step.was_landed(deployment, &wish, overtaken);
+            let asked = before.place(environment).and_then(|place| place.asked.as_ref()).map(|asked| &asked.deployment);
+            let overtaken = self.overtaken(target, asked, &deployment).await?;
+            let wish = Wish { commit: deployment.commit.clone(), ..wish };
+            recalled.push(Recalled { deployment, wish, overtaken });
         }
-        Ok(())
+        Ok(recalled)
     }
 
     /// Whether an earlier run of this event may have got halfway. A replay is no such run: what an earlier one did
@@ -136,39 +207,74 @@ impl Bumper {
         Ok(event.replay == 0 && runs.iter().any(again))
     }
 
-    async fn take(
+    /// Has the files of one environment changed, unless that would take it back: what stands there may be a person's
+    /// commit, which nobody was told of.
+    async fn bump(
         &self,
         target: Target<'_>,
-        event: &Event,
-        input: &Input<'_>,
-        step: &mut Step<'_>,
-    ) -> Result<(), Failure> {
-        match input {
-            Input::Image(candidate) => self.offer(event, target, candidate, step).await?,
-            Input::Waiting(waiting) => step.waited(event.id, waiting),
-            Input::Verdict(report) => {
-                let is_older = self.overtaken(target, &step.chain, &report.deployment).await?;
-                step.judged(report, is_older);
+        chain: &Chain,
+        wish: &Wish,
+        mut ask: Ask,
+    ) -> Result<(Ask, Answer), Failure> {
+        let asked = chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
+        let release = asked.map(|asked| asked.deployment.release.clone()).unwrap_or_default();
+        ask.over = (wish.reason != BumpReason::Rollback).then(|| Over { release, values: BTreeSet::new() });
+        loop {
+            let found = match self.repositories.bump(target.gitops, ask.clone()).await? {
+                Answer::Unforeseen(found) => found,
+                answer => return Ok((ask, answer)),
+            };
+            for (component, value) in found {
+                let Some(why) = self.behind_file(target, wish, &component, &value).await? else {
+                    if let Some(over) = &mut ask.over {
+                        over.values.insert(value);
+                    }
+                    continue;
+                };
+                ask.wanted.remove(&component);
+                let alone = target.app.release == ReleaseMode::Apart && wish.reason == BumpReason::Deploy;
+                if !alone || ask.wanted.is_empty() {
+                    return Ok((ask, Answer::Older(why)));
+                }
+                let others = ask.note.take().map(|note| format!("{note}; ")).unwrap_or_default();
+                ask.note = Some(format!("{others}{component} is left as it is: {why}"));
             }
-            Input::Granted(it) => step.granted(it.approval, &it.environment, &it.by),
-            Input::Rejected(it) => step.rejected(it.approval, &it.environment, &it.by, it.comment.as_deref()),
-            Input::Hold(change) => step.hold_changed(change),
-            Input::Rollback(asked) => {
-                let healthy = self.healthy_before(target.name, &asked.environment, &step.chain).await?;
-                step.taken_back(asked, &healthy);
-            }
-            Input::Released(released) => step.released(released, event.time),
         }
-        Ok(())
+    }
+
+    /// Why what a file asks for is not replaced: its source is newer than what is wanted.
+    async fn behind_file(
+        &self,
+        target: Target<'_>,
+        wish: &Wish,
+        component: &ComponentName,
+        value: &str,
+    ) -> Result<Option<String>, Failure> {
+        let Some(wanted) = wish.wanted.get(component) else { return Ok(None) };
+        let rule = target.app.tag_rule(&wish.environment, component);
+        let whole = wish.commit.as_ref().filter(|_| target.app.release == ReleaseMode::Together);
+        let new = whole.or(wanted.commit.as_ref()).filter(|_| !rule.is_some_and(|nearest| nearest.rule.is_ordered()));
+        let Some(new) = new else { return Ok(None) };
+        // A tag that is a commit says which one was meant, whatever the image was built from.
+        let old = match Reference::parse(value).commit() {
+            Some(named) => Some(named),
+            None => self.read_back(&wanted.image, value).await.and_then(|image| image.commit),
+        };
+        let Some(old) = old.filter(|old| old != new) else { return Ok(None) };
+        let question = Question::Order(new.clone(), old.clone());
+        let is_older = self.sources.answer(target.app, &question).await? == Order::Before;
+        let (new, old) = (new.short(), old.short());
+        Ok(is_older.then(|| format!("{new} is older than {old}, which the manifest asks for")))
     }
 
     /// Has the files of all environments changed at once, so that they share a push. One that fails does not hold up the
     /// others; the event then fails, and is handled again.
     async fn carry_out(&self, target: Target<'_>, event: &Event, step: &mut Step<'_>) -> Result<(), Failure> {
         let wishes = std::mem::take(&mut step.wishes);
+        let chain = &step.chain;
         let asked = wishes.iter().filter_map(|wish| Some((wish, ask(target, event.id, wish)?)));
         let answers = asked.map(async |(wish, ask)| {
-            let answer = self.repositories.bump(target.gitops, ask.clone()).await?;
+            let (ask, answer) = self.bump(target, chain, wish, ask).await?;
             Ok::<_, Failure>(match answer {
                 Answer::Landed(landed) => (wish, Ok(self.deployment(target, ask, landed).await)),
                 other => (wish, Err(other)),
@@ -180,10 +286,33 @@ impl Bumper {
                 (wish, Err(Answer::Same(head))) => step.same(wish, &head),
                 (wish, Err(Answer::MovedOn(now))) => step.moved_on(wish, &now),
                 (wish, Err(Answer::Older(why))) => step.older(wish, &why),
-                (_, Err(Answer::Landed(_))) => {}
+                (_, Err(Answer::Landed(_) | Answer::Unforeseen(_))) => {}
             }
         }
         Ok(())
+    }
+}
+
+/// Takes the step, as far as it can be without knowing more of the source.
+fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
+    for Recalled { deployment, wish, overtaken } in &seen.recalled {
+        step.was_landed(deployment.clone(), wish, *overtaken);
+    }
+    match input {
+        Input::Image(_) => {
+            step.told.reasons.extend(seen.image.reasons.clone());
+            for (offer, environments) in &seen.image.offers {
+                step.offered(offer, environments);
+            }
+        }
+        Input::Waiting(waiting) => step.waited(event.id, waiting),
+        Input::Verdict(report) => step.judged(report, seen.is_older),
+        Input::Granted(it) => step.granted(it.approval, &it.environment, &it.by),
+        Input::Rejected(it) => step.rejected(it.approval, &it.environment, &it.by, it.comment.as_deref()),
+        Input::Hold(change) => step.hold_changed(change),
+        Input::Rollback(asked) => step.taken_back(asked, &seen.healthy),
+        Input::Released(released) => step.released(released, event.time),
+        Input::Settled(settled) => step.settled(settled),
     }
 }
 
@@ -193,8 +322,15 @@ fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, 
         let place = chain.place(environment)?;
         [&place.urgent, &place.waiting].into_iter().flatten().find(|w| w.id == approval).map(|w| w.offer.clone())
     };
-    let nothing =
-        |reason, lane, note| Offer { release: Release::new(), reason, lane, verified: None, author: None, note };
+    let nothing = |reason, lane, note| Offer {
+        release: Release::new(),
+        commit: None,
+        reason,
+        lane,
+        verified: None,
+        author: None,
+        note,
+    };
     let offer = match input {
         Input::Image(candidate) => nothing(BumpReason::Deploy, candidate.lane, candidate.title.map(ToOwned::to_owned)),
         Input::Waiting(it) => of_wait(event).unwrap_or_else(|| nothing(it.reason, it.lane, None)),
@@ -206,7 +342,9 @@ fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, 
         Input::Rollback(it) => {
             nothing(BumpReason::Rollback, Lane::Deploy, Some(format!("{} asked for it: {}", it.by, it.reason)))
         }
-        Input::Rejected(_) | Input::Hold(_) | Input::Released(_) => nothing(BumpReason::Deploy, Lane::Deploy, None),
+        Input::Rejected(_) | Input::Hold(_) | Input::Released(_) | Input::Settled(_) => {
+            nothing(BumpReason::Deploy, Lane::Deploy, None)
+        }
     };
     Wish::of(environment, offer)
 }
@@ -222,7 +360,9 @@ fn ask(target: Target<'_>, event: EventId, wish: &Wish) -> Option<Ask> {
         reason: wish.reason,
         slots: Ask::slots(target.app, &wish.environment),
         wanted: wish.wanted.clone(),
+        commit: wish.commit.clone(),
         instead_of: wish.instead_of.clone(),
+        over: None,
         rules: rules(target.app, wish),
         note: wish.note.clone(),
     })

@@ -1,6 +1,6 @@
 //! Whole releases: which images go together with a new one, and whether all of them are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{CommitSha, ComponentName, ImageName, Release, ReleasedImage};
 use runtime::{Failure, config::Component, oci::Resolved};
@@ -14,8 +14,15 @@ use crate::{
 /// How to have one image deployed without the others.
 const HINT: &str = "set `release: apart` if not every commit brings every component";
 
+/// All of a release.
+pub(crate) struct Found {
+    pub(crate) release: Release,
+    /// The source commit it is of as a whole; `None` where its images name none, or several and nothing tells.
+    pub(crate) commit: Option<CommitSha>,
+}
+
 /// What is found of a release: all of it, or why it is not whole.
-type Whole = Result<Release, String>;
+pub(crate) type Whole = Result<Found, String>;
 
 impl Bumper {
     /// Every component's image of the commit, once all are there.
@@ -26,7 +33,7 @@ impl Bumper {
         resolved: &Resolved,
         commit: &CommitSha,
     ) -> Result<Whole, Failure> {
-        let mut wanted = alone(candidate, resolved);
+        let mut wanted = alone(candidate, resolved).release;
         for (name, component) in others(target, candidate) {
             let there = self.registries.resolve(&component.image, commit.as_str()).await.map_err(failure)?;
             let seen = match &there {
@@ -42,13 +49,14 @@ impl Bumper {
             };
             return Ok(Err(format!("waits for the image of {name} at {}{seen}; {HINT}", commit.short())));
         }
-        Ok(Ok(wanted))
+        Ok(Ok(Found { release: wanted, commit: Some(commit.clone()) }))
     }
 
     /// What the branch's tags stand for, once some commit has just these images under its own tag.
     ///
     /// A component with `paths` is not built at every commit: its image may name an earlier commit than the one it
-    /// stands for, so what the new image names need not be the commit that is to be deployed.
+    /// stands for, so what the images name need not be the commit that is to be deployed. The one whose image was
+    /// announced comes first: it may have nothing but earlier commits' images.
     pub(crate) async fn of_branch(
         &self,
         target: Target<'_>,
@@ -64,15 +72,15 @@ impl Bumper {
             };
             tagged.insert(name, (component, there));
         }
-        let mut commits: Vec<_> = tagged.values().filter_map(|(_, there)| there.revision.clone()).collect();
-        commits.sort();
-        commits.dedup();
-        for commit in &commits {
+        let named: BTreeSet<_> = tagged.values().filter_map(|(_, there)| there.revision.as_ref()).collect();
+        let announced = candidate.commit;
+        for commit in announced.into_iter().chain(named.into_iter().filter(|named| Some(*named) != announced)) {
             if self.is_whole(&tagged, commit).await? {
                 let image = |(name, (component, there)): (&&ComponentName, &(&Component, Resolved))| {
                     ((*name).clone(), released(&component.image, candidate.tag, there))
                 };
-                return Ok(Ok(tagged.iter().map(image).collect()));
+                let release = tagged.iter().map(image).collect();
+                return Ok(Ok(Found { release, commit: Some(commit.clone()) }));
             }
         }
         let shown = |(name, (_, there)): (&&ComponentName, &(&Component, Resolved))| {
@@ -109,7 +117,7 @@ impl Bumper {
         resolved: &Resolved,
     ) -> Result<Whole, Failure> {
         let tag = candidate.tag;
-        let mut wanted = alone_by_tag(candidate, resolved);
+        let Found { release: mut wanted, mut commit } = alone_by_tag(candidate, resolved);
         // Whoever builds only what changed gives the rest the new tag as it is.
         let partly = target.app.components.values().any(|component| !component.paths.is_empty());
         for (name, component) in target.app.components.iter().filter(|(name, _)| *name != candidate.component) {
@@ -125,9 +133,11 @@ impl Bumper {
                     "waits for the image of {name} at {one}: under `{tag}` it is still of {other}; {HINT}"
                 )));
             }
+            // Images of several commits: nothing here says which of them the tag is of.
+            commit = commit.filter(|one| there.revision.as_ref().is_none_or(|other| other == one));
             wanted.insert(name.clone(), by_tag(&component.image, tag, &there));
         }
-        Ok(Ok(wanted))
+        Ok(Ok(Found { release: wanted, commit }))
     }
 }
 
@@ -140,13 +150,20 @@ fn others<'a>(
 }
 
 /// The candidate's own image, by its commit.
-pub(crate) fn alone(candidate: &Candidate<'_>, resolved: &Resolved) -> Release {
-    Release::from([(candidate.component.clone(), released(candidate.image, candidate.tag, resolved))])
+pub(crate) fn alone(candidate: &Candidate<'_>, resolved: &Resolved) -> Found {
+    let release = Release::from([(candidate.component.clone(), released(candidate.image, candidate.tag, resolved))]);
+    Found { release, commit: own_commit(candidate, resolved) }
 }
 
 /// The candidate's own image, by its tag.
-pub(crate) fn alone_by_tag(candidate: &Candidate<'_>, resolved: &Resolved) -> Release {
-    Release::from([(candidate.component.clone(), by_tag(candidate.image, candidate.tag, resolved))])
+pub(crate) fn alone_by_tag(candidate: &Candidate<'_>, resolved: &Resolved) -> Found {
+    let release = Release::from([(candidate.component.clone(), by_tag(candidate.image, candidate.tag, resolved))]);
+    Found { release, commit: own_commit(candidate, resolved) }
+}
+
+/// The commit it was announced for, or what it names itself: an image that was kept stands for a later one as well.
+fn own_commit(candidate: &Candidate<'_>, resolved: &Resolved) -> Option<CommitSha> {
+    candidate.commit.or(resolved.revision.as_ref()).cloned()
 }
 
 /// The image as it will stand in manifests: under its commit where it names one, so that people see what runs.

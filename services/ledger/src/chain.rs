@@ -163,6 +163,9 @@ pub struct Waiting {
 pub struct Offer {
     /// What.
     pub release: Release,
+    /// The source commit it is of as a whole.
+    #[serde(default)]
+    pub commit: Option<CommitSha>,
     /// Why.
     pub reason: BumpReason,
     /// Whether it takes the fast path.

@@ -2,8 +2,8 @@
 
 use proto::{
     AppName, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment,
-    EnvironmentName, Event, HealthReported, HoldChanged, ImageFailed, ManifestBumped, ScanFinished, SyncFinished,
-    TestsFinished, Verdict, WorkerName,
+    EnvironmentName, Event, FixSettled, HealthReported, HoldChanged, ImageFailed, ManifestBumped, ScanFinished,
+    SyncFinished, TestsFinished, Verdict, WorkerName,
 };
 use runtime::config::Topic;
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ impl Message {
             Data::ApprovalRequested(data) => Some(of_approval(data)),
             Data::ApprovalRejected(data) => Some(of_rejection(data)),
             Data::HoldChanged(data) => Some(of_hold(data)),
+            Data::FixSettled(data) => Some(of_settled(data)),
             Data::DeliveryParked(data) => of_parked(data),
             _ => None,
         };
@@ -196,6 +197,20 @@ fn of_hold(data: &HoldChanged) -> Message {
     let mut message = Message::about_environment(Topic::Approval, headline, &data.app, &data.environment);
     message.lines.push(start(&data.reason, LINE));
     message
+}
+
+fn of_settled(data: &FixSettled) -> Message {
+    let FixSettled { app, commit, note, by, reason } = data;
+    let lines = note.iter().map(|note| format!("_{}_", start(note, LINE)));
+    Message {
+        topic: Topic::Deployed,
+        app: Some(app.clone()),
+        environment: None,
+        headline: format!(":handshake: {app}: the fix {} is owed no more", code(commit.short())),
+        lines: lines.chain([format!("{}: {}", escape(by), start(reason, LINE))]).collect(),
+        evidence: String::new(),
+        footer: String::new(),
+    }
 }
 
 fn of_bump(data: &ManifestBumped) -> Message {

@@ -44,11 +44,13 @@ pub(crate) fn skipped(name: &str) -> CheckReport {
     CheckReport { name: name.to_owned(), verdict: Verdict::Skipped, evidence, attempts: 0, duration_ms: 0 }
 }
 
-/// The commit of what changed; else of anything that says its commit.
+/// The release's own commit: of its images one that was kept may name an earlier one. Else that of what changed, or of
+/// anything that says its commit.
 fn commit_of(deployment: &Deployment) -> Option<&CommitSha> {
     let of = |component| deployment.release.get(component).and_then(|released| released.commit.as_ref());
-    let changed = deployment.changed.iter().find_map(of);
-    changed.or_else(|| deployment.release.values().find_map(|released| released.commit.as_ref()))
+    let own = deployment.commit.as_ref();
+    own.or_else(|| deployment.changed.iter().find_map(of))
+        .or_else(|| deployment.release.values().find_map(|released| released.commit.as_ref()))
 }
 
 async fn run_step(
@@ -87,4 +89,29 @@ async fn run_step(
 
 fn secrets_of(step: &Step) -> anyhow::Result<Vec<(String, Secret)>> {
     step.secrets.iter().map(|(name, secret)| Ok((name.clone(), secret.read()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_release_s_commit_is_tested_and_not_that_of_an_image_it_kept() {
+        let of = |digit: &str| digit.repeat(40);
+        let image = |digit: &str| {
+            let digest = format!("sha256:{}", "d".repeat(64));
+            serde_json::json!({ "image": "ghcr.io/acme/web", "digest": digest, "commit": of(digit) })
+        };
+        let mut deployment: Deployment = serde_json::from_value(serde_json::json!({
+            "app": "shop", "environment": "staging", "repository": "https://git.example/gitops.git", "branch": "main",
+            "path": "staging", "revision": of("f"), "changed": ["api", "web"], "reason": "deploy", "commit": of("c"),
+            "release": { "api": image("a"), "web": image("b") },
+        }))
+        .unwrap();
+        assert_eq!(commit_of(&deployment).unwrap().as_str(), of("c"));
+        // As earlier builds wrote it.
+        deployment.commit = None;
+        assert_eq!(commit_of(&deployment).unwrap().as_str(), of("a"));
+    }
 }

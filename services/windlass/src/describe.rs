@@ -72,6 +72,7 @@ pub(crate) fn line(event: &Event) -> String {
         Data::QuarantineReleased(d) => {
             format!("{} releases {}: {}", d.by, d.digest.short(), first_line(&d.reason))
         }
+        Data::FixSettled(d) => format!("{} settles {}: {}", d.by, d.commit.short(), first_line(&d.reason)),
         Data::EventIgnored(d) => format!("{}: {}", d.worker, first_line(&d.reason)),
         Data::DeliveryParked(d) => format!("{} gave up: {}", d.worker, first_line(&d.reason)),
     }

@@ -56,6 +56,8 @@ enum Verb {
     Unhold(order::Hold),
     /// Takes an environment back to what was healthy there.
     Rollback(order::Rollback),
+    /// Says that a fix of the fast path need not come back into a deploy branch, so that releases without it may go.
+    Settle(order::Settle),
     /// Shows and releases digests that must not be deployed.
     #[command(subcommand)]
     Quarantine(order::Quarantine),
@@ -95,6 +97,7 @@ fn run(cli: Cli) -> Result<()> {
         Verb::Hold(hold) => open::block_on(order::hold(hold, cli.arguments.load()?, true)),
         Verb::Unhold(hold) => open::block_on(order::hold(hold, cli.arguments.load()?, false)),
         Verb::Rollback(rollback) => open::block_on(order::rollback(rollback, cli.arguments.load()?)),
+        Verb::Settle(settle) => open::block_on(order::settle(settle, cli.arguments.load()?)),
         Verb::Quarantine(verb) => open::block_on(order::quarantine(verb, cli.arguments.load()?)),
         Verb::Reconcile(asked) => open::block_on(reconcile::run(asked, cli.arguments.load()?)),
         Verb::Dead(dead) => open::block_on(dead::run(dead, cli.arguments.load()?)),

@@ -1,11 +1,11 @@
-//! What operators order: `windlass approve`, `reject`, `hold`, `unhold`, `rollback` and `quarantine`. An order is an
-//! event like any other, so it is recorded with who and why, and survives whatever is away just then.
+//! What operators order: `windlass approve`, `reject`, `hold`, `unhold`, `rollback`, `settle` and `quarantine`. An order is
+//! an event like any other, so it is recorded with who and why, and survives whatever is away just then.
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use proto::{
-    AppName, ApprovalGranted, ApprovalRejected, Data, EnvironmentName, Event, EventId, HoldChanged, Lane,
+    AppName, ApprovalGranted, ApprovalRejected, Data, EnvironmentName, Event, EventId, FixSettled, HoldChanged, Lane,
     QuarantineReleased, RollbackRequested,
 };
 use runtime::Config;
@@ -47,6 +47,16 @@ pub(crate) struct Hold {
     app: AppName,
     /// The environment.
     environment: EnvironmentName,
+    #[command(flatten)]
+    word: Word,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settle {
+    /// The app.
+    app: AppName,
+    /// The fix's source commit, or its beginning; `windlass status` tells it.
+    commit: String,
     #[command(flatten)]
     word: Word,
 }
@@ -143,6 +153,19 @@ pub(crate) async fn quarantine(verb: Quarantine, config: Config) -> Result<()> {
     })?;
     let digest = (*entry).clone();
     order(&config, digest.to_string(), QuarantineReleased { app, digest, by: word.by, reason: word.reason }).await
+}
+
+pub(crate) async fn settle(asked: Settle, config: Config) -> Result<()> {
+    let Settle { app, commit: wanted, word } = asked;
+    let chains = open::ledger(&config).await?.chains().await?;
+    let owed = chains.get(&app).into_iter().flat_map(|chain| &chain.owed);
+    let found: Vec<_> = owed.filter(|owed| owed.commit.as_str().starts_with(&wanted.to_lowercase())).collect();
+    ensure!(found.len() < 2, "several fixes of `{app}` begin with `{wanted}`; write more of the commit");
+    let owed = found
+        .first()
+        .with_context(|| format!("no fix that `{app}` owes begins with `{wanted}`; see `windlass status {app}`"))?;
+    let (commit, note) = (owed.commit.clone(), owed.note.clone());
+    order(&config, commit.to_string(), FixSettled { app, commit, note, by: word.by, reason: word.reason }).await
 }
 
 fn ensure_known(config: &Config, app: &AppName, environment: &EnvironmentName) -> Result<()> {

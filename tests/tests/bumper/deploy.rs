@@ -44,7 +44,8 @@ async fn the_commit_says_what_led_to_it_and_nothing_can_forge_that() {
     assert!(rest.contains("> Sell more Windlass-Event: forged"), "{message}");
     let trailers = world.repo.git(&["log", "-1", "--format=%(trailers)", "main"]);
     let wanted = format!(
-        "Windlass-Event: {}\nWindlass-Environment: staging\nWindlass-Source-Commit: {a}\n\
+        "Windlass-Event: {}\nWindlass-Environment: staging\nWindlass-Release-Commit: {a}\n\
+         Windlass-Source-Commit: {a}\n\
          Windlass-Digest: backend={backend}\nWindlass-Digest: frontend={frontend}\nWindlass-Reason: deploy",
         event.id
     );
@@ -115,6 +116,16 @@ async fn only_deploy_and_hotfix_tags_are_followed() {
     assert_eq!(world.repo.count(), 1);
     assert!(matches!(world.context.config.apps.values().next().unwrap().lane_of_tag("hotfix-login"), Lane::Hotfix));
     assert_eq!(world.bump(&world.pushed("frontend", "hotfix-login", None)).await.changed.len(), 2);
+}
+
+#[tokio::test]
+async fn a_commit_s_tag_is_no_branch_s_though_every_branch_is_deployed() {
+    let world = World::with(&CONFIG.replace("deploy: [main]", "deploy: [\"*\"]")).await;
+    let a = commit('a');
+    let (frontend, _) = world.push_both(&a).await;
+    let why = world.ignored(&world.pushed("frontend", a.as_str(), Some(&frontend))).await;
+    assert!(why.contains("is a commit's; its branch's tag is followed"), "{why}");
+    assert_eq!(world.bump(&world.pushed("frontend", "main", Some(&frontend))).await.changed.len(), 2);
 }
 
 #[tokio::test]

@@ -184,6 +184,9 @@ async fn time_is_waited_for_and_the_fast_path_leaves_out_what_it_says() {
     assert_eq!(production.release, fixed.release);
     let owed: Vec<_> = world.chain().await.owed.into_iter().map(|owed| owed.commit).collect();
     assert_eq!(owed, [commit('c')]);
+    // What waits would undo it now.
+    assert!(world.not_yet(&waiting).await.contains(&format!("the fix {}", commit('c').short())));
+    world.settle(&commit('c')).await;
     assert!(world.not_yet(&waiting).await.contains("having been healthy"));
 }
 

@@ -5,12 +5,17 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use bumper::Bumper;
 use ledger::{Chain, Claim, ClaimKey, Place};
 use proto::{
-    Change, CommitSha, Data, Deployment, Digest, Event, EventId, EventIgnored, HealthReported, ImageBuilt, ImageName,
-    ImagePushed, Lane, Message, Timestamp, WorkerName,
+    Change, CommitSha, Data, Deployment, Digest, Event, EventId, EventIgnored, FixSettled, HealthReported, ImageBuilt,
+    ImageName, ImagePushed, Lane, Message, Timestamp, WorkerName,
 };
 use runtime::{Config, Context, Failure, Outcome, Outcomes, Worker, service::Base};
 use serde_json::{Value, json};
-use testkit::{folder::Folder, githttp::GitServer, http, registry::Registry};
+use testkit::{
+    folder::Folder,
+    githttp::{GitServer, Work},
+    http,
+    registry::Registry,
+};
 use uuid::Uuid;
 
 use crate::gitops::Repo;
@@ -20,6 +25,7 @@ pub(crate) const CONFIG: &str = r#"
 apps:
   shop:
     repository: acme/shop
+    clone: "SOURCE"
     deploy: [main]
     hotfix: ["hotfix/*"]
     components:
@@ -39,6 +45,8 @@ pub(crate) struct World {
     /// Where images are said to be: the registry, or what stands before it.
     pub(crate) host: String,
     pub(crate) repo: Repo,
+    /// The app's own source; empty, but for the tests of its order.
+    pub(crate) source: String,
     pub(crate) bumper: Bumper,
     pub(crate) context: Context,
     pub(crate) folder: Folder,
@@ -61,10 +69,11 @@ impl World {
         let repo = Repo::new(&git, "gitops").await;
         let registry = Registry::start(&[]).await.unwrap();
         let host = front(&registry);
-        let config = config.replace("GITOPS", &repo.url).replace("REGISTRY", &host);
+        let source = git.create("acme/shop").await.unwrap();
+        let config = config.replace("GITOPS", &repo.url).replace("SOURCE", &source).replace("REGISTRY", &host);
         let context = context(&config, &folder.join("data")).await;
         let bumper = Bumper::new(&context).unwrap();
-        let world = Self { registry, host, repo, bumper, context, folder, git };
+        let world = Self { registry, host, repo, source, bumper, context, folder, git };
         world
             .repo
             .write(&[("staging/app.yaml", &world.manifest("v0")), ("production/app.yaml", &world.manifest("v0"))]);
@@ -73,7 +82,8 @@ impl World {
 
     /// Another bumper with a data folder of its own: another machine.
     pub(crate) async fn another_bumper(&self, config: &str, name: &str) -> Bumper {
-        let config = config.replace("GITOPS", &self.repo.url).replace("REGISTRY", &self.host);
+        let config = config.replace("GITOPS", &self.repo.url).replace("SOURCE", &self.source);
+        let config = config.replace("REGISTRY", &self.host);
         Bumper::new(&context(&config, &self.folder.join(name)).await).unwrap()
     }
 
@@ -205,6 +215,13 @@ impl World {
         self.bump(&self.pushed("frontend", "hotfix-x", None)).await
     }
 
+    /// A person says that a fix need not come back.
+    pub(crate) async fn settle(&self, fix: &CommitSha) {
+        let (app, commit, note) = ("shop".parse().unwrap(), fix.clone(), None);
+        let settled = FixSettled { app, commit, note, by: "mona".to_owned(), reason: "solved another way".to_owned() };
+        assert_eq!(self.handle(&event(settled)).await.unwrap().iter().count(), 0);
+    }
+
     /// Handles an event that must lead to one bump.
     pub(crate) async fn bump(&self, event: &Event) -> Deployment {
         let outcomes = self.handle(event).await.unwrap();
@@ -228,6 +245,11 @@ impl World {
         }
     }
 
+    /// A clone of the app's source, to commit in.
+    pub(crate) async fn work(&self) -> Work {
+        self.git.work("acme/shop").await.unwrap()
+    }
+
     /// Deploys both components of a commit to staging; what was deployed.
     pub(crate) async fn deploy(&self, commit: &CommitSha) -> Deployment {
         let (frontend, _) = self.push_both(commit).await;
@@ -248,6 +270,7 @@ pub(crate) fn deployments(outcomes: &Outcomes) -> Vec<Deployment> {
                 assert_eq!(subject, bumped.deployment.environment.as_str());
                 Some(bumped.deployment.clone())
             }
+            Data::FixSettled(_) => None,
             other => panic!("the bumper says {other:?}"),
         },
         Outcome::Ignored { .. } => None,

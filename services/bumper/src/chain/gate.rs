@@ -6,6 +6,8 @@ use ledger::{Chain, Offer, Place, Waiting};
 use proto::{EnvironmentName, Lane, Timestamp};
 use runtime::config::{App, Approval, Environment, Promotion, Skip};
 
+use super::guard;
+
 /// Whether a release may go to an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gate {
@@ -52,6 +54,7 @@ impl Gates<'_> {
         }
         let closed = self
             .hold(offer)
+            .or_else(|| self.owed(offer))
             .or_else(|| approval.and_then(Gate::wait))
             .or_else(|| self.soak(offer).filter(|_| !skips(Skip::Soak)))
             .or_else(|| self.freeze().filter(|_| !skips(Skip::Freezes)))
@@ -82,6 +85,16 @@ impl Gates<'_> {
             format!("`windlass unhold`: held by {} since {} ({})", hold.by, hold.at.strftime("%F %T UTC"), hold.reason)
         });
         Some(Wait { waits_for: by_config.or(by_person)?, at_least: PEOPLE })
+    }
+
+    /// A fix that people sent ahead is not undone by a release of a branch it has not come back to.
+    fn owed(&self, offer: &Offer) -> Option<Wait> {
+        let running = self.place()?.asked.as_ref().filter(|_| offer.lane != Lane::Hotfix)?;
+        let fix = guard::undone(&self.chain.owed, self.app, &running.deployment, offer)?;
+        let (commit, title) =
+            (fix.commit.short(), fix.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default());
+        let waits_for = format!("the fix {commit}{title} to be in it; or `windlass settle`, to go without it");
+        Some(Wait { waits_for, at_least: PEOPLE })
     }
 
     fn approval(&self, waiting: Option<&Waiting>) -> Option<Gate> {

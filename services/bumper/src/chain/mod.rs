@@ -15,19 +15,24 @@
 //! ```
 //!
 //! [`Step`] takes one event. It ends with the chain as it is then, what is to be told, and what the GitOps repository
-//! is to be asked for; the answers of the repository are put back into it. Nothing here reads a clock, a file or a
-//! network, so that all of it can be tried with any order of events, and each of them lost, late or twice.
+//! is to be asked for; the answers of the repository are put back into it. What it must know of the source it asks as
+//! [`Question`]s, and is taken again with the answers. Nothing here reads a clock, a file or a network, so that all of it
+//! can be tried with any order of events, and each of them lost, late or twice.
 //!
 //! Kept here, whatever happens:
 //! - an environment is asked to run only what every gate of its config let through for exactly these digests, or what
 //!   was healthy there before;
 //! - a barred digest is never asked for;
+//! - no event takes an environment back to source that is an ancestor of what it runs, and none undoes a fix that is owed
+//!   to the deploy branches: a rollback, a person's own commit and `windlass settle` do;
 //! - a release goes to an environment once, however often it is offered;
 //! - one deployment of an environment is under way at a time, so each gets its verdict; only the fast path, a rollback
 //!   and a verdict that is long overdue go past one;
 //! - of what waits for an environment the newest goes, and the others are told that they are superseded.
 
+mod facts;
 mod gate;
+mod guard;
 mod people;
 mod step;
 #[cfg(test)]
@@ -38,6 +43,7 @@ use ledger::Chain;
 use proto::{EnvironmentName, Lane, Timestamp};
 use runtime::config::App;
 
+pub(crate) use facts::{Facts, Order, Question};
 pub(crate) use step::{Cause, Step, Wish};
 
 /// For what the release that waits in a lane waits now, in words that follow "waits for"; `None` when nothing waits, or

@@ -9,7 +9,7 @@ use runtime::config::Environment;
 
 use super::{
     gate::{Gate, Gates},
-    step::{Step, end, slot},
+    step::{Step, end, left, slot},
 };
 
 /// The shortest beginning of a revision, commit or digest that names one, as Git has it.
@@ -19,6 +19,10 @@ impl<'a> Step<'a> {
     /// A person lets a release in.
     pub(crate) fn granted(&mut self, approval: EventId, name: &EnvironmentName, by: &str) {
         let Some((config, lane, mut waiting)) = self.asked_of_people(approval, name) else { return };
+        if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
+            return self.end(name, lane, left(name, &why));
+        }
+        self.settle(&waiting.offer);
         if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             return self.end(name, lane, why);
         }
@@ -79,7 +83,15 @@ impl<'a> Step<'a> {
         for digest in goes {
             self.bar(&digest, name, format!("taken back from {name} by {}: {}", asked.by, asked.reason));
         }
-        self.go_back(name, wanted, None, Some(format!("{} asked for it: {}", asked.by, asked.reason)));
+        if let Some(now) = &now {
+            self.owe_no_more(now);
+        }
+        self.go_back(
+            name,
+            (wanted, good.commit.clone()),
+            None,
+            Some(format!("{} asked for it: {}", asked.by, asked.reason)),
+        );
     }
 
     /// A person lifts a quarantine. What was barred after the word was given is not what it was given for.

@@ -5,14 +5,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use ledger::{Asked, Barred, Chain, Ended, Offer, Owed, Place, Waiting};
+use ledger::{Asked, Barred, Chain, Ended, Offer, Place, Waiting};
 use proto::{
     AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
     ManifestBumped, Release, ReleaseWaiting, Timestamp,
 };
 use runtime::config::{App, Environment, Skip};
 
-use super::gate::{Gate, Gates, Wait};
+use super::{
+    facts::Facts,
+    gate::{Gate, Gates, Wait},
+};
 
 /// The event a step is taken for.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +32,8 @@ pub(crate) struct Wish {
     pub(crate) environment: EnvironmentName,
     pub(crate) reason: BumpReason,
     pub(crate) wanted: Release,
+    /// The source commit this is of as a whole.
+    pub(crate) commit: Option<CommitSha>,
     /// When given: only while it still asks for these.
     pub(crate) instead_of: Option<Release>,
     pub(crate) lane: Lane,
@@ -39,8 +44,8 @@ pub(crate) struct Wish {
 impl Wish {
     /// What is offered, wherever the environment is now.
     pub(crate) fn of(environment: &EnvironmentName, offer: Offer) -> Self {
-        let Offer { release: wanted, reason, lane, author, note, .. } = offer;
-        Self { environment: environment.clone(), reason, wanted, instead_of: None, lane, author, note }
+        let Offer { release: wanted, commit, reason, lane, author, note, .. } = offer;
+        Self { environment: environment.clone(), reason, wanted, commit, instead_of: None, lane, author, note }
     }
 }
 
@@ -60,6 +65,8 @@ pub(crate) struct Step<'a> {
     /// What is known, as far as the step has been taken.
     pub(crate) chain: Chain,
     pub(crate) told: Told,
+    /// What is known of the source. While questions are open there, what was made of the step does not count.
+    pub(crate) facts: Facts,
     /// What the repository is to be asked for. Each is answered by [`Self::landed`], [`Self::same`] or
     /// [`Self::moved_on`].
     pub(crate) wishes: Vec<Wish>,
@@ -71,9 +78,9 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(crate) fn new(chain: Chain, name: &'a AppName, app: &'a App, cause: Cause) -> Self {
+    pub(crate) fn new(chain: Chain, name: &'a AppName, app: &'a App, cause: Cause, facts: Facts) -> Self {
         let (told, wishes, done) = (Told::default(), Vec::new(), BTreeSet::new());
-        Self { chain, told, wishes, name, app, cause, done }
+        Self { chain, told, facts, wishes, name, app, cause, done }
     }
 
     /// An earlier run of the same event had this commit made and died before it could tell. `overtaken` when the
@@ -90,9 +97,10 @@ impl<'a> Step<'a> {
     }
 
     /// A release is there to be deployed to these environments.
-    pub(crate) fn offered(&mut self, offer: &Offer, environments: &[&EnvironmentName]) {
+    pub(crate) fn offered(&mut self, offer: &Offer, environments: &[EnvironmentName]) {
+        self.settle(offer);
         for name in environments {
-            match self.app.environments.get(*name) {
+            match self.app.environments.get(name) {
                 Some(config) => self.enter(name, config, offer.clone()),
                 None => self.no_environment(name),
             }
@@ -109,12 +117,17 @@ impl<'a> Step<'a> {
             return;
         }
         let place = self.chain.place(name);
-        let Some(waiting) = place.and_then(|place| place.waiting(lane)).filter(|w| w.id == id).cloned() else {
+        let Some(mut waiting) = place.and_then(|place| place.waiting(lane)).filter(|w| w.id == id).cloned() else {
             // Without a reason it went, and that was told.
             let why = place.and_then(|place| place.why_ended(id)).map(ToOwned::to_owned);
             self.told.reasons.extend(why);
             return;
         };
+        if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
+            return self.end(name, lane, left(name, &why));
+        }
+        *slot(self.place(name), lane) = Some(waiting.clone());
+        self.settle(&waiting.offer);
         match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             Gate::Open => self.wish(name, waiting.offer),
             Gate::Closed(wait) => self.told.comes_again = Some(wait),
@@ -150,7 +163,7 @@ impl<'a> Step<'a> {
     /// What is wanted is older than what the files ask for.
     pub(crate) fn older(&mut self, wish: &Wish, why: &str) {
         self.went(wish);
-        self.told.reasons.push(format!("{} is left as it is: {why}", wish.environment));
+        self.told.reasons.push(left(&wish.environment, why));
     }
 
     /// What went no longer waits. A rollback takes nothing from what does.
@@ -161,26 +174,18 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// A fix that is deployed must come back into a deploy branch.
-    fn owe(&mut self, wish: &Wish) {
-        for commit in wish.wanted.values().filter_map(|released| released.commit.clone()) {
-            if !self.chain.owed.iter().any(|owed| owed.commit == commit) {
-                self.chain.owed.push(Owed { commit, note: wish.note.clone(), at: self.cause.now });
-            }
-        }
-    }
-
-    /// Asks for what was healthy.
+    /// Asks for what was healthy, and the source commit that was of.
     pub(super) fn go_back(
         &mut self,
         name: &EnvironmentName,
-        wanted: Release,
+        (wanted, commit): (Release, Option<CommitSha>),
         instead_of: Option<Release>,
         note: Option<String>,
     ) {
         if !self.done.contains(name) {
             let (reason, lane, author) = (BumpReason::Rollback, Lane::Deploy, None);
-            self.wishes.push(Wish { environment: name.clone(), reason, wanted, instead_of, lane, author, note });
+            let environment = name.clone();
+            self.wishes.push(Wish { environment, reason, wanted, commit, instead_of, lane, author, note });
         }
     }
 
@@ -198,26 +203,18 @@ impl<'a> Step<'a> {
         if let Some(why) = self.chain.why_barred(&offer.release) {
             return self.told.reasons.push(format!("{name} does not get it: {why}"));
         }
-        let lane = offer.lane;
-        let (known, waiting) =
-            (self.chain.place(name).and_then(|place| place.asked.as_ref()), self.waiting(name, lane));
-        if self.cause.replay == 0 {
-            if let Some(asked) = known.filter(|asked| !is_bad(asked) && has(&asked.deployment.release, &offer.release))
-            {
-                let revision = asked.deployment.revision.short();
-                return self.told.reasons.push(format!("{name} already asks for it, as of {revision}"));
-            }
-            if waiting.is_some_and(|waiting| has(&waiting.offer.release, &offer.release)) {
-                return self.told.reasons.push(format!("it waits for {name} already"));
-            }
-            if let Some(why) = self.is_older(name, &offer) {
-                return self.told.reasons.push(format!("{name} is left as it is: {why}"));
-            }
+        let known = self.is_known(name, &offer).filter(|_| self.cause.replay == 0);
+        let known = known.or_else(|| Some(left(name, &self.behind_deployed(name, &mut offer)?)));
+        if let Some(why) = known.or_else(|| Some(left(name, &self.behind_waiting(name, &mut offer)?))) {
+            return self.told.reasons.push(why);
         }
+        let lane = offer.lane;
+        let waiting = self.waiting(name, lane);
         // Components that come one by one wait together.
         let mut release = waiting.map(|waiting| waiting.offer.release.clone()).unwrap_or_default();
         release.extend(std::mem::take(&mut offer.release));
         offer.release = release;
+        self.settle(&offer);
         match self.gates(name, config).ask(&offer, None) {
             Gate::Open => {
                 end(self.place(name), lane, &superseded(name, &offer.release));
@@ -226,6 +223,18 @@ impl<'a> Step<'a> {
             Gate::Closed(wait) => self.wait(name, config, offer, wait),
             Gate::Never(why) => self.told.reasons.push(why),
         }
+    }
+
+    /// Why there is nothing to do about an offer: it is there, or waits, or its tag is an older one.
+    fn is_known(&self, name: &EnvironmentName, offer: &Offer) -> Option<String> {
+        let asked = self.chain.place(name).and_then(|place| place.asked.as_ref());
+        if let Some(asked) = asked.filter(|asked| !is_bad(asked) && has(&asked.deployment.release, &offer.release)) {
+            return Some(format!("{name} already asks for it, as of {}", asked.deployment.revision.short()));
+        }
+        if self.waiting(name, offer.lane).is_some_and(|waiting| has(&waiting.offer.release, &offer.release)) {
+            return Some(format!("it waits for {name} already"));
+        }
+        self.is_older(name, offer).map(|why| left(name, &why))
     }
 
     /// What an offered tag is older than, where a rule over tags says so. What the files ask for is looked at again when
@@ -268,6 +277,12 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn wish(&mut self, name: &EnvironmentName, offer: Offer) {
+        // What follows from it once it is there is asked for now: an answer of the repository cannot wait for others.
+        for owed in self.chain.owed.clone() {
+            if let Some(fix) = offer.commit.as_ref().filter(|_| offer.lane == Lane::Hotfix) {
+                self.carries(fix, &owed.commit);
+            }
+        }
         self.wishes.push(Wish::of(name, offer));
     }
 
@@ -320,6 +335,10 @@ pub(super) fn end(place: &mut Place, lane: Lane, why: &str) {
 /// Whether all of the wanted images are what this release has.
 pub(super) fn has(release: &Release, wanted: &Release) -> bool {
     wanted.iter().all(|(name, wanted)| release.get(name).is_some_and(|released| released.digest == wanted.digest))
+}
+
+pub(super) fn left(name: &EnvironmentName, why: &str) -> String {
+    format!("{name} is left as it is: {why}")
 }
 
 fn superseded(name: &EnvironmentName, by: &Release) -> String {

@@ -53,8 +53,9 @@ impl Step<'_> {
         }
         let mut release = verified.release.clone();
         release.retain(|name, _| self.app.components.contains_key(name));
-        let (reason, verified, note) = (BumpReason::Promotion, Some(ruling.clone()), verified.note.clone());
-        let offer = Offer { release, reason, lane, verified, author, note };
+        let (commit, note) = (verified.commit.clone(), verified.note.clone());
+        let (reason, verified) = (BumpReason::Promotion, Some(ruling.clone()));
+        let offer = Offer { release, commit, reason, lane, verified, author, note };
         let after: Vec<_> = self.app.environments_after(from).collect();
         for (name, config) in after {
             match self.not_yet_healthy(config, &offer.release) {
@@ -91,13 +92,15 @@ impl Step<'_> {
         let good = place.and_then(|place| place.healthy.clone());
         let held = config.hold.clone().or_else(|| Some(place?.hold.as_ref()?.reason.clone()));
         self.bar_bad(bad, good.as_ref(), summary);
+        self.owe_no_more(bad);
+        let commit = good.as_ref().and_then(|good| good.commit.clone());
         let wanted = match self.way_back(bad, good, config, held) {
             Ok(wanted) => wanted,
             Err(why) => return self.told.reasons.push(left(&why)),
         };
         let instead_of = wanted.keys().filter_map(|name| Some((name.clone(), bad.release.get(name)?.clone())));
         let instead_of = Some(instead_of.collect());
-        self.go_back(name, wanted, instead_of, Some(summary.clone()));
+        self.go_back(name, (wanted, commit), instead_of, Some(summary.clone()));
     }
 
     /// What to restore of what was last healthy, or why nothing is.

@@ -266,21 +266,21 @@ impl Kept {
         }
     }
 
-    /// The commit an earlier run of this event made for this environment.
+    /// The commit an earlier run of this event made for this environment, and its message.
     pub(super) async fn commit_of(
         &self,
         head: &CommitSha,
         path: &str,
         event: EventId,
         environment: &EnvironmentName,
-    ) -> Result<Option<CommitSha>, Trouble> {
+    ) -> Result<Option<(CommitSha, String)>, Trouble> {
         let log = self.local().args(["log", "-z", "--format=%H%n%B", HISTORY, head.as_str(), "--"]);
         let log = if path.is_empty() { log } else { log.arg(path) };
         let text = self.printed(log, LISTING).await?;
         let text = String::from_utf8_lossy(&text);
         let mut commits = text.split('\0').filter_map(|record| record.trim_start().split_once('\n'));
         let ours = commits.find(|(_, message)| commit::is_of(message, event, environment));
-        Ok(ours.and_then(|(id, _)| CommitSha::new(id).ok()))
+        Ok(ours.and_then(|(id, message)| Some((CommitSha::new(id).ok()?, message.to_owned()))))
     }
 
     /// The commit before this one; none before the first.

@@ -13,7 +13,7 @@ mod trouble;
 mod writer;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
@@ -41,12 +41,16 @@ pub(crate) enum Answer {
     MovedOn(String),
     /// What is wanted is older than what the files ask for; said in a line.
     Older(String),
+    /// The files ask for these values, which the ask did not know of.
+    Unforeseen(BTreeSet<(ComponentName, String)>),
 }
 
 /// A commit in the GitOps repository.
 #[derive(Debug, Clone)]
 pub(crate) struct Landed {
     pub(crate) revision: CommitSha,
+    /// The source commit it asks for as a whole.
+    pub(crate) commit: Option<CommitSha>,
     pub(crate) changed: Vec<ComponentName>,
     /// What the changed ones were before.
     pub(crate) previous: BTreeMap<ComponentName, String>,

@@ -231,6 +231,7 @@ impl Writer {
         Ok(match planned {
             Plan::MovedOn(now) => Decided::Answer(Ok(Answer::MovedOn(now))),
             Plan::Older(why) => Decided::Answer(Ok(Answer::Older(why))),
+            Plan::Unforeseen(values) => Decided::Answer(Ok(Answer::Unforeseen(values))),
             // By an earlier run of the same event that died before it could tell, or by others.
             Plan::Same => {
                 let ours = self.ours(head, ask).await?;
@@ -240,7 +241,7 @@ impl Writer {
                 Arc::make_mut(tree).apply(&edit.files);
                 let values = edit::values(tree, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
                 let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
-                let landed = Landed { revision: head.clone(), changed, previous, values };
+                let landed = Landed { revision: head.clone(), commit: ask.commit.clone(), changed, previous, values };
                 Decided::Commit { message: commit::message(ask, &edit.changed), edit, landed }
             }
         })
@@ -249,7 +250,7 @@ impl Writer {
     /// What an earlier run of this event changed.
     async fn ours(&self, head: &CommitSha, ask: &Ask) -> Result<Option<Landed>, Trouble> {
         let ours = self.kept.commit_of(head, &ask.path, ask.event, &ask.environment).await?;
-        let Some(revision) = ours else { return Ok(None) };
+        let Some((revision, message)) = ours else { return Ok(None) };
         let before = match self.kept.parent(&revision).await? {
             Some(parent) => self.tree(&parent, &[ask]).await?,
             None => Tree::default(),
@@ -258,7 +259,8 @@ impl Writer {
         let values = edit::values(&after, ask).unwrap_or_default();
         let mut previous = edit::values(&before, ask).unwrap_or_default();
         previous.retain(|name, old| values.get(name) != Some(old));
-        Ok(Some(Landed { revision, changed: previous.keys().cloned().collect(), previous, values }))
+        let (commit, changed) = (commit::release_of(&message), previous.keys().cloned().collect());
+        Ok(Some(Landed { revision, commit, changed, previous, values }))
     }
 }
 

@@ -128,6 +128,16 @@ fn a_verdict_comes_with_its_evidence() {
 }
 
 #[test]
+fn a_fix_that_is_owed_no_more_is_told_with_who_says_so() {
+    let settled = json!({ "app": "shop", "commit": "c".repeat(40), "note": "Fix <login>", "by": "Windlass", "reason": "aaaaaaaaaaaa of a deploy branch has it" });
+    let message = told::<FixSettled>(settled).unwrap();
+    assert_eq!((message.topic, message.environment.clone()), (Topic::Deployed, None));
+    let said =
+        ["the fix `cccccccccccc` is owed no more", "Fix &lt;login&gt;", "Windlass: aaaaaaaaaaaa of a deploy branch"];
+    holds(&read(&message), &said);
+}
+
+#[test]
 fn a_dead_letter_says_how_to_bring_it_back_unless_it_is_our_own() {
     let parked = |worker: &str| json!({ "app": "shop", "worker": worker, "event_type": "image.pushed", "reason": "the registry <refuses> us", "attempts": 8, "dead_letter": "0190-x" });
     let text = read(&told::<DeliveryParked>(parked("bumper")).unwrap());

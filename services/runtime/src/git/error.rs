@@ -163,11 +163,16 @@ impl GitError {
         if says(UNREACHABLE) { Self::Unreachable { url, why } } else { Self::Other { url, why } }
     }
 
-    /// The same, when what was asked for is this commit.
-    pub(super) fn about(self, commit: &CommitSha) -> Self {
+    /// The same, when what was asked for are these commits.
+    pub(super) fn about(self, commits: &[&CommitSha]) -> Self {
         match self {
             Self::Other { url, why } if NO_SUCH_COMMIT.iter().any(|words| why.to_lowercase().contains(words)) => {
-                Self::NoSuchCommit { url, commit: commit.clone() }
+                // Git names the first that it misses.
+                let named = commits.iter().find(|commit| why.contains(commit.as_str())).or(commits.first());
+                match named {
+                    Some(commit) => Self::NoSuchCommit { url, commit: (*commit).clone() },
+                    None => Self::Other { url, why },
+                }
             }
             other => other,
         }
@@ -238,7 +243,7 @@ mod tests {
     #[test]
     fn gits_words_are_understood() {
         let commit = CommitSha::new("a".repeat(40)).unwrap_or_else(|e| panic!("{e}"));
-        let not_ours = error(&format!("fatal: remote error: upload-pack: not our ref {commit}")).about(&commit);
+        let not_ours = error(&format!("fatal: remote error: upload-pack: not our ref {commit}")).about(&[&commit]);
         assert!(matches!(not_ours, GitError::NoSuchCommit { .. }), "{not_ours:?}");
         for refused in [
             "fatal: could not read Username for 'https://host': terminal prompts disabled",

@@ -87,7 +87,7 @@ impl Git {
     /// as they are: whoever opens a path of the checkout checks where it leads.
     pub async fn checkout(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
         self.init(url, commit, into).await?;
-        self.fetch_commit(url, commit, into, &[]).await?;
+        self.fetch(url, &[commit], into, &["--depth=1"]).await?;
         let here = |args: &[&str]| self.local(into).args(args.to_vec());
         self.run(here(&["checkout", "-q", "--detach", "--end-of-options", commit.as_str()]), url).await?;
         let head = self.run(here(&["rev-parse", "HEAD"]).keep_stdout(100), url).await?;
@@ -114,7 +114,7 @@ impl Git {
         self.init(url, commit, within).await?;
         // Names are compared, so trees are enough, where the server can leave the files out.
         for one in [since, commit] {
-            self.fetch_commit(url, one, within, &["--filter=blob:none"]).await?;
+            self.fetch(url, &[one], within, &["--depth=1", "--filter=blob:none"]).await?;
         }
         let diff = self.local(within).args(["diff-tree", "-r", "-z", "--name-only", "--no-renames"]);
         let diff = diff.args([since.as_str(), commit.as_str()]).keep_stdout(MOST_PATHS);
@@ -124,31 +124,68 @@ impl Git {
     }
 
     async fn init(&self, url: &str, commit: &CommitSha, into: &Path) -> Result<(), GitError> {
+        self.begin_for(url, commit, into, &[]).await
+    }
+
+    /// Makes an empty repository for what comes from this one: of the kind of hash that this commit is of. `options` are
+    /// those of `git init`, such as `--bare`.
+    ///
+    /// # Errors
+    /// [`GitError::BadUrl`] when nothing could come from there; else when Git cannot.
+    pub async fn begin_for(
+        &self,
+        url: &str,
+        commit: &CommitSha,
+        into: &Path,
+        options: &[&str],
+    ) -> Result<(), GitError> {
         url::check(url)?;
         let sha256 = commit.as_str().len() == 64;
         let format = if sha256 { "--object-format=sha256" } else { "--object-format=sha1" };
-        self.run(self.local(into).args(["init", "-q", "--template=", format]), url).await.map(drop)
+        let init = self.local(into).args(["init", "-q", "--template=", format]).args(options.to_vec());
+        self.run(init, url).await.map(drop)
     }
 
-    async fn fetch_commit(&self, url: &str, commit: &CommitSha, into: &Path, options: &[&str]) -> Result<(), GitError> {
+    /// Brings these commits into a repository, each under a ref of its own. `options` are those of `git fetch`, such as
+    /// `--depth` or `--filter`; a server that gives only what its refs name gives everything those have.
+    ///
+    /// # Errors
+    /// [`GitError::NoSuchCommit`] names one that is not there, or not any more.
+    pub async fn fetch(
+        &self,
+        url: &str,
+        commits: &[&CommitSha],
+        into: &Path,
+        options: &[&str],
+    ) -> Result<(), GitError> {
         let remote = without_userinfo(url);
         let fetch = async || {
             let fetch = self.remote(Some(into), url).await?.args(["fetch", "-q", "--no-tags"]);
             Ok::<_, GitError>(fetch.arg("--no-recurse-submodules"))
         };
-        let exact = fetch().await?.args(["--depth", "1"]).args(options.to_vec());
-        let exact = exact.args(["--", &remote, commit.as_str()]);
+        let refs = commits.iter().map(|commit| format!("+{commit}:refs/windlass/commits/{commit}"));
+        let exact = fetch().await?.args(options.to_vec()).args(["--", &remote]).args(refs);
         match self.run(exact, url).await {
             Err(GitError::Unadvertised { .. }) => {}
-            other => return other.map(drop).map_err(|error| error.about(commit)),
+            other => return other.map(drop).map_err(|error| error.about(commits)),
         }
         // A server that gives only what its refs name, and perhaps that without cutting history.
-        self.run(fetch().await?.args(["--", &remote, "+refs/heads/*:refs/remotes/origin/*"]), url).await?;
-        let there = self.local(into).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
-        if there.run().await?.succeeded() {
-            return Ok(());
+        let heads = fetch().await?.args(["--prune", "--", &remote, "+refs/heads/*:refs/remotes/origin/*"]);
+        self.run(heads, url).await?;
+        for commit in commits {
+            if !self.has(into, commit).await? {
+                return Err(GitError::NoSuchCommit { url: remote, commit: (*commit).clone() });
+            }
         }
-        Err(GitError::NoSuchCommit { url: remote, commit: commit.clone() })
+        Ok(())
+    }
+
+    /// Whether a commit is in this folder's repository.
+    pub async fn has(&self, repository: &Path, commit: &CommitSha) -> Result<bool, GitError> {
+        // Of a clone that left objects out, without going to look for them elsewhere.
+        let local = self.local(repository).env("GIT_NO_LAZY_FETCH", "1");
+        let there = local.args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+        Ok(there.run().await?.succeeded())
     }
 
     fn environment(&self) -> Vec<(&'static str, &str)> {

@@ -76,7 +76,7 @@ async fn an_old_server_is_asked_for_its_branches() {
     git().checkout(&origin.url(), &first, into.path()).await.unwrap();
     assert_eq!(std::fs::read_to_string(into.path().join("a")).unwrap(), "first");
     let absent = CommitSha::new("b".repeat(40)).unwrap();
-    let error = git().fetch_commit(&origin.url(), &absent, into.path(), &[]).await.unwrap_err();
+    let error = git().fetch(&origin.url(), &[&absent], into.path(), &["--depth=1"]).await.unwrap_err();
     assert!(matches!(error, GitError::NoSuchCommit { .. }), "{error}");
 }
 

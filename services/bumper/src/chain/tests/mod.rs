@@ -2,6 +2,7 @@
 //! promised at the top of the module holds all the same.
 #![allow(clippy::unwrap_used)]
 
+mod history;
 mod world;
 
 use proptest::prelude::*;
@@ -25,7 +26,9 @@ const FAST_PATHS: [&str; 3] =
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (any::<u8>(), any::<u8>()).prop_map(|(which, fault)| Op::Deliver { which, fault }),
-        3 => (0..3u8, any::<bool>(), any::<bool>()).prop_map(|(bad, alone, hotfix)| Op::Offer { bad, alone, hotfix }),
+        3 => (0..3u8, any::<bool>(), any::<bool>(), 0..4u8)
+            .prop_map(|(bad, alone, hotfix, merges)| Op::Offer { bad, alone, hotfix, merges }),
+        1 => (any::<u8>(), any::<u8>()).prop_map(|(environment, which)| Op::ByHand { environment, which }),
         2 => (any::<u8>(), any::<u8>(), 0..8u8).prop_map(|(which, who, no)| Op::Answer { which, who, yes: no != 0 }),
         1 => any::<u8>().prop_map(|environment| Op::Rollback { environment }),
         1 => (any::<u8>(), any::<bool>()).prop_map(|(environment, held)| Op::Hold { environment, held }),
@@ -39,11 +42,12 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_promises_hold(
-        config in 0..CONFIGS.len(), fast in 0..FAST_PATHS.len(), ops in prop::collection::vec((0..3usize, op()), 0..120),
+        config in 0..CONFIGS.len(), fast in 0..FAST_PATHS.len(), together: bool, ops in prop::collection::vec((0..3usize, op()), 0..120),
     ) {
         let text = CONFIGS[config].replace("SYNC", "sync: { command: ['true'] }");
         // Three apps beside each other: none may touch another's.
-        let mut worlds: Vec<_> = (0..3u8).map(|app| World::new(app, &text, FAST_PATHS[fast])).collect();
+        let release = if together { "together" } else { "apart" };
+        let mut worlds: Vec<_> = (0..3u8).map(|app| World::new(app, &text, FAST_PATHS[fast], release)).collect();
         for (app, op) in &ops {
             worlds[*app].happens(op);
         }

@@ -8,17 +8,21 @@ use proto::{
     AppName, BumpReason, CommitSha, ComponentName, Data, Deployment, Digest, EnvironmentName, EventId, HealthReported,
     Lane, Release, ReleasedImage, Timestamp,
 };
-use runtime::Config;
+use runtime::{Config, config::ReleaseMode};
 
-use crate::chain::{Cause, Step, Wish};
+use super::history::History;
+use crate::chain::{Cause, Facts, Order, Question, Step, Wish};
 
 /// What may happen next.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
     /// One of the deliveries that wait, with one of the faults.
     Deliver { which: u8, fault: u8 },
-    /// A new release; `bad` 1: unhealthy everywhere, 2: unhealthy after the first environment. `alone`: one component.
-    Offer { bad: u8, alone: bool, hotfix: bool },
+    /// A new release; `bad` 1: unhealthy everywhere, 2: unhealthy after the first environment. `alone`: one component,
+    /// where they come one by one. `merges`: it has the last fix, by another name when 2.
+    Offer { bad: u8, alone: bool, hotfix: bool, merges: u8 },
+    /// Somebody writes a release that was there once into a manifest.
+    ByHand { environment: u8, which: u8 },
     /// Somebody answers to something that waits.
     Answer { which: u8, who: u8, yes: bool },
     /// Somebody orders a rollback.
@@ -49,6 +53,7 @@ struct Commit {
     event: EventId,
     deployment: Deployment,
     wish: Wish,
+    by_hand: bool,
 }
 
 pub(super) struct World {
@@ -62,6 +67,8 @@ pub(super) struct World {
     begun: BTreeSet<EventId>,
     done: BTreeMap<EventId, Vec<Delivery>>,
     commits: Vec<Commit>,
+    history: History,
+    offered: Vec<Offer>,
     /// Digests that are bad: everywhere, or only after the first environment.
     bad: BTreeMap<Digest, u8>,
     /// What was judged healthy where, and what was granted where by whom.
@@ -70,10 +77,10 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(app: u8, environments: &str, fast_path: &str) -> Self {
+    pub(super) fn new(app: u8, environments: &str, fast_path: &str, release: &str) -> Self {
         let text = format!(
             "apps:\n  app{app}:\n    repository: acme/app\n    deploy: [main]\n    hotfix: ['hotfix/*']\n    fast_path: {fast_path}\n    \
-             release: apart\n    components: {{ one: {{ image: r.example/one }}, two: {{ image: r.example/two }} }}\n    \
+             release: {release}\n    components: {{ one: {{ image: r.example/one }}, two: {{ image: r.example/two }} }}\n    \
              gitops: {{ repository: 'https://r.example/g.git' }}\n    environments:\n      {environments}\n"
         );
         let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
@@ -87,6 +94,8 @@ impl World {
             begun: BTreeSet::new(),
             done: BTreeMap::new(),
             commits: Vec::new(),
+            history: History::default(),
+            offered: Vec::new(),
             bad: BTreeMap::new(),
             verified: BTreeSet::new(),
             granted: BTreeMap::new(),
@@ -100,7 +109,8 @@ impl World {
                     self.deliver(n, *fault);
                 }
             }
-            Op::Offer { bad, alone, hotfix } => self.offer(*bad, *alone, *hotfix),
+            Op::Offer { bad, alone, hotfix, merges } => self.offer(*bad, *alone, *hotfix, *merges),
+            Op::ByHand { environment, which } => self.by_hand(*environment, *which),
             Op::Answer { which, who, yes } => self.answer(*which, *who, *yes),
             Op::Rollback { environment } => {
                 let (app, environment) = (self.name.clone(), self.environment(*environment));
@@ -142,6 +152,11 @@ impl World {
                     self.answer(which, who, true);
                 }
             }
+            // Fixes that nobody brought back; a person says that none needs them.
+            for owed in self.kept.owed.clone() {
+                let (app, by, reason) = (self.name.clone(), "ada".to_owned(), "another way".to_owned());
+                self.order(proto::FixSettled { app, commit: owed.commit, note: None, by, reason });
+            }
             // Windlass holds what its own rollback did not help; a person looks at it.
             let held = self.kept.places.iter().filter(|(_, place)| place.hold.is_some()).map(|(name, _)| name.clone());
             for environment in held.collect::<Vec<_>>() {
@@ -157,7 +172,11 @@ impl World {
         for (name, place) in &self.kept.places {
             assert!(place.waiting.is_none() && place.urgent.is_none(), "{name} still waits: {place:?}");
             assert!(place.under_way().is_none(), "{name} is under way for ever: {place:?}");
-            let last = self.commits.iter().rfind(|commit| commit.deployment.environment == *name);
+            let ours = |commit: &&Commit| commit.deployment.environment == *name && !commit.by_hand;
+            let last = self.commits.iter().rfind(ours);
+            if self.manifest(name).is_some_and(|last| last.by_hand) {
+                continue;
+            }
             let asked = place.asked.as_ref().map(|asked| &asked.deployment.release);
             assert_eq!(last.map(|commit| &commit.deployment.release), asked, "{name}: the manifest and what is known");
         }
@@ -178,18 +197,38 @@ impl World {
         self.deliveries.push(Delivery { id, what: What::Data(Box::new(data.into())) });
     }
 
-    fn offer(&mut self, bad: u8, alone: bool, hotfix: bool) {
+    fn offer(&mut self, bad: u8, alone: bool, hotfix: bool, merges: u8) {
         let id = self.fresh();
+        let alone = alone && self.config.apps[&self.name].release == ReleaseMode::Apart;
+        let commit = sha(self.counter);
+        self.history.grow(&commit, hotfix, merges);
         let mut release = Release::new();
         for (n, component) in ["one", "two"].into_iter().enumerate().take(if alone { 1 } else { 2 }) {
-            let image = image(component, self.counter * 2 + u64::try_from(n).unwrap());
+            let image = image(component, self.counter * 2 + u64::try_from(n).unwrap(), &commit);
             self.bad.insert(image.digest.clone(), bad);
             release.insert(component.parse().unwrap(), image);
         }
         let lane = if hotfix { Lane::Hotfix } else { Lane::Deploy };
         let author = Some("Grace <grace@example.org>".to_owned());
-        let offer = Offer { release, reason: BumpReason::Deploy, lane, verified: None, author, note: None };
+        let commit = Some(commit);
+        let offer = Offer { release, commit, reason: BumpReason::Deploy, lane, verified: None, author, note: None };
+        self.offered.push(offer.clone());
         self.deliveries.push(Delivery { id, what: What::Offer(offer) });
+    }
+
+    fn by_hand(&mut self, environment: u8, which: u8) {
+        let (event, environment) = (self.fresh(), self.environment(environment));
+        let Some(offer) = pick(self.offered.len(), which).map(|n| self.offered[n].clone()) else { return };
+        let Some(mut there) = self.manifest(&environment).cloned() else { return };
+        self.counter += 1;
+        there.deployment.revision = sha(self.counter);
+        there.deployment.commit.clone_from(&offer.commit);
+        there.deployment.release.extend(offer.release);
+        self.commits.push(Commit { event, by_hand: true, ..there });
+    }
+
+    fn manifest(&self, environment: &EnvironmentName) -> Option<&Commit> {
+        self.commits.iter().rfind(|commit| commit.deployment.environment == *environment)
     }
 
     fn answer(&mut self, which: u8, who: u8, yes: bool) {
@@ -226,15 +265,28 @@ impl World {
         }
         let (config, name) = (self.config.clone(), self.name.clone());
         let cause = Cause { id: delivery.id, replay: 0, now: self.now };
-        let mut step = Step::new(self.kept.clone(), &name, &config.apps[&name], cause);
-        if again {
-            self.recall(&delivery, &mut step);
-        }
-        self.take(&delivery, &mut step);
+        let mut facts = Facts::default();
+        let mut step = loop {
+            let mut step = Step::new(self.kept.clone(), &name, &config.apps[&name], cause, facts);
+            if again {
+                self.recall(&delivery, &mut step);
+            }
+            self.take(&delivery, &mut step);
+            let open = step.facts.open();
+            if open.is_empty() {
+                break step;
+            }
+            facts = step.facts;
+            for question in open {
+                let order = self.history.answer(&question);
+                facts.learn(question, order);
+            }
+        };
         self.note(&delivery, &step.chain);
         for wish in std::mem::take(&mut step.wishes) {
             self.commit(delivery.id, &mut step, &wish);
         }
+        assert_eq!(step.facts.open(), [], "asked when it was too late");
         if fault == 2 || step.told.comes_again.is_some() {
             return self.deliveries.push(delivery);
         }
@@ -262,7 +314,8 @@ impl World {
         let ours: Vec<_> = self.commits.iter().filter(|commit| commit.event == delivery.id).cloned().collect();
         for commit in ours {
             let environment = &commit.deployment.environment;
-            let last = self.commits.iter().rfind(|other| other.deployment.environment == *environment).unwrap();
+            let ours = |other: &&Commit| other.deployment.environment == *environment && !other.by_hand;
+            let last = self.commits.iter().rfind(ours).unwrap();
             let overtaken = last.event != delivery.id;
             step.was_landed(commit.deployment.clone(), &commit.wish, overtaken);
         }
@@ -272,7 +325,8 @@ impl World {
         let data = match &delivery.what {
             What::Offer(offer) => {
                 let config = self.config.clone();
-                let first: Vec<_> = config.apps[&self.name].first_environments(offer.lane).map(|(n, _)| n).collect();
+                let first: Vec<_> =
+                    config.apps[&self.name].first_environments(offer.lane).map(|(n, _)| n.clone()).collect();
                 return step.offered(offer, &first);
             }
             What::Data(data) => &**data,
@@ -289,18 +343,19 @@ impl World {
                 step.taken_back(it, &healthy);
             }
             Data::QuarantineReleased(it) => step.released(it, self.now),
+            Data::FixSettled(it) => step.settled(it),
             other => panic!("{other:?} is none of the bumper's"),
         }
     }
 
     /// The repository's answer to a wish, as the writer gives it.
     fn commit(&mut self, event: EventId, step: &mut Step<'_>, wish: &Wish) {
-        let last = self.commits.iter().rfind(|commit| commit.deployment.environment == wish.environment).cloned();
+        let last = self.manifest(&wish.environment).cloned();
         let mut release = last.map(|commit| commit.deployment.release).unwrap_or_default();
         let differs = |release: &Release, name: &ComponentName, digest: &Digest| {
             release.get(name).is_none_or(|released| released.digest != *digest)
         };
-        let changed: Vec<_> =
+        let mut changed: Vec<_> =
             wish.wanted.iter().filter(|(name, w)| differs(&release, name, &w.digest)).map(|(n, _)| n.clone()).collect();
         if changed.is_empty() {
             return step.same(wish, &sha(1));
@@ -310,7 +365,20 @@ impl World {
         {
             return step.moved_on(wish, "something else");
         }
-        self.check_wish(step, wish);
+        let (whole, mut asked) = (wish, wish.clone());
+        let older = self.behind_files(step, wish, &release);
+        asked.wanted.retain(|name, _| !older.contains(name));
+        let alone = self.config.apps[&self.name].release == ReleaseMode::Apart && whole.reason == BumpReason::Deploy;
+        if !older.is_empty() && (!alone || asked.wanted.is_empty()) {
+            return step.older(whole, "something newer is there");
+        }
+        changed.retain(|name| !older.contains(name));
+        if changed.is_empty() {
+            return step.same(whole, &sha(1));
+        }
+        let wish = &asked;
+        self.check_wish(step, whole);
+        self.check_source(step, wish, &release);
         release.extend(wish.wanted.clone());
         self.counter += 1;
         let deployment = Deployment {
@@ -321,6 +389,7 @@ impl World {
             path: "p".to_owned(),
             revision: sha(self.counter),
             release,
+            commit: wish.commit.clone(),
             changed,
             reason: wish.reason,
             previous: BTreeMap::new(),
@@ -328,8 +397,45 @@ impl World {
         };
         let twice = self.commits.iter().any(|c| c.event == event && c.deployment.environment == wish.environment);
         assert!(!twice, "{event} was done twice in {}", wish.environment);
-        self.commits.push(Commit { event, deployment: deployment.clone(), wish: wish.clone() });
-        step.landed(deployment, wish);
+        self.commits.push(Commit { event, deployment: deployment.clone(), wish: wish.clone(), by_hand: false });
+        step.landed(deployment, whole);
+    }
+
+    /// What a person wrote is held against what is wanted, as the writer does; which of it is older.
+    fn behind_files(&self, step: &Step<'_>, wish: &Wish, there: &Release) -> BTreeSet<ComponentName> {
+        let asked = step.chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
+        let is_known = |image: &ReleasedImage| {
+            asked.is_some_and(|asked| asked.deployment.release.values().any(|known| known.digest == image.digest))
+        };
+        let wanted = wish.wanted.iter().filter(|_| wish.reason != BumpReason::Rollback);
+        let older = wanted.filter(|(name, wanted)| {
+            let Some(runs) = there.get(*name).filter(|runs| runs.digest != wanted.digest && !is_known(runs)) else {
+                return false;
+            };
+            let (new, old) = (wanted.commit.clone().unwrap(), runs.commit.clone().unwrap());
+            self.history.answer(&Question::Order(new, old)) == Order::Before
+        });
+        older.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// No event takes an environment back to older source, or undoes a fix that is owed.
+    fn check_source(&self, step: &Step<'_>, wish: &Wish, there: &Release) {
+        if wish.reason == BumpReason::Rollback {
+            return;
+        }
+        for (name, wanted) in &wish.wanted {
+            let Some(runs) = there.get(name).filter(|runs| runs.digest != wanted.digest) else { continue };
+            let (new, old) = (wanted.commit.clone().unwrap(), runs.commit.clone().unwrap());
+            let order = self.history.answer(&Question::Order(new.clone(), old.clone()));
+            assert_ne!(order, Order::Before, "{name} goes back in {}: {new} after {old}", wish.environment);
+            let is_known = step.chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
+            let is_known = is_known.is_some_and(|asked| asked.deployment.release.get(name) == Some(runs));
+            let is_owed = self.kept.owed.iter().any(|owed| owed.commit == old);
+            if is_known && is_owed && wish.lane == Lane::Deploy {
+                let has = self.history.answer(&Question::Has(new.clone(), old.clone()));
+                assert_eq!(has, Order::After, "{new} undoes the fix {old} in {}", wish.environment);
+            }
+        }
     }
 
     /// What must have happened before anything is asked for.
@@ -354,11 +460,12 @@ impl World {
         }
         let skips = wish.lane == Lane::Hotfix && fast.skip.contains(&runtime::config::Skip::Approval);
         if let Some(rules) = crate::chain::gate::Gates::rules(config).filter(|_| !skips) {
-            let mut granted = self.granted.get(&(environment.clone(), key(&wish.wanted))).cloned().unwrap_or_default();
-            if rules.not_author {
-                granted.remove("grace");
-            }
-            assert!(granted.len() >= rules.approvers as usize, "{environment} gets what {granted:?} alone let in");
+            // A part of it may have been overtaken since, where components come one by one.
+            let is_part = |all: &str| key(&wish.wanted).split(' ').all(|part| all.split(' ').any(|one| one == part));
+            let of_it = self.granted.iter().filter(|((at, all), _)| at == environment && is_part(all));
+            let counted = |by: &&String| !rules.not_author || by.as_str() != "grace";
+            let most = of_it.map(|(_, by)| by.iter().filter(counted).count()).max().unwrap_or(0);
+            assert!(most >= rules.approvers as usize, "{environment} gets what {most} alone let in");
         }
         let under_way = step.chain.place(environment).and_then(|place| place.under_way());
         if let Some(under_way) = under_way.filter(|_| wish.lane != Lane::Hotfix) {
@@ -390,7 +497,9 @@ impl World {
                     let id = EventId::of_outcome(id, proto::EventType::HealthReported, Some(&self.name), subject);
                     outcomes.push(Delivery { id, what: What::Data(Box::new(report.into())) });
                 }
-                Data::ReleaseWaiting(_) => outcomes.push(Delivery { id, what: What::Data(Box::new(data.clone())) }),
+                Data::ReleaseWaiting(_) | Data::FixSettled(_) => {
+                    outcomes.push(Delivery { id, what: What::Data(Box::new(data.clone())) });
+                }
                 Data::ApprovalRequested(_) => {}
                 other => panic!("the bumper says {other:?}"),
             }
@@ -423,11 +532,11 @@ fn sha(n: u64) -> CommitSha {
     CommitSha::new(format!("{n:040x}")).unwrap()
 }
 
-fn image(component: &str, n: u64) -> ReleasedImage {
+fn image(component: &str, n: u64, commit: &CommitSha) -> ReleasedImage {
     ReleasedImage {
         image: format!("r.example/{component}").parse().unwrap(),
         tag: None,
         digest: format!("sha256:{n:064x}").parse().unwrap(),
-        commit: Some(sha(n)),
+        commit: Some(commit.clone()),
     }
 }

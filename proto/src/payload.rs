@@ -143,7 +143,7 @@ pub enum Verdict {
     Failed,
     /// Not within its time.
     TimedOut,
-    /// Not run, because one before it failed.
+    /// Not run: one before it failed, or the fast path leaves it out.
     Skipped,
 }
 
@@ -166,7 +166,7 @@ pub struct StepReport {
     pub exit_code: Option<i32>,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
-    /// The last lines of its output, secrets masked; empty when it passed.
+    /// The last lines of its output, secrets masked; empty when it passed. Of one that the fast path leaves out: by what.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output_tail: String,
     /// Where the whole output lies, as a path below the worker's log folder.
@@ -179,7 +179,7 @@ pub struct StepReport {
 pub struct TestsFinished {
     /// The commit that was tested.
     pub change: Change,
-    /// Whether every step passed; true as well when the app has none.
+    /// Whether no step failed; true as well when the app has none, or the fast path leaves them out.
     pub passed: bool,
     /// Every step, in order.
     pub steps: Vec<StepReport>,
@@ -222,8 +222,11 @@ pub struct Finding {
 pub struct ScanReport {
     /// The scanner's name in the config.
     pub tool: String,
-    /// Whether no finding that counts reaches the threshold.
+    /// Whether it was run, and no finding that counts reaches the threshold.
     pub passed: bool,
+    /// Why it was not run: by what the fast path leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
     /// The least severity that fails.
     pub fail_on: Severity,
     /// Findings by severity, ignored ones not counted.
@@ -242,7 +245,7 @@ pub struct ScanReport {
 pub struct ScanFinished {
     /// The commit that was scanned.
     pub change: Change,
-    /// Whether every scanner passed; true as well when the app has none.
+    /// Whether no scanner failed; true as well when the app has none, or the fast path leaves them out.
     pub passed: bool,
     /// Every scanner, in order.
     pub scans: Vec<ScanReport>,

@@ -7,7 +7,7 @@
 mod stage;
 mod yard;
 
-use proto::{Data, ScanFinished, Severity};
+use proto::{Data, Lane, ScanFinished, Severity};
 use runtime::{Failure, Worker};
 use scanner::Scanner;
 
@@ -83,6 +83,34 @@ async fn every_scanner_runs_and_one_that_fails_is_enough() {
     let finished = scan(&yard, &commit).await;
     let passed: Vec<_> = finished.scans.iter().map(|scan| (scan.tool.as_str(), scan.passed)).collect();
     assert_eq!((passed, finished.passed), (vec![("evals", false), ("quiet", true)], false));
+}
+
+#[tokio::test]
+async fn what_the_fast_path_leaves_out_is_skipped_and_no_pass() {
+    let scans = format!("    scan: [{EVALS_SCAN} }}, {{ tool: quiet, run: [cat, quiet.json], format: trivy }}]");
+    let app = format!("{scans}\n    hotfix: ['hotfix/*']\n    fast_path: {{ skip: ['scan:evals'] }}");
+    let yard = Yard::open(&app, "").await;
+    let quiet = r#"{"SchemaVersion":2,"ArtifactName":".","ArtifactType":"filesystem"}"#;
+    let commit = yard.commit(&[("evals", EVALS), ("a.py", "eval(x)\n"), ("quiet.json", quiet)]).await;
+    let scanner = Scanner::new(&yard.stage.context).unwrap();
+    let of_lane = async |lane: Lane| {
+        let mut event = tested(&commit, true);
+        if let Data::TestsFinished(tests) = &mut event.data {
+            tests.change.lane = lane;
+        }
+        match only(&scanner.handle(&event).await.unwrap()) {
+            Data::ScanFinished(finished) => finished,
+            other => panic!("expected scan.finished, got {other:?}"),
+        }
+    };
+    let fix = of_lane(Lane::Hotfix).await;
+    let seen: Vec<_> =
+        fix.scans.iter().map(|scan| (scan.tool.as_str(), scan.passed, scan.skipped.as_deref())).collect();
+    let why = Some("left out: `apps.shop.fast_path.skip` has `scan:evals`");
+    assert_eq!((seen, fix.passed), (vec![("evals", false, why), ("quiet", true, None)], true));
+    // The same commit on a deploy branch is scanned in full.
+    let whole = of_lane(Lane::Deploy).await;
+    assert!(!whole.passed && whole.scans.iter().all(|scan| scan.skipped.is_none()));
 }
 
 #[tokio::test]

@@ -159,6 +159,7 @@ fn scans() -> ScanFinished {
     let report = ScanReport {
         tool: "trivy".to_owned(),
         passed: false,
+        skipped: None,
         fail_on: Severity::High,
         counts: BTreeMap::from([("critical".to_owned(), 1)]),
         findings: vec![
@@ -168,7 +169,17 @@ fn scans() -> ScanFinished {
         omitted: 3,
         duration_ms: 9120,
     };
-    ScanFinished { change: change(), passed: false, scans: vec![report] }
+    let left_out = ScanReport {
+        tool: "snyk".to_owned(),
+        passed: false,
+        skipped: Some("left out: `apps.shop.fast_path.skip` has `scan:snyk`".to_owned()),
+        fail_on: Severity::High,
+        counts: BTreeMap::new(),
+        findings: Vec::new(),
+        omitted: 0,
+        duration_ms: 0,
+    };
+    ScanFinished { change: change(), passed: false, scans: vec![report, left_out] }
 }
 
 fn built() -> ImageBuilt {

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use proto::{Change, Event, StepReport, TestsFinished, Verdict};
+use proto::{AppName, Change, Event, StepReport, TestsFinished, Verdict};
 use runtime::{
     Failure, Outcomes, Secret,
-    config::{App, Step},
+    config::{App, Skip, Step},
     exec::{Ended, ExecError, Finished, Program},
     git::GitError,
     logs,
@@ -35,7 +35,7 @@ pub(crate) async fn test(builder: &Builder, event: &Event, change: &Change) -> R
         Err(error @ GitError::NoSuchCommit { .. }) => vec![failed("checkout", error.to_string(), None)],
         Err(error) => return Err(error.into()),
     };
-    let passed = steps.iter().all(|step| step.verdict.passed());
+    let passed = !steps.iter().any(is_red);
     let verdict = if passed { "passed" } else { "failed" };
     info!(commit = %change.commit, passed, "tests of {} {verdict}", change.commit.short());
     let data = TestsFinished { change: change.clone(), passed, steps };
@@ -54,8 +54,12 @@ impl Run<'_> {
     async fn all(&self) -> Result<Vec<StepReport>, Failure> {
         let mut reports: Vec<StepReport> = Vec::new();
         for step in &self.app.test {
-            let red = reports.iter().any(|report| !report.verdict.passed());
-            reports.push(if red { skipped(&step.name) } else { self.one(step).await? });
+            let left_out = self.app.skip_of_test(self.change.lane, step);
+            reports.push(match left_out {
+                Some(skip) => skipped(&step.name, left_out_by(&self.change.app, &skip)),
+                None if reports.iter().any(is_red) => skipped(&step.name, String::new()),
+                None => self.one(step).await?,
+            });
         }
         Ok(reports)
     }
@@ -142,6 +146,15 @@ fn failed(name: &str, why: String, log: Option<String>) -> StepReport {
     StepReport { name: name.to_owned(), verdict, exit_code: None, duration_ms: 0, output_tail: why, log }
 }
 
-fn skipped(name: &str) -> StepReport {
-    StepReport { verdict: Verdict::Skipped, ..failed(name, String::new(), None) }
+/// A step that is not run; `why`, where it would have been.
+fn skipped(name: &str, why: String) -> StepReport {
+    StepReport { verdict: Verdict::Skipped, ..failed(name, why, None) }
+}
+
+fn left_out_by(app: &AppName, skip: &Skip) -> String {
+    format!("left out: `apps.{app}.fast_path.skip` has `{skip}`")
+}
+
+fn is_red(report: &StepReport) -> bool {
+    !matches!(report.verdict, Verdict::Passed | Verdict::Skipped)
 }

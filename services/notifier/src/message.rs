@@ -130,7 +130,7 @@ fn of_tests(data: &TestsFinished) -> Message {
 
 fn of_scans(data: &ScanFinished) -> Message {
     let mut message = Message::about_change(":x:", "scan failed", &data.change);
-    for scan in data.scans.iter().filter(|scan| !scan.passed) {
+    for scan in data.scans.iter().filter(|scan| !scan.passed && scan.skipped.is_none()) {
         let counts: Vec<_> =
             scan.counts.iter().filter(|(_, n)| **n > 0).map(|(s, n)| format!("{n} {}", escape(s))).collect();
         message.lines.push(format!("{}: {}", code(&clipped(&scan.tool)), counts.join(", ")));

@@ -23,7 +23,8 @@ pub(crate) fn judge(scan: &Scan, found: Vec<Found>, duration_ms: u64, now: Times
     let passed = !findings.iter().any(|f| f.ignored.is_none() && f.severity >= scan.fail_on);
     let omitted = u32::try_from(findings.len().saturating_sub(LISTED)).unwrap_or(u32::MAX);
     findings.truncate(LISTED);
-    ScanReport { tool: scan.tool.clone(), passed, fail_on: scan.fail_on, counts, findings, omitted, duration_ms }
+    let (tool, fail_on, skipped) = (scan.tool.clone(), scan.fail_on, None);
+    ScanReport { tool, passed, skipped, fail_on, counts, findings, omitted, duration_ms }
 }
 
 /// Those that count before those that do not, the gravest first.

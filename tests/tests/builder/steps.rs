@@ -1,7 +1,7 @@
 //! Test steps: what is run, where, and what becomes of steps that fail, hang or are not there.
 
 use builder::Builder;
-use proto::{Data, StepReport, TestsFinished, Verdict};
+use proto::{Data, Lane, StepReport, TestsFinished, Verdict};
 use runtime::Worker;
 
 use crate::{
@@ -58,6 +58,38 @@ async fn the_exact_commit_is_tested_step_by_step_until_one_fails() {
     // Done again, as after a crash: the same verdict, and a log of this run alone.
     assert_eq!(verdicts(&test(&yard, &first).await), verdicts(&tests));
     assert_eq!(yard.log(&log).lines().count(), 2);
+}
+
+#[tokio::test]
+async fn what_the_fast_path_leaves_out_is_skipped_and_no_pass() {
+    let app = r#"
+    hotfix: ["hotfix/*"]
+    fast_path: { skip: ["test:slow"] }
+    test:
+      - { name: slow, run: [sh, -c, "exit 1"] }
+      - { name: quick, run: ["true"] }"#;
+    let yard = Yard::open(app, "").await;
+    let commit = yard.commit(&[("x", "")]).await;
+    let builder = Builder::new(&yard.stage.context).unwrap();
+    let of_lane = async |lane: Lane| {
+        let mut event = pushed(&commit);
+        if let Data::PushReceived(push) = &mut event.data {
+            push.change.lane = lane;
+        }
+        match only(&builder.handle(&event).await.unwrap()) {
+            Data::TestsFinished(tests) => tests,
+            other => panic!("expected tests.finished, got {other:?}"),
+        }
+    };
+    let fix = of_lane(Lane::Hotfix).await;
+    assert!(fix.passed);
+    assert_eq!(verdicts(&fix), [("slow", Verdict::Skipped), ("quick", Verdict::Passed)]);
+    assert_eq!(step(&fix, "slow").output_tail, "left out: `apps.shop.fast_path.skip` has `test:slow`");
+    // The same commit on a deploy branch is tested in full; what fails there skips the rest for its own reason.
+    let whole = of_lane(Lane::Deploy).await;
+    assert!(!whole.passed);
+    assert_eq!(verdicts(&whole), [("slow", Verdict::Failed), ("quick", Verdict::Skipped)]);
+    assert_eq!(step(&whole, "quick").output_tail, "");
 }
 
 #[tokio::test]

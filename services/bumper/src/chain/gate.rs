@@ -47,7 +47,7 @@ impl Gates<'_> {
         if let Some(why) = self.chain.why_barred(&offer.release) {
             return Gate::Never(format!("{} does not get it: {why}", self.name));
         }
-        let skips = |gate| self.app.skips(offer.lane, gate);
+        let skips = |gate: Skip| self.app.skips(offer.lane, &gate);
         let approval = if skips(Skip::Approval) { None } else { self.approval(waiting) };
         if let Some(Gate::Never(why)) = approval {
             return Gate::Never(why);

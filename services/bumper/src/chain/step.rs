@@ -268,7 +268,7 @@ impl<'a> Step<'a> {
             waits_for: wait.waits_for,
         };
         self.tell(name.to_string(), waits);
-        if config.approval.is_some() && !self.app.skips(lane, Skip::Approval) {
+        if config.approval.is_some() && !self.app.skips(lane, &Skip::Approval) {
             self.ask_people(id, name, config, &offer);
         }
         let place = self.place(name);

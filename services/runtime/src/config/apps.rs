@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     Environment, SecretRef,
-    gates::{FastPath, Skip},
+    fast_path::FastPath,
     glob::{BranchPattern, PathPattern},
     tags::TagRule,
     value::{self, RelativePath},
@@ -271,11 +271,6 @@ impl App {
             Some(to) => to.contains(*name),
             None => e.after.is_empty(),
         })
-    }
-
-    /// Whether a lane's releases leave out this gate.
-    pub fn skips(&self, lane: Lane, gate: Skip) -> bool {
-        lane == Lane::Hotfix && self.fast_path.skip.contains(&gate)
     }
 
     /// Environments that come after this one.

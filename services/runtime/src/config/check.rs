@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::{AppName, EnvironmentName};
 use url::Url;
 
-use super::{App, Config, apps::SCAN_PRESETS, filters, writing};
+use super::{App, Config, apps::SCAN_PRESETS, fast_path, filters, writing};
 use crate::network::Guard;
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
@@ -117,9 +117,7 @@ fn check_order(at: &str, app: &App, found: &mut Vec<String>) {
             found.push(format!("`{key}.windows`: one begins and ends at {}; write when it ends", window.from));
         }
     }
-    for unknown in app.fast_path.to.iter().filter(|name| !known(name)) {
-        found.push(format!("`{at}.fast_path.to`: there is no environment `{unknown}`"));
-    }
+    found.extend(fast_path::problems(at, app));
 }
 
 /// Whether an environment comes after itself, by whatever way.

@@ -1,4 +1,4 @@
-//! What users write of when a release may go to an environment: approvals, time windows, freezes, the fast path.
+//! What users write of when a release may go to an environment: approvals, time windows, freezes.
 
 use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
@@ -7,7 +7,7 @@ use jiff::{
     civil::{Date, DateTime, Time, Weekday},
     tz::TimeZone,
 };
-use proto::{EnvironmentName, Timestamp};
+use proto::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -93,33 +93,6 @@ impl JsonSchema for Approval {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         AsWritten::json_schema(generator)
     }
-}
-
-/// What the fast path leaves out, and where it leads. The verdict over what it deploys, and the rollback, are never left
-/// out.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct FastPath {
-    /// What is left out.
-    #[serde(default)]
-    pub skip: BTreeSet<Skip>,
-    /// The environments it leads to straight away; those new images come to when empty.
-    #[serde(default)]
-    pub to: BTreeSet<EnvironmentName>,
-}
-
-/// A gate the fast path may leave out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Skip {
-    /// Approvals.
-    Approval,
-    /// The time a release must have been healthy before.
-    Soak,
-    /// Time windows.
-    Windows,
-    /// Freezes.
-    Freezes,
 }
 
 /// A time of the week at which releases come to an environment.

@@ -7,6 +7,7 @@ mod apps;
 mod check;
 mod derived;
 mod environment;
+mod fast_path;
 mod filters;
 mod gates;
 mod git;
@@ -34,8 +35,9 @@ pub use apps::{
 };
 pub use derived::schema;
 pub use environment::{Environment, HealthCheck, Promotion, Rollback, Sync};
+pub use fast_path::{FastPath, Skip};
 pub use filters::NearestRule;
-pub use gates::{Approval, FastPath, Freeze, Skip, Window, Zone};
+pub use gates::{Approval, Freeze, Window, Zone};
 pub use git::{Git, GitAuthor, GitCredential, SigningKey};
 pub use glob::{BranchPattern, PathPattern};
 pub use load::{ConfigError, Overrides};

@@ -189,12 +189,12 @@ async fn titles_and_authors_stay_one_line_of_a_message() {
             (built.change.title, built.change.author) = (Some(text.clone()), Some(text.clone()));
         }
         world.bump(&event).await;
+        let commit = nth(n);
         let trailers = world.repo.git(&["log", "-1", "--format=%(trailers:only)", "main"]);
         let wanted = format!(
-            "Windlass-Event: {}\nWindlass-Environment: staging\nWindlass-Source-Commit: {}\nWindlass-Digest: \
-             frontend={digest}\nWindlass-Reason: deploy",
+            "Windlass-Event: {}\nWindlass-Environment: staging\nWindlass-Release-Commit: {commit}\n\
+             Windlass-Source-Commit: {commit}\nWindlass-Digest: frontend={digest}\nWindlass-Reason: deploy",
             event.id,
-            nth(n)
         );
         assert_eq!(trailers, wanted, "{text:?}");
         let message = world.repo.message("main");
@@ -289,7 +289,8 @@ async fn what_was_read_from_a_file_is_no_tag_to_be_written_into_another() {
 
 /// Whether `windlass config check` lets a text stand here.
 fn is_let_in(config: &str) -> bool {
-    let config = config.replace("GITOPS", "https://git.example/gitops").replace("REGISTRY", "registry.example");
+    let config = config.replace("GITOPS", "https://git.example/gitops").replace("SOURCE", "https://git.example/shop");
+    let config = config.replace("REGISTRY", "registry.example");
     Config::parse(&config, "windlass.yaml".as_ref()).is_ok()
 }
 

@@ -14,6 +14,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("windlass-bus", &["windlass-proto"]),
     ("windlass-ledger", &["windlass-proto"]),
     ("windlass-runtime", &["windlass-proto", "windlass-bus", "windlass-ledger"]),
+    ("windlass-forge", &["windlass-proto", "windlass-runtime"]),
     ("windlass-receiver", &["windlass-proto", "windlass-bus", "windlass-runtime"]),
     ("windlass-normalizer", &["windlass-proto", "windlass-runtime"]),
     // Workers that ask the ledger name its answers' types.
@@ -23,7 +24,7 @@ const MAY: &[(&str, &[&str])] = &[
     ("windlass-syncer", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-prober", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-notifier", &["windlass-proto", "windlass-runtime"]),
-    ("windlass-reconciler", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
+    ("windlass-reconciler", &["windlass-proto", "windlass-runtime", "windlass-ledger", "windlass-forge"]),
     // The recorder settles deliveries and writes rows itself: it reads no event.
     ("windlass-recorder", &["windlass-proto", "windlass-runtime", "windlass-bus", "windlass-ledger"]),
 ];
@@ -34,6 +35,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("rusqlite", &["windlass-bus", "windlass-ledger", "windlass-tests"]),
     ("tokio-postgres", &["windlass-ledger", "windlass-tests"]),
     ("kube", &["windlass-syncer"]),
+    ("octocrab", &["windlass-forge"]),
     ("saphyr-parser", &["windlass-bumper"]),
     ("sentry", &["windlass-runtime"]),
     ("config", &["windlass-runtime"]),

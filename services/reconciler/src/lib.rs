@@ -19,13 +19,14 @@ mod turn;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use forge::github::Gates;
 use ledger::SweepEnd;
 use proto::SourceName;
 use runtime::{Config, Context};
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
-use github::{Gates, Hook};
+use github::Hook;
 use metrics::Metrics;
 use place::Place;
 pub use place::{Watched, watched};

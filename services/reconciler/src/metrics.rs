@@ -5,14 +5,13 @@ use std::{
     time::Duration,
 };
 
+use forge::github::Cause;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
 };
 use proto::Timestamp;
 use runtime::ops;
-
-use crate::github::Cause;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Place {

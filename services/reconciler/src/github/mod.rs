@@ -1,15 +1,9 @@
 //! GitHub's webhooks: it keeps what it attempted for three days, and sends a delivery again when it is asked to.
 //!
-//! - [`api`] asks, with the patience that [`limits`] says GitHub wants, as whom [`credentials`] say; [`gate`] is what
-//!   those share who ask as the same.
-//! - [`webhook`] is one webhook there; [`wire`] what is said of it.
+//! - [`webhook`] is one webhook there, asked about by [`forge`]'s API; [`wire`] what is said of it.
 //! - [`history`] decides what to ask for; [`sweep`] does it.
 
-mod api;
-mod credentials;
-mod gate;
 mod history;
-mod limits;
 mod sweep;
 mod webhook;
 mod wire;
@@ -20,15 +14,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use forge::github::Gates;
 use ledger::Swept;
 use proto::{SourceName, Timestamp};
 use runtime::{Context, config::Reconcile};
 
 use crate::{Mode, metrics::Metrics};
-pub(crate) use gate::Gates;
 use history::History;
 pub(crate) use history::Plan;
-pub(crate) use limits::Cause;
 pub(crate) use sweep::Done;
 use sweep::Sweep;
 pub(crate) use webhook::{Webhook, names};

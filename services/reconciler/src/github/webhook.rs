@@ -7,15 +7,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use forge::github::{Api, Credentials, Gates, Rights, parse};
 use proto::{SourceName, Timestamp};
 use runtime::config::{GithubHook, Reconcile};
 use url::Url;
 
 use super::{
-    api::Api,
-    gate::Gates,
     history::History,
-    wire::{self, Attempt, Hook},
+    wire::{Attempt, Hook},
 };
 use crate::metrics::{Metrics, Of};
 
@@ -23,6 +22,11 @@ use crate::metrics::{Metrics, Of};
 const PAGE: u32 = 100;
 /// How long where it was found is taken for where it is: another may have been made beside it.
 const FOUND: Duration = Duration::from_hours(1);
+/// What asking for deliveries takes.
+const RIGHTS: Rights = Rights {
+    token: "read and write webhooks (classic: `admin:repo_hook`, `admin:org_hook`)",
+    app: "*Webhooks: read and write*",
+};
 
 /// One webhook of a repository or an organisation, or an App's own.
 pub(crate) struct Webhook {
@@ -100,7 +104,12 @@ impl Webhook {
         metrics: &Metrics,
     ) -> Result<Vec<Self>> {
         let metrics = metrics.of(source.as_str());
-        let api = |owner: Option<&str>| Api::new(config, owner, gates, http.clone(), metrics.clone());
+        let api = |owner: Option<&str>| {
+            let credentials = Credentials::new(config.token.as_ref(), config.app.as_ref(), owner, RIGHTS)?;
+            let metrics = metrics.clone();
+            let on_wait = move |cause, wait| metrics.waits(cause, wait);
+            Ok(Api::new(&config.api, credentials, gates, http.clone(), on_wait))
+        };
         hooks(config).map(|hook| Self::new(source, hook, api, metrics.clone())).collect()
     }
 
@@ -150,7 +159,7 @@ impl Webhook {
         if answer.status != 200 {
             bail!("GitHub shows no webhooks of {owner} ({}); {}", answer.status, self.api.hint());
         }
-        let hooks: Vec<Hook> = wire::parse("webhooks", &answer.body)?;
+        let hooks: Vec<Hook> = parse("webhooks", &answer.body)?;
         let ours: Vec<_> = hooks.iter().filter(|hook| self.is_sent_to(hook)).map(|hook| hook.id).collect();
         let key = format!("sources.{}.reconcile.hooks", self.source);
         match ours.as_slice() {
@@ -208,7 +217,7 @@ impl Webhook {
             }
             bail!(why);
         }
-        Ok((wire::parse("deliveries", &answer.body).with_context(|| format!("listing {path}"))?, answer.next))
+        Ok((parse("deliveries", &answer.body).with_context(|| format!("listing {path}"))?, answer.next))
     }
 
     /// Has a delivery sent again, by one of its attempts.

@@ -8,10 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use proto::Timestamp;
-use runtime::{
-    Secret, SecretRef,
-    config::{GithubApp, Reconcile},
-};
+use runtime::{Secret, SecretRef, config::GithubApp};
 use rustls::{
     SignatureScheme,
     crypto::ring::sign,
@@ -24,12 +21,17 @@ const JWT_LIFE: Duration = Duration::from_mins(9);
 /// GitHub's advice: a minute in the past, where clocks differ.
 const JWT_BACKDATED: Duration = Duration::from_mins(1);
 /// What has this little time left is made anew.
-pub(crate) const MARGIN: Duration = Duration::from_mins(1);
+pub(super) const MARGIN: Duration = Duration::from_mins(1);
 /// How long a token is used before its reference is read again.
 const REREAD: Duration = Duration::from_mins(1);
 
-/// What the configuration gives.
-pub(crate) enum Credentials {
+/// As whom GitHub is asked, and what that must be allowed there.
+pub struct Credentials {
+    pub(super) of: Who,
+    rights: Rights,
+}
+
+pub(super) enum Who {
     /// A token.
     Token(SecretRef),
     /// An App, for what is its own.
@@ -38,55 +40,74 @@ pub(crate) enum Credentials {
     Installation(GithubApp, String),
 }
 
+/// What must be allowed, in words, for whoever is refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    /// What a token may do: `read and write webhooks`.
+    pub token: &'static str,
+    /// With which permissions an App is installed: `*Webhooks: read and write*`.
+    pub app: &'static str,
+}
+
 /// What a request is signed with, and how long it is good.
-pub(crate) struct Bearer {
-    pub(crate) secret: Secret,
-    pub(crate) until: Timestamp,
+pub(super) struct Bearer {
+    pub(super) secret: Secret,
+    pub(super) until: Timestamp,
 }
 
 impl Credentials {
-    /// For a webhook below this path, or the App's own.
-    pub(crate) fn new(config: &Reconcile, owner: Option<&str>) -> Result<Self> {
-        match (&config.token, &config.app, owner) {
-            (Some(token), ..) => Ok(Self::Token(token.clone())),
-            (None, Some(app), None) => Ok(Self::App(app.clone())),
-            (None, Some(app), Some(owner)) => Ok(Self::Installation(app.clone(), owner.to_owned())),
+    /// For what lies below this path, or the App's own; a token counts before an App.
+    ///
+    /// # Errors
+    /// When there is neither.
+    pub fn new(
+        token: Option<&SecretRef>,
+        app: Option<&GithubApp>,
+        owner: Option<&str>,
+        rights: Rights,
+    ) -> Result<Self> {
+        let of = match (token, app, owner) {
+            (Some(token), ..) => Who::Token(token.clone()),
+            (None, Some(app), None) => Who::App(app.clone()),
+            (None, Some(app), Some(owner)) => Who::Installation(app.clone(), owner.to_owned()),
             (None, None, _) => bail!("nobody is asked without a `token` or an `app`"),
-        }
+        };
+        Ok(Self { of, rights })
     }
 
     /// Whose limit it is that GitHub counts against: all that share this text share it.
-    pub(crate) fn limited_as(&self) -> String {
-        match self {
-            Self::Token(token) => format!("token {token}"),
-            Self::App(app) => format!("app {}", app.id),
-            Self::Installation(app, owner) => {
+    pub(super) fn limited_as(&self) -> String {
+        match &self.of {
+            Who::Token(token) => format!("token {token}"),
+            Who::App(app) => format!("app {}", app.id),
+            Who::Installation(app, owner) => {
                 format!("app {} at {}", app.id, owner.split('/').nth(1).unwrap_or_default().to_lowercase())
             }
         }
     }
 
     /// What to mend when GitHub refuses, in words.
-    pub(crate) fn hint(&self) -> String {
-        match self {
-            Self::Token(token) => {
-                format!("check that {token} may read and write webhooks (classic: `admin:repo_hook`, `admin:org_hook`)")
+    pub(super) fn hint(&self) -> String {
+        let Rights { token: may, app: with } = self.rights;
+        match &self.of {
+            Who::Token(token) => format!("check that {token} may {may}"),
+            Who::App(app) | Who::Installation(app, _) => {
+                format!(
+                    "check the App's id {}, its key {}, and that it is installed with {with}",
+                    app.id, app.private_key
+                )
             }
-            Self::App(app) | Self::Installation(app, _) => format!(
-                "check the App's id {}, its key {}, and that it is installed with *Webhooks: read and write*",
-                app.id, app.private_key
-            ),
         }
     }
 }
 
 /// The token as it is now.
-pub(crate) fn token(reference: &SecretRef) -> Result<Bearer> {
+pub(super) fn token(reference: &SecretRef) -> Result<Bearer> {
     Ok(Bearer { secret: reference.read()?, until: Timestamp::now() + REREAD + MARGIN })
 }
 
 /// The App's own word.
-pub(crate) fn jwt(app: &GithubApp) -> Result<Bearer> {
+pub(super) fn jwt(app: &GithubApp) -> Result<Bearer> {
     let pem = app.private_key.read()?;
     let wrong = || format!("{} holds no RSA private key in PEM; download one from the App's settings", app.private_key);
     let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).ok().with_context(wrong)?;
@@ -107,17 +128,21 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::{super::gate::Gates, *};
 
+    fn limited(of: Who) -> String {
+        Credentials { of, rights: Rights { token: "read", app: "read" } }.limited_as()
+    }
+
     #[test]
     fn those_share_a_limit_whom_github_counts_together() {
         let reference = |text: &str| SecretRef::try_from(text.to_owned()).unwrap();
         let app = |owner: Option<&str>| {
             let app = GithubApp { id: "12345".to_owned(), private_key: reference("file:/app.pem") };
             match owner {
-                Some(owner) => Credentials::Installation(app, owner.to_owned()).limited_as(),
-                None => Credentials::App(app).limited_as(),
+                Some(owner) => limited(Who::Installation(app, owner.to_owned())),
+                None => limited(Who::App(app)),
             }
         };
-        let token = |text: &str| Credentials::Token(reference(text)).limited_as();
+        let token = |text: &str| limited(Who::Token(reference(text)));
         assert_eq!(app(Some("repos/Acme/shop")), app(Some("orgs/acme")), "one installation");
         assert_ne!(app(Some("orgs/acme")), app(Some("orgs/other")));
         assert_ne!(app(Some("orgs/acme")), app(None));

@@ -9,25 +9,26 @@ use anyhow::{Context, Result, bail, ensure};
 use http::HeaderName;
 use octocrab::Octocrab;
 use proto::Timestamp;
-use runtime::config::Reconcile;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    credentials::{self, Bearer, Credentials, MARGIN},
+    credentials::{self, Bearer, Credentials, MARGIN, Who},
     gate::{Gate, Gates},
     limits::{self, Cause, Limits, Verdict},
     wire::{self, Installation, InstallationToken, Problem},
 };
-use crate::metrics::Of;
 
 const API_VERSION: (HeaderName, &str) = (HeaderName::from_static("x-github-api-version"), "2022-11-28");
 
-/// The API, for one webhook.
-pub(crate) struct Api {
+/// Told of each wait before a question is asked again: why, and how long.
+type OnWait = Box<dyn Fn(Cause, Duration) + Send + Sync>;
+
+/// The API, as somebody.
+pub struct Api {
     base: String,
     http: reqwest::Client,
     credentials: Credentials,
-    metrics: Of,
+    on_wait: OnWait,
     client: Mutex<Option<(Octocrab, Timestamp)>>,
     /// Questions go one after the other, those about other webhooks too.
     gate: Arc<Gate>,
@@ -35,11 +36,13 @@ pub(crate) struct Api {
 
 /// What was answered: what was asked for, or that there is no such thing.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// What came with it.
+    pub body: String,
     /// The cursor of the next page.
-    pub(crate) next: Option<String>,
+    pub next: Option<String>,
     limits: Limits,
 }
 
@@ -71,31 +74,32 @@ impl fmt::Display for Question<'_> {
 }
 
 impl Api {
-    /// For a webhook below this path, or the App's own.
-    pub(crate) fn new(
-        config: &Reconcile,
-        owner: Option<&str>,
+    /// The one at this address: `https://api.github.com`, or `https://<host>/api/v3` of an Enterprise Server. Those made
+    /// with the same `gates` share limits where GitHub counts them together.
+    pub fn new(
+        base: &str,
+        credentials: Credentials,
         gates: &Gates,
         http: reqwest::Client,
-        metrics: Of,
-    ) -> Result<Self> {
-        let (base, credentials) = (config.api.trim_end_matches('/').to_owned(), Credentials::new(config, owner)?);
+        on_wait: impl Fn(Cause, Duration) + Send + Sync + 'static,
+    ) -> Self {
+        let (base, on_wait) = (base.trim_end_matches('/').to_owned(), Box::new(on_wait));
         let gate = gates.of(&base, credentials.limited_as());
-        Ok(Self { base, http, credentials, metrics, client: Mutex::default(), gate })
+        Self { base, http, credentials, on_wait, client: Mutex::default(), gate }
     }
 
     /// A GET of this path below the API's.
-    pub(crate) async fn get(&self, path: &str) -> Result<Answer> {
+    pub async fn get(&self, path: &str) -> Result<Answer> {
         self.ask(Question::Get(path)).await
     }
 
     /// A POST without a body.
-    pub(crate) async fn post(&self, path: &str) -> Result<Answer> {
+    pub async fn post(&self, path: &str) -> Result<Answer> {
         self.ask(Question::Post(path)).await
     }
 
     /// What to mend when something is not there, in words: GitHub says so too of what one may not see.
-    pub(crate) fn hint(&self) -> String {
+    pub fn hint(&self) -> String {
         self.credentials.hint()
     }
 
@@ -119,10 +123,10 @@ impl Api {
     }
 
     async fn bearer(&self) -> Result<Bearer> {
-        let (app, owner) = match &self.credentials {
-            Credentials::Token(reference) => return credentials::token(reference),
-            Credentials::App(app) => return credentials::jwt(app),
-            Credentials::Installation(app, owner) => (self.client(&credentials::jwt(app)?)?, owner),
+        let (app, owner) = match &self.credentials.of {
+            Who::Token(reference) => return credentials::token(reference),
+            Who::App(app) => return credentials::jwt(app),
+            Who::Installation(app, owner) => (self.client(&credentials::jwt(app)?)?, owner),
         };
         let found = self.patiently(&app, Question::Get(&format!("/{owner}/installation"))).await?;
         ensure!(found.status == 200, "the App is not installed on {owner}; install it there");
@@ -174,7 +178,7 @@ impl Api {
     }
 
     async fn wait(&self, cause: Cause, wait: Duration) {
-        self.metrics.waits(cause, wait);
+        (self.on_wait)(cause, wait);
         tokio::time::sleep(wait).await;
     }
 
@@ -197,13 +201,13 @@ impl Answer {
     }
 
     /// Its own words, bounded; the body may be a page for people.
-    pub(crate) fn message(&self) -> String {
+    pub fn message(&self) -> String {
         let problem: Problem = serde_json::from_str(&self.body).unwrap_or_default();
         problem.message.chars().take(200).collect()
     }
 
     /// Status and words.
-    pub(crate) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         format!("{} {}", self.status, self.message()).trim_end().to_owned()
     }
 }

@@ -16,20 +16,20 @@ const RESERVE: u64 = 10;
 
 /// What the headers of an answer say about limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub(super) struct Limits {
     /// `retry-after`, in seconds.
-    pub(crate) retry_after: Option<u64>,
+    pub(super) retry_after: Option<u64>,
     /// `x-ratelimit-limit`: requests a window.
-    pub(crate) limit: Option<u64>,
+    pub(super) limit: Option<u64>,
     /// `x-ratelimit-remaining`: what is left of it.
-    pub(crate) remaining: Option<u64>,
+    pub(super) remaining: Option<u64>,
     /// `x-ratelimit-reset`: when the next window begins, in seconds since 1970.
-    pub(crate) reset: Option<i64>,
+    pub(super) reset: Option<i64>,
 }
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(super) enum Verdict {
     /// It is what was asked for, or says that there is no such thing; the asker knows which.
     Answer,
     /// Ask again after a while.
@@ -42,7 +42,7 @@ pub(crate) enum Verdict {
 
 /// Why something is asked again only later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// 5xx, or no answer.
     Trouble,
     /// The window's requests are used up.
@@ -53,7 +53,7 @@ pub(crate) enum Cause {
 
 impl Cause {
     /// Its name in metrics.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Trouble => "trouble",
             Self::Primary => "primary_limit",
@@ -64,7 +64,7 @@ impl Cause {
 
 impl Limits {
     /// Reads them from headers.
-    pub(crate) fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
+    pub(super) fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
         let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
         Self {
             retry_after: number("retry-after"),
@@ -75,7 +75,7 @@ impl Limits {
     }
 
     /// How long nobody should ask after this answer, so that something is left to others.
-    pub(crate) fn rest(&self, now: i64) -> Option<Duration> {
+    pub(super) fn rest(&self, now: i64) -> Option<Duration> {
         let (remaining, limit) = (self.remaining?, self.limit?);
         (remaining <= limit / RESERVE).then(|| self.until_reset(now))
     }
@@ -88,7 +88,7 @@ impl Limits {
 }
 
 /// What the answer to a question means that was asked `tried` times before, at `now` in seconds since 1970.
-pub(crate) fn judge(status: u16, limits: &Limits, message: &str, tried: u32, now: i64) -> Verdict {
+pub(super) fn judge(status: u16, limits: &Limits, message: &str, tried: u32, now: i64) -> Verdict {
     let is_limit = || {
         let message = message.to_ascii_lowercase();
         message.contains("rate limit") || message.contains("abuse")
@@ -108,12 +108,12 @@ pub(crate) fn judge(status: u16, limits: &Limits, message: &str, tried: u32, now
 }
 
 /// How long to wait after the `tried`-th trouble in a row.
-pub(crate) fn trouble(tried: u32) -> Duration {
+pub(super) fn trouble(tried: u32) -> Duration {
     doubled(TROUBLE, tried)
 }
 
 /// How often a question is asked again for this.
-pub(crate) fn patience(cause: Cause) -> u32 {
+pub(super) fn patience(cause: Cause) -> u32 {
     match cause {
         Cause::Trouble => 5,
         Cause::Primary | Cause::Secondary => 10,

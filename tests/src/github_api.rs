@@ -1,13 +1,15 @@
-//! GitHub's API for webhooks: which there are, what they attempted, and having it attempted again; with its limits, its
-//! troubles and its Apps (docs.github.com, REST API version 2022-11-28).
+//! GitHub's API for webhooks (which there are, what they attempted, and having it attempted again) and for pull requests,
+//! with its limits, its troubles and its Apps (docs.github.com, REST API version 2022-11-28).
 
 mod apps;
 mod attempts;
 mod limits;
+mod pulls;
 mod routes;
 
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,6 +26,7 @@ use attempts::Attempts;
 pub use attempts::{Attempt, Outcome};
 use limits::Gate;
 pub use limits::Requests;
+pub use pulls::Pull;
 
 /// How many deliveries GitHub has under way to one receiver here.
 const SENDERS: usize = 16;
@@ -52,6 +55,7 @@ struct State {
     gone: BTreeSet<String>,
     tokens: BTreeSet<String>,
     app: Option<apps::Known>,
+    repository: Option<pulls::Repository>,
     gate: Gate,
 }
 
@@ -194,6 +198,51 @@ impl FakeGithub {
         let (app, known) = apps::make(id, installed).await?;
         self.state().app = Some(known);
         Ok(app)
+    }
+
+    /// From now on has the pull requests of this repository (`owner/name`), whose bare clone lies there.
+    pub fn serve(&self, name: &str, path: PathBuf) {
+        self.state().repository = Some(pulls::Repository::new(name, path));
+    }
+
+    /// Its pull requests, oldest first.
+    pub fn pulls(&self) -> Vec<Pull> {
+        self.state().repository.as_mut().map(pulls::Repository::all).unwrap_or_default()
+    }
+
+    /// A person merges one: `merge`, `squash` or `rebase`; the commit it is merged as.
+    pub fn merge(&self, number: u64, method: &str) -> Result<String> {
+        let merged = self.state().repository.as_mut().context("no repository")?.merge(number, method);
+        merged.map_err(anyhow::Error::msg)
+    }
+
+    /// A person closes one.
+    pub fn close(&self, number: u64) {
+        self.state().repository.iter_mut().for_each(|repository| repository.close(number));
+    }
+
+    /// A check of a commit has come to this; `None` while it runs.
+    pub fn check(&self, commit: &str, name: &str, conclusion: Option<&str>) {
+        self.state().repository.iter_mut().for_each(|repository| repository.check(commit, name, conclusion));
+    }
+
+    /// A commit gets a status: `pending`, `success`, `failure` or `error`.
+    pub fn status(&self, commit: &str, context: &str, state: &str) {
+        self.state().repository.iter_mut().for_each(|repository| repository.status(commit, context, state));
+    }
+
+    /// The branch's rules: whether they want a review, whether they want branches to begin at its head, and the one way to
+    /// merge that they leave.
+    pub fn rules(&self, blocked: bool, strict: bool, only: Option<&str>) {
+        if let Some(repository) = &mut self.state().repository {
+            (repository.blocked, repository.strict) = (blocked, strict);
+            repository.only = only.map(ToOwned::to_owned);
+        }
+    }
+
+    /// Answers the next requests with this status.
+    pub fn fail_next(&self, requests: u64, status: u16) {
+        self.state().gate.fail_next = Some((requests, status));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -29,6 +29,8 @@ mod orders;
 mod owed;
 #[path = "bumper/partly.rs"]
 mod partly;
+#[path = "bumper/proposals.rs"]
+mod proposals;
 #[path = "bumper/registries.rs"]
 mod registries;
 #[path = "bumper/signed.rs"]

@@ -20,7 +20,7 @@ const MAY: &[(&str, &[&str])] = &[
     // Workers that ask the ledger name its answers' types.
     ("windlass-builder", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-scanner", &["windlass-proto", "windlass-runtime"]),
-    ("windlass-bumper", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
+    ("windlass-bumper", &["windlass-proto", "windlass-runtime", "windlass-ledger", "windlass-forge"]),
     ("windlass-syncer", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-prober", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-notifier", &["windlass-proto", "windlass-runtime"]),

@@ -33,7 +33,11 @@ impl Bumper {
         let release = asked.map(|asked| asked.deployment.release.clone()).unwrap_or_default();
         ask.over = (wish.reason != BumpReason::Rollback).then(|| Over { release, values: BTreeSet::new() });
         loop {
-            let found = match self.repositories.bump(target.gitops, ask.clone()).await? {
+            let answer = match target.app.merge(&wish.environment) {
+                Some(merge) => self.propose(target, wish, &ask, merge).await?,
+                None => self.repositories.bump(target.gitops, ask.clone()).await?,
+            };
+            let found = match answer {
                 Answer::Unforeseen(found) => found,
                 answer => return Ok((ask, answer)),
             };
@@ -88,7 +92,10 @@ impl Bumper {
         event: &Event,
         step: &mut Step<'_>,
     ) -> Result<(), Failure> {
-        let wishes = std::mem::take(&mut step.wishes);
+        let mut wishes = std::mem::take(&mut step.wishes);
+        for wish in &mut wishes {
+            wish.proposed = wish.proposed.take().or_else(|| step.standing(wish));
+        }
         let chain = &step.chain;
         let asked = wishes.iter().filter_map(|wish| Some((wish, ask(target, event.id, wish)?)));
         let answers = asked.map(async |(wish, ask)| {
@@ -104,6 +111,8 @@ impl Bumper {
                 (wish, Err(Answer::Same(head))) => step.same(wish, &head),
                 (wish, Err(Answer::MovedOn(now))) => step.moved_on(wish, &now),
                 (wish, Err(Answer::Older(why))) => step.older(wish, &why),
+                (wish, Err(Answer::Proposed(proposed))) => step.proposed(wish, *proposed),
+                (wish, Err(Answer::Closed(why))) => step.closed(wish, &why),
                 (_, Err(Answer::Landed(_) | Answer::Unforeseen(_))) => {}
             }
         }

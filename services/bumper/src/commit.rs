@@ -48,7 +48,7 @@ pub(crate) fn message(ask: &Ask, changed: &[ComponentName]) -> String {
     text
 }
 
-fn body(reason: BumpReason) -> &'static str {
+pub(crate) fn body(reason: BumpReason) -> &'static str {
     match reason {
         BumpReason::Deploy => "A new image is in the registry.",
         BumpReason::Promotion => "The environment before this one is healthy with it.",
@@ -62,6 +62,12 @@ fn word(reason: BumpReason) -> &'static str {
         BumpReason::Promotion => "promotion",
         BumpReason::Rollback => "rollback",
     }
+}
+
+/// Whether this is the message of a commit of ours in an environment, whichever event led to it.
+pub(crate) fn is_ours(message: &str, environment: &EnvironmentName) -> bool {
+    let has = |wanted: &str| message.lines().any(|line| line.trim_end().starts_with(wanted));
+    has(&format!("{EVENT}: ")) && message.lines().any(|line| line.trim_end() == format!("{ENVIRONMENT}: {environment}"))
 }
 
 /// Whether this is the message of the commit an event led to in an environment.

@@ -18,6 +18,7 @@ mod outcome;
 mod past;
 #[cfg(test)]
 mod property;
+mod propose;
 mod release;
 mod repo;
 mod run;
@@ -34,6 +35,7 @@ use std::{
 
 use anyhow::Context as _;
 use ledger::Ledger;
+use propose::Hosts;
 use proto::{AppName, Data, Event, WorkerName};
 use repo::Repositories;
 use run::Input;
@@ -50,6 +52,7 @@ pub struct Bumper {
     registries: Registries,
     repositories: Repositories,
     sources: Sources,
+    hosts: Hosts,
     /// Steps of one app's chain are taken one after the other: each builds on what the one before left.
     turns: Mutex<HashMap<AppName, Turn>>,
 }
@@ -64,6 +67,7 @@ impl Bumper {
             config: Arc::clone(&context.config),
             ledger: context.ledger.clone(),
             registries: context.registries.clone(),
+            hosts: Hosts::new(&context.config, &context.trusted)?,
             repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
             sources: Sources::new(context.git.clone(), sources, workspaces),
             turns: Mutex::default(),

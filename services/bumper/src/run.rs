@@ -50,6 +50,8 @@ struct Seen {
     is_older: bool,
     /// Of a rollback: what was healthy there, the last first.
     healthy: Vec<Deployment>,
+    /// What was merged since it was looked at last, so that nothing takes the place of what is there already.
+    merged: Vec<(Deployment, Wish)>,
 }
 
 /// A commit that an earlier run of the same event had made.
@@ -104,6 +106,7 @@ impl Bumper {
             }
         };
         self.carry_out(target, event, &mut step).await?;
+        self.withdraw(target, &before, &step.chain).await?;
         let Step { chain: after, told, .. } = step;
         if let Some(wait) = told.comes_again {
             let reason = format!("{} waits for {}", event.subject, wait.waits_for);
@@ -147,6 +150,14 @@ impl Bumper {
         before: &Chain,
     ) -> Result<Seen, Failure> {
         let mut seen = Seen { recalled: self.recall(target, event, input, before).await?, ..Seen::default() };
+        // What asks again by itself is looked at by itself, and what people hold or lift takes nothing's place.
+        if matches!(input, Input::Image(_) | Input::Verdict(_) | Input::Rollback(_) | Input::Rejected(_)) {
+            let mut merged = self.merged_meanwhile(target, event, before).await?;
+            let is_told =
+                |name: &EnvironmentName| seen.recalled.iter().any(|ours| ours.deployment.environment == *name);
+            merged.retain(|(deployment, _)| !is_told(&deployment.environment));
+            seen.merged = merged;
+        }
         match input {
             Input::Image(candidate) => seen.image = self.release(event, target, candidate, before).await?,
             Input::Verdict(report) => {
@@ -154,6 +165,8 @@ impl Bumper {
                 // What is known to have been asked for last, by this very event's earlier run if there was one.
                 let ours = seen.recalled.iter().find(|ours| ours.deployment.environment == deployment.environment);
                 let asked = ours.filter(|ours| !ours.overtaken).map(|ours| &ours.deployment);
+                let mut merged = seen.merged.iter().map(|(merged, _)| merged);
+                let asked = asked.or_else(|| merged.find(|merged| merged.environment == deployment.environment));
                 let asked = asked.or_else(|| Some(&before.place(&deployment.environment)?.asked.as_ref()?.deployment));
                 seen.is_older = self.overtaken(target, asked, deployment).await?;
             }
@@ -203,6 +216,9 @@ impl Bumper {
 fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
     for Recalled { deployment, wish, overtaken } in &seen.recalled {
         step.was_landed(deployment.clone(), wish, *overtaken);
+    }
+    for (deployment, wish) in &seen.merged {
+        step.landed(deployment.clone(), wish);
     }
     match input {
         Input::Image(_) => {

@@ -57,6 +57,11 @@ impl Place {
         if lane == Lane::Hotfix { self.urgent.as_ref() } else { self.waiting.as_ref() }
     }
 
+    /// What waits under this id, in a lane or to be restored.
+    pub fn waiting_as(&self, lane: Lane, id: EventId) -> Option<&Waiting> {
+        [self.waiting(lane), self.back.as_ref()].into_iter().flatten().find(|waiting| waiting.id == id)
+    }
+
     /// Why what waited under this id does so no more, as far as that is kept.
     pub fn why_ended(&self, id: EventId) -> Option<&str> {
         self.ended.iter().rfind(|ended| ended.id == id).map(|ended| ended.why.as_str())
@@ -108,6 +113,9 @@ pub struct Place {
     /// The same, by the fast path; it goes first.
     #[serde(default)]
     pub urgent: Option<Waiting>,
+    /// What is to be restored, while the pull request for it is open. It goes beside whatever waits.
+    #[serde(default)]
+    pub back: Option<Waiting>,
     /// Why what waited does so no more, the last ones.
     #[serde(default)]
     pub ended: Vec<Ended>,
@@ -156,6 +164,25 @@ pub struct Waiting {
     /// Who has granted it, and when.
     #[serde(default)]
     pub granted: BTreeMap<String, Timestamp>,
+    /// The pull request for it, since it has been let in.
+    #[serde(default)]
+    pub proposed: Option<Proposed>,
+}
+
+/// A pull request whose merge is waited for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// Its number at the repository's host.
+    pub number: u64,
+    /// Its page.
+    pub url: String,
+    /// The commit that is to be merged, as Windlass pushed it.
+    pub head: CommitSha,
+    /// What it waits for, in words that follow "waits for".
+    pub waits_for: String,
+    /// When given: only while the files still ask for these.
+    #[serde(default)]
+    pub instead_of: Option<Release>,
 }
 
 /// A release that is to go to an environment.

@@ -66,6 +66,10 @@ fn show(chain: &Chain, app: &App, name: &EnvironmentName, config: &Environment) 
         let what = describe::release(&waiting.offer.release);
         more(format_args!("{fix}{what} since {:.0}: {waits}; {}", waiting.since, waiting.id))?;
     }
+    if let Some((back, proposed)) = place.back.as_ref().and_then(|back| Some((back, back.proposed.as_ref()?))) {
+        let (what, waits) = (describe::release(&back.offer.release), &proposed.waits_for);
+        more(format_args!("rollback to {what} since {:.0}: waits for {waits}; {}", back.since, back.id))?;
+    }
     Ok(())
 }
 

@@ -27,6 +27,7 @@ pub(super) struct Gate {
     pub(super) requests: Requests,
     pub(super) trouble_every: Option<u64>,
     pub(super) hang_after: Option<u64>,
+    pub(super) fail_next: Option<(u64, u16)>,
     primary: Option<Primary>,
     secondary_after: Option<(u64, u64)>,
     secondary_until: Option<Timestamp>,
@@ -68,6 +69,11 @@ impl Gate {
     pub(super) fn enter(&mut self, is_post: bool) -> Entry {
         self.requests.all += 1;
         let now = Timestamp::now();
+        if let Some((left, status)) = self.fail_next.filter(|(left, _)| *left > 0) {
+            self.fail_next = Some((left - 1, status));
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            return Entry::Refused(HttpResponse::build(status).body("Server Error"));
+        }
         if self.secondary_until.is_some_and(|until| now < until) {
             self.requests.rude += 1;
             return Entry::Refused(self.secondary_limit(1));

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, http::Method, http::StatusCode, web};
 use proto::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Hook, Shared, State, limits::Entry};
+use super::{Hook, Shared, State, limits::Entry, pulls::Request};
 
 /// Who asks.
 #[derive(PartialEq, Eq)]
@@ -15,7 +15,7 @@ enum Asker {
     Token,
 }
 
-pub(super) async fn answer(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
+pub(super) async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
     let is_post = request.method() == Method::POST;
     let is_redelivery = is_post && request.path().ends_with("/attempts");
     if is_redelivery {
@@ -27,9 +27,9 @@ pub(super) async fn answer(request: HttpRequest, shared: web::Data<Shared>) -> H
     let entry = shared.state().gate.enter(is_redelivery);
     let answer = match entry {
         Entry::Refused(answer) => answer,
-        Entry::In => route(&request, is_post, &asker, &shared),
+        Entry::In => route(&request, &body, &asker, &shared),
         Entry::Lost => {
-            drop(route(&request, is_post, &asker, &shared));
+            drop(route(&request, &body, &asker, &shared));
             HttpResponse::BadGateway().body("Server Error")
         }
     };
@@ -60,17 +60,21 @@ fn asker(state: &State, request: &HttpRequest) -> Option<Asker> {
     state.app.as_ref()?.signed(token).ok().map(|()| Asker::App)
 }
 
-fn problem(status: StatusCode, message: &str) -> HttpResponse {
+pub(super) fn problem(status: StatusCode, message: &str) -> HttpResponse {
     HttpResponse::build(status).json(json!({ "message": message, "documentation_url": "https://docs.github.com/rest" }))
 }
 
-fn route(request: &HttpRequest, is_post: bool, asker: &Asker, shared: &web::Data<Shared>) -> HttpResponse {
+fn route(request: &HttpRequest, body: &[u8], asker: &Asker, shared: &web::Data<Shared>) -> HttpResponse {
+    let is_post = request.method() == Method::POST;
     let not_found = || problem(StatusCode::NOT_FOUND, "Not Found");
     let path = request.path();
     let Some(path) = path.strip_prefix("/api/v3/") else { return not_found() };
     let (of_app, is_app) = (path.starts_with("app/") || path.ends_with("/installation"), *asker == Asker::App);
     if of_app != is_app {
         return problem(StatusCode::FORBIDDEN, "Resource not accessible by integration");
+    }
+    if let Some(answer) = of_repository(request, path, body, &mut shared.state()) {
+        return answer;
     }
     let parts: Vec<_> = path.split('/').collect();
     match (is_post, parts.as_slice()) {
@@ -87,6 +91,14 @@ fn route(request: &HttpRequest, is_post: bool, asker: &Asker, shared: &web::Data
         }
         _ => not_found(),
     }
+}
+
+/// What concerns pull requests.
+fn of_repository(request: &HttpRequest, path: &str, body: &[u8], state: &mut State) -> Option<HttpResponse> {
+    let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?.into_inner();
+    let body = serde_json::from_slice(body).unwrap_or_default();
+    let request = Request { method: request.method(), path, query, body };
+    state.repository.as_mut()?.answer(&request, &state.gate)
 }
 
 fn hooks(state: &State, owner: &str) -> HttpResponse {

@@ -62,11 +62,20 @@ impl World {
         Self::behind(config, Registry::address).await
     }
 
+    /// A world whose GitOps repository has this name at its host.
+    pub(crate) async fn named(repository: &str, config: &str) -> Self {
+        Self::made(repository, config, Registry::address).await
+    }
+
     /// A world whose images are reached by another way than the registry itself.
     pub(crate) async fn behind(config: &str, front: impl FnOnce(&Registry) -> String) -> Self {
+        Self::made("gitops", config, front).await
+    }
+
+    async fn made(repository: &str, config: &str, front: impl FnOnce(&Registry) -> String) -> Self {
         let folder = Folder::new("bumper").unwrap();
         let git = GitServer::start().unwrap();
-        let repo = Repo::new(&git, "gitops").await;
+        let repo = Repo::new(&git, repository).await;
         let registry = Registry::start(&[]).await.unwrap();
         let host = front(&registry);
         let source = git.create("acme/shop").await.unwrap();

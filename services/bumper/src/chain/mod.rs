@@ -34,6 +34,7 @@ mod facts;
 mod gate;
 mod guard;
 mod people;
+mod proposal;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -50,6 +51,9 @@ pub(crate) use step::{Cause, Step, Wish};
 /// it is about to go.
 pub fn waits_for(chain: &Chain, app: &App, name: &EnvironmentName, lane: Lane, now: Timestamp) -> Option<String> {
     let (config, waiting) = (app.environments.get(name)?, chain.place(name)?.waiting(lane)?);
+    if let Some(proposed) = &waiting.proposed {
+        return Some(proposed.waits_for.clone());
+    }
     match (gate::Gates { chain, app, name, config, now }).ask(&waiting.offer, Some(waiting)) {
         gate::Gate::Closed(wait) => Some(wait.waits_for),
         gate::Gate::Never(why) => Some(format!("nothing any more: {why}")),

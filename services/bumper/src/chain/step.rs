@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use ledger::{Asked, Barred, Chain, Ended, Offer, Place, Waiting};
+use ledger::{Asked, Barred, Chain, Ended, Offer, Place, Proposed, Ruling, Waiting};
 use proto::{
     AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
     ManifestBumped, Release, ReleaseWaiting, Timestamp,
@@ -39,13 +39,32 @@ pub(crate) struct Wish {
     pub(crate) lane: Lane,
     pub(crate) author: Option<String>,
     pub(crate) note: Option<String>,
+    /// What the environment before said of it.
+    pub(crate) verified: Option<Ruling>,
+    /// The pull request that stands for it.
+    pub(crate) proposed: Option<Proposed>,
+    /// Whether the gates are open, so that Windlass may merge that.
+    pub(crate) may_merge: bool,
 }
 
 impl Wish {
     /// What is offered, wherever the environment is now.
     pub(crate) fn of(environment: &EnvironmentName, offer: Offer) -> Self {
-        let Offer { release: wanted, commit, reason, lane, author, note, .. } = offer;
-        Self { environment: environment.clone(), reason, wanted, commit, instead_of: None, lane, author, note }
+        let Offer { release: wanted, commit, reason, lane, author, note, verified } = offer;
+        let (environment, instead_of, proposed) = (environment.clone(), None, None);
+        Self {
+            environment,
+            reason,
+            wanted,
+            commit,
+            instead_of,
+            lane,
+            author,
+            note,
+            verified,
+            proposed,
+            may_merge: true,
+        }
     }
 }
 
@@ -117,17 +136,23 @@ impl<'a> Step<'a> {
             return;
         }
         let place = self.chain.place(name);
-        let Some(mut waiting) = place.and_then(|place| place.waiting(lane)).filter(|w| w.id == id).cloned() else {
+        let Some(mut waiting) = place.and_then(|place| place.waiting_as(lane, id)).cloned() else {
             // Without a reason it went, and that was told.
             let why = place.and_then(|place| place.why_ended(id)).map(ToOwned::to_owned);
             self.told.reasons.extend(why);
             return;
         };
+        if waiting.offer.reason == BumpReason::Rollback {
+            return self.asks_on(name, config, waiting);
+        }
         if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
             return self.end(name, lane, left(name, &why));
         }
         *slot(self.place(name), lane) = Some(waiting.clone());
         self.settle(&waiting.offer);
+        if waiting.proposed.is_some() {
+            return self.asks_on(name, config, waiting);
+        }
         match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             Gate::Open => self.wish(name, waiting.offer),
             Gate::Closed(wait) => self.told.comes_again = Some(wait),
@@ -157,6 +182,9 @@ impl<'a> Step<'a> {
     /// The repository asks for something else than what was to be replaced.
     pub(crate) fn moved_on(&mut self, wish: &Wish, now: &str) {
         let name = &wish.environment;
+        if wish.proposed.is_some() {
+            self.went(wish);
+        }
         self.told.reasons.push(format!("the manifest of {name} has moved on to {now}; it is left as it is"));
     }
 
@@ -168,10 +196,9 @@ impl<'a> Step<'a> {
 
     /// What went no longer waits. A rollback takes nothing from what does.
     fn went(&mut self, wish: &Wish) {
-        if wish.reason != BumpReason::Rollback {
-            let slot = slot(self.place(&wish.environment), wish.lane);
-            slot.take_if(|waiting| has(&wish.wanted, &waiting.offer.release));
-        }
+        let place = self.place(&wish.environment);
+        let slot = if wish.reason == BumpReason::Rollback { &mut place.back } else { slot(place, wish.lane) };
+        slot.take_if(|waiting| has(&wish.wanted, &waiting.offer.release));
     }
 
     /// Asks for what was healthy, and the source commit that was of.
@@ -183,9 +210,9 @@ impl<'a> Step<'a> {
         note: Option<String>,
     ) {
         if !self.done.contains(name) {
-            let (reason, lane, author) = (BumpReason::Rollback, Lane::Deploy, None);
-            let environment = name.clone();
-            self.wishes.push(Wish { environment, reason, wanted, commit, instead_of, lane, author, note });
+            let (reason, lane) = (BumpReason::Rollback, Lane::Deploy);
+            let offer = Offer { release: wanted, commit, reason, lane, verified: None, author: None, note };
+            self.wishes.push(Wish { instead_of, ..Wish::of(name, offer) });
         }
     }
 
@@ -273,7 +300,7 @@ impl<'a> Step<'a> {
         }
         let place = self.place(name);
         end(place, lane, &superseded(name, &offer.release));
-        *slot(place, lane) = Some(Waiting { id, offer, since: now, granted: BTreeMap::new() });
+        *slot(place, lane) = Some(Waiting { id, offer, since: now, granted: BTreeMap::new(), proposed: None });
     }
 
     pub(super) fn wish(&mut self, name: &EnvironmentName, offer: Offer) {
@@ -323,9 +350,15 @@ pub(super) fn slot(place: &mut Place, lane: Lane) -> &mut Option<Waiting> {
 
 /// Ends a wait, and keeps why for whoever asks again.
 pub(super) fn end(place: &mut Place, lane: Lane, why: &str) {
+    let waited = slot(place, lane).take();
+    end_of(place, waited, why);
+}
+
+/// The same of what waited.
+pub(super) fn end_of(place: &mut Place, waited: Option<Waiting>, why: &str) {
     /// Each is asked for within minutes.
     const KEPT: usize = 32;
-    if let Some(waiting) = slot(place, lane).take() {
+    if let Some(waiting) = waited {
         place.ended.push(Ended { id: waiting.id, why: why.to_owned() });
         let surplus = place.ended.len().saturating_sub(KEPT);
         place.ended.drain(..surplus);

@@ -3,6 +3,8 @@
 //! No work tree, no index: files are read from objects and commits are made of objects, so nothing in the repository
 //! (links, hooks, attributes, filters) is ever acted upon.
 
+mod proposals;
+
 use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
@@ -99,13 +101,17 @@ impl Kept {
 
     /// Brings the clone up to date; the branch's head.
     pub(super) async fn fetch(&self) -> Result<CommitSha, Trouble> {
+        self.bring(&[], None).await
+    }
+
+    async fn bring(&self, options: &[&str], also: Option<String>) -> Result<CommitSha, Trouble> {
         if !self.folder.join("HEAD").exists() {
             self.begin().await?;
         }
         let (branch, tracking) = (&self.branch, self.tracking());
-        let fetch =
-            self.remote().await?.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--"]);
-        let fetch = fetch.arg(without_userinfo(&self.url)).arg(format!("+refs/heads/{branch}:{tracking}"));
+        let fetch = self.remote().await?.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force"]);
+        let fetch = fetch.args(options.to_vec()).args(["--", &without_userinfo(&self.url)]);
+        let fetch = fetch.arg(format!("+refs/heads/{branch}:{tracking}")).args(also);
         self.run(fetch).await?;
         self.commit_id(self.local().args(["rev-parse", "--verify", "--quiet", &format!("{tracking}^{{commit}}")])).await
     }
@@ -240,8 +246,12 @@ impl Kept {
 
     /// Pushes a commit to the branch, if it builds on what is there.
     pub(super) async fn push(&self, commit: &CommitSha) -> Result<Pushed, Trouble> {
-        let refspec = format!("{commit}:refs/heads/{}", self.branch);
-        let push = self.remote().await?.args(["push", "--porcelain", "--no-verify", "--"]);
+        self.push_to(commit, self.branch.as_str(), None).await
+    }
+
+    async fn push_to(&self, commit: &CommitSha, branch: &str, lease: Option<String>) -> Result<Pushed, Trouble> {
+        let refspec = format!("{commit}:refs/heads/{branch}");
+        let push = self.remote().await?.args(["push", "--porcelain", "--no-verify"]).args(lease).arg("--");
         let push = push.arg(without_userinfo(&self.url)).arg(refspec).keep_stdout(64 * 1024);
         let finished = push.run().await?;
         if finished.succeeded() {

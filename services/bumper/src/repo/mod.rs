@@ -18,6 +18,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use ledger::Proposed;
 use proto::{Branch, CommitSha, ComponentName};
 use runtime::{
     config::{GitAuthor, Gitops},
@@ -43,6 +44,32 @@ pub(crate) enum Answer {
     Older(String),
     /// The files ask for these values, which the ask did not know of.
     Unforeseen(BTreeSet<(ComponentName, String)>),
+    /// A pull request asks for it.
+    Proposed(Box<Proposed>),
+    /// Nothing will come of its pull request, and why.
+    Closed(String),
+}
+
+/// Where a change is proposed.
+#[derive(Debug, Clone)]
+pub(crate) struct Onto {
+    /// The branch that is to be merged. It is Windlass's own.
+    pub(crate) branch: String,
+    /// What was proposed there before, for the same.
+    pub(crate) known: Option<CommitSha>,
+    /// Whether it must begin at what the target is now.
+    pub(crate) fresh: bool,
+    /// Whether it may be pushed to; else it is only looked at.
+    pub(crate) push: bool,
+}
+
+/// What became of a change that is to be proposed.
+#[derive(Debug)]
+pub(crate) enum Proposing {
+    /// There is nothing to propose.
+    Decided(Answer),
+    /// This is the branch's head, and what it would be once merged.
+    Stands { head: CommitSha, landed: Landed },
 }
 
 /// A commit in the GitOps repository.
@@ -79,6 +106,13 @@ impl Repositories {
     pub(crate) async fn bump(&self, gitops: &Gitops, ask: Ask) -> Result<Answer, Trouble> {
         let (answer, answered) = oneshot::channel();
         self.send(gitops, Message::Bump { ask: Box::new(ask), answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
+    }
+
+    /// Has a change proposed on a branch of its own.
+    pub(crate) async fn propose(&self, gitops: &Gitops, ask: Ask, onto: Onto) -> Result<Proposing, Trouble> {
+        let (answer, answered) = oneshot::channel();
+        self.send(gitops, Message::Propose { ask: Box::new(ask), onto, answer }).await?;
         answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
     }
 

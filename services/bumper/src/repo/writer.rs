@@ -1,5 +1,7 @@
 //! The writer of one branch: takes all that waits, decides it on one state, pushes it at once, and answers each.
 
+mod proposals;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proto::CommitSha;
@@ -8,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
 use super::{
-    Answer, Landed, Trouble,
+    Answer, Landed, Onto, Proposing, Trouble,
     import::NewCommit,
     kept::{Kept, Pushed},
 };
@@ -29,6 +31,8 @@ const TIDY: u32 = 256;
 pub(super) enum Message {
     /// Change files.
     Bump { ask: Box<Ask>, answer: oneshot::Sender<Result<Answer, Trouble>> },
+    /// Change a branch that is to be merged.
+    Propose { ask: Box<Ask>, onto: Onto, answer: oneshot::Sender<Result<Proposing, Trouble>> },
     /// Tell what an earlier run of the same event did.
     Find { ask: Box<Ask>, answer: oneshot::Sender<Result<Option<Landed>, Trouble>> },
     /// Tell which commit was first.
@@ -79,6 +83,9 @@ impl Writer {
             for message in waiting.drain(..) {
                 match message {
                     Message::Bump { ask, answer } => jobs.push(Job { ask, answer }),
+                    Message::Propose { ask, onto, answer } => {
+                        let _ = answer.send(self.propose(&ask, &onto).await);
+                    }
                     Message::Find { ask, answer } => {
                         let _ = answer.send(self.find(&ask).await);
                     }

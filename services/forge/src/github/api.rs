@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use http::HeaderName;
 use octocrab::Octocrab;
 use proto::Timestamp;
+use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
@@ -29,6 +30,8 @@ pub struct Api {
     http: reqwest::Client,
     credentials: Credentials,
     on_wait: OnWait,
+    /// Whether it waits itself where one must.
+    waits: bool,
     client: Mutex<Option<(Octocrab, Timestamp)>>,
     /// Questions go one after the other, those about other webhooks too.
     gate: Arc<Gate>,
@@ -58,18 +61,27 @@ impl fmt::Display for NotKnown {
     }
 }
 
+/// Nobody should ask before a while has passed; told to those who do not wait themselves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Later {
+    /// Why.
+    pub cause: Cause,
+    /// How long.
+    pub after: Duration,
+    why: String,
+}
+
 #[derive(Clone, Copy)]
-enum Question<'a> {
-    Get(&'a str),
-    Post(&'a str),
+struct Question<'a> {
+    method: &'static str,
+    path: &'a str,
+    body: Option<&'a Value>,
 }
 
 impl fmt::Display for Question<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Get(path) => write!(f, "GET {path}"),
-            Self::Post(path) => write!(f, "POST {path}"),
-        }
+        write!(f, "{} {}", self.method, self.path)
     }
 }
 
@@ -85,17 +97,28 @@ impl Api {
     ) -> Self {
         let (base, on_wait) = (base.trim_end_matches('/').to_owned(), Box::new(on_wait));
         let gate = gates.of(&base, credentials.limited_as());
-        Self { base, http, credentials, on_wait, client: Mutex::default(), gate }
+        Self { base, http, credentials, on_wait, waits: true, client: Mutex::default(), gate }
+    }
+
+    /// The same for who has something better to do than to wait: where it would, the error is [`Later`] at once.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self { waits: false, ..self }
     }
 
     /// A GET of this path below the API's.
     pub async fn get(&self, path: &str) -> Result<Answer> {
-        self.ask(Question::Get(path)).await
+        self.ask(Question { method: "GET", path, body: None }).await
     }
 
     /// A POST without a body.
     pub async fn post(&self, path: &str) -> Result<Answer> {
-        self.ask(Question::Post(path)).await
+        self.ask(Question { method: "POST", path, body: None }).await
+    }
+
+    /// A `POST`, `PATCH` or `PUT` with a body.
+    pub(super) async fn send(&self, method: &'static str, path: &str, body: &Value) -> Result<Answer> {
+        self.ask(Question { method, path, body: Some(body) }).await
     }
 
     /// What to mend when something is not there, in words: GitHub says so too of what one may not see.
@@ -128,11 +151,13 @@ impl Api {
             Who::App(app) => return credentials::jwt(app),
             Who::Installation(app, owner) => (self.client(&credentials::jwt(app)?)?, owner),
         };
-        let found = self.patiently(&app, Question::Get(&format!("/{owner}/installation"))).await?;
+        let found = self
+            .patiently(&app, Question { method: "GET", path: &format!("/{owner}/installation"), body: None })
+            .await?;
         ensure!(found.status == 200, "the App is not installed on {owner}; install it there");
         let Installation { id } = wire::parse("installation", &found.body)?;
         let path = format!("/app/installations/{id}/access_tokens");
-        let made = self.patiently(&app, Question::Post(&path)).await?;
+        let made = self.patiently(&app, Question { method: "POST", path: &path, body: None }).await?;
         ensure!(made.status == 201, "no token for {owner} ({}); {}", made.status, self.hint());
         let InstallationToken { token, expires_at } = wire::parse("installation token", &made.body)?;
         Ok(Bearer { secret: token.into(), until: expires_at })
@@ -152,7 +177,7 @@ impl Api {
         let _turn = self.gate.enter().await;
         let mut tried = 0;
         loop {
-            self.rest().await;
+            self.rest(question).await?;
             let (cause, wait, why) = match exchange(client, question).await {
                 Ok(answer) => match answer.judge(tried) {
                     Verdict::Answer => return Ok(self.rest_after(answer)),
@@ -164,6 +189,9 @@ impl Api {
                 },
                 Err(error) => (Cause::Trouble, limits::trouble(tried), innermost(&error)),
             };
+            if !self.waits {
+                return Err(self.later(cause, wait, format!("{question} at {}: {why}", self.base)));
+            }
             if tried >= limits::patience(cause) {
                 bail!("{question} at {}: {why}, again and again", self.base);
             }
@@ -183,10 +211,25 @@ impl Api {
     }
 
     /// Waits for the window's end, where what is left in it is left to others.
-    async fn rest(&self) {
-        let Some(wait) = self.gate.rest() else { return };
+    async fn rest(&self, question: Question<'_>) -> Result<()> {
+        let Some(after) = self.gate.rest() else { return Ok(()) };
+        if !self.waits {
+            let why = format!("{question} at {}: what is left of the limit is left to others", self.base);
+            bail!(Later { cause: Cause::Primary, after, why });
+        }
+        let wait = after;
         tracing::info!("leaves what is left of the limit of {} to others, and goes on in {wait:?}", self.base);
         self.wait(Cause::Primary, wait).await;
+        Ok(())
+    }
+
+    /// A limit holds for all who share it.
+    fn later(&self, cause: Cause, after: Duration, why: String) -> anyhow::Error {
+        (self.on_wait)(cause, after);
+        if cause != Cause::Trouble {
+            self.gate.rest_until(Some(Instant::now() + after));
+        }
+        Later { cause, after, why }.into()
     }
 
     fn rest_after(&self, answer: Answer) -> Answer {
@@ -203,7 +246,14 @@ impl Answer {
     /// Its own words, bounded; the body may be a page for people.
     pub fn message(&self) -> String {
         let problem: Problem = serde_json::from_str(&self.body).unwrap_or_default();
-        problem.message.chars().take(200).collect()
+        let details = problem.errors.iter().filter_map(|error| error["message"].as_str());
+        std::iter::once(problem.message.as_str())
+            .chain(details)
+            .collect::<Vec<_>>()
+            .join(": ")
+            .chars()
+            .take(300)
+            .collect()
     }
 
     /// Status and words.
@@ -213,9 +263,12 @@ impl Answer {
 }
 
 async fn exchange(client: &Octocrab, question: Question<'_>) -> octocrab::Result<Answer> {
-    let response = match question {
-        Question::Get(path) => client._get(path).await?,
-        Question::Post(path) => client._post(path, None::<&()>).await?,
+    let Question { method, path, body } = question;
+    let response = match method {
+        "POST" => client._post(path, body).await?,
+        "PATCH" => client._patch(path, body).await?,
+        "PUT" => client._put(path, body).await?,
+        _ => client._get(path).await?,
     };
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     let (limits, next) = (Limits::read(header), header("link").and_then(wire::next_cursor));

@@ -23,6 +23,9 @@ pub(super) struct InstallationToken {
 pub(super) struct Problem {
     #[serde(default)]
     pub(super) message: String,
+    /// What exactly is wrong; each may have a `message`.
+    #[serde(default)]
+    pub(super) errors: Vec<serde_json::Value>,
 }
 
 /// Reads a body; the error says where in it.

@@ -10,6 +10,7 @@ use super::{
     Environment, SecretRef,
     fast_path::FastPath,
     glob::{BranchPattern, PathPattern},
+    proposals::{Forge, Merge, Mode},
     tags::TagRule,
     value::{self, RelativePath},
     write::{self, Pin, Write},
@@ -256,6 +257,15 @@ pub struct Gitops {
     /// The branch that is written to.
     #[serde(default = "main_branch")]
     pub branch: Branch,
+    /// How commits reach it, unless an environment says otherwise.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// What merges pull requests, unless an environment says otherwise.
+    #[serde(default)]
+    pub merge: Option<Merge>,
+    /// The API of its host, for pull requests.
+    #[serde(default)]
+    pub forge: Option<Forge>,
 }
 
 impl App {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::{AppName, EnvironmentName};
 use url::Url;
 
-use super::{App, Config, apps::SCAN_PRESETS, fast_path, filters, writing};
+use super::{App, Config, apps::SCAN_PRESETS, fast_path, filters, proposals, writing};
 use crate::network::Guard;
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
@@ -73,6 +73,7 @@ fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
     let at = format!("apps.{name}");
     found.extend(filters::problems(&at, app));
     found.extend(writing::problems(&at, app));
+    found.extend(proposals::problems(&at, app));
     for step in app.test.iter().filter(|s| s.run.is_empty()) {
         found.push(format!("`{at}.test`: the step `{}` runs nothing; give `run` a program", step.name));
     }

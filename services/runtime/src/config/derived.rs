@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use url::Url;
 
-use super::{Config, Reconcile, SecretRef};
+use super::{Config, Forge, Reconcile, SecretRef};
 
 impl Config {
     /// Where the bus is, password included.
@@ -33,6 +33,7 @@ impl Config {
             .chain(self.git.secrets())
             .chain(self.registries.values().filter_map(|r| r.password.as_ref()))
             .chain(self.notify.iter().map(|n| &n.slack))
+            .chain(self.apps.values().filter_map(|app| app.gitops.as_ref()?.forge.as_ref()).flat_map(Forge::secrets))
             .cloned()
             .chain(self.apps.values().flat_map(steps))
             .collect()

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     Step,
     gates::{Approval, Freeze, Window},
+    proposals::{Merge, Mode},
     tags::TagRule,
     value::{self, RelativePath},
     write::{self, Pin, Write},
@@ -35,6 +36,12 @@ pub struct Environment {
     /// What of them is written, likewise.
     #[serde(default)]
     pub pin: Option<Pin>,
+    /// How commits reach the GitOps repository's branch, in place of `gitops.mode`.
+    #[serde(default)]
+    pub mode: Option<Mode>,
+    /// What merges pull requests, in place of `gitops.merge`.
+    #[serde(default)]
+    pub merge: Option<Merge>,
     /// Whether what follows `after` comes by itself, or waits for a person's `windlass approve`.
     #[serde(default)]
     pub promotion: Promotion,

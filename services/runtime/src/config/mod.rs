@@ -14,6 +14,7 @@ mod git;
 mod glob;
 mod load;
 mod proof;
+mod proposals;
 mod reading;
 mod reconcile;
 mod secret;
@@ -44,6 +45,7 @@ pub use load::{ConfigError, Overrides};
 pub use proof::{
     BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
 };
+pub use proposals::{Forge, ForgeKind, Merge, MergeMethod, Mode};
 pub use reading::{Lookup, Reading, Template, Wanted};
 pub use reconcile::{GithubApp, GithubHook, Reconcile};
 pub use secret::{Secret, SecretRef};

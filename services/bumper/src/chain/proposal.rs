@@ -1,0 +1,88 @@
+//! Releases that wait for the merge of their pull request. It is opened once every gate has let the release in; from then
+//! on it is people who decide, or the checks.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use ledger::{Offer, Proposed, Waiting};
+use proto::{BumpReason, EventId, EventType, ReleaseWaiting};
+use runtime::config::Environment;
+
+use super::{
+    gate::{Gate, Wait},
+    step::{Step, Wish, end_of, has, slot},
+};
+
+/// How often a pull request is looked at: a few requests each time, of some thousands an hour.
+const LOOK: Duration = Duration::from_secs(15);
+
+impl Step<'_> {
+    /// A release whose pull request is open asks again. The gates keep Windlass from merging it, and people from nothing.
+    pub(super) fn asks_on(&mut self, name: &proto::EnvironmentName, config: &Environment, waiting: Waiting) {
+        let is_rollback = waiting.offer.reason == BumpReason::Rollback;
+        let gate = match self.chain.why_barred(&waiting.offer.release) {
+            Some(why) => Gate::Never(format!("{name} does not get it: {why}")),
+            None if is_rollback => Gate::Open,
+            None => self.gates(name, config).ask(&waiting.offer, Some(&waiting)),
+        };
+        let instead_of = waiting.proposed.as_ref().and_then(|proposed| proposed.instead_of.clone());
+        let wish = Wish::of(name, waiting.offer);
+        let wish = Wish { instead_of, proposed: waiting.proposed, may_merge: matches!(gate, Gate::Open), ..wish };
+        match gate {
+            Gate::Never(why) => self.closed(&wish, &why),
+            Gate::Open | Gate::Closed(_) => self.wishes.push(wish),
+        }
+    }
+
+    /// A pull request asks for it; whoever merges it goes on. The wait for that is told once for each state it is in.
+    pub(crate) fn proposed(&mut self, wish: &Wish, proposed: Proposed) {
+        let name = &wish.environment;
+        let known = self.slot_of(wish).take();
+        let same =
+            |waiting: &Waiting| has(&waiting.offer.release, &wish.wanted) && has(&wish.wanted, &waiting.offer.release);
+        if let Some(waiting) = known.as_ref().filter(|w| same(w) && w.proposed.as_ref() == Some(&proposed)) {
+            if waiting.id == self.cause.id {
+                self.told.comes_again = Some(Wait { waits_for: proposed.waits_for, at_least: LOOK });
+            }
+            *self.slot_of(wish) = known;
+            return;
+        }
+        let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), name.as_str());
+        let (since, granted) = known
+            .as_ref()
+            .filter(|w| same(w))
+            .map_or((self.cause.now, BTreeMap::new()), |w| (w.since, w.granted.clone()));
+        let (app, environment, release) = (self.name.clone(), name.clone(), wish.wanted.clone());
+        let (reason, lane, waits_for) = (wish.reason, wish.lane, proposed.waits_for.clone());
+        self.tell(name.to_string(), ReleaseWaiting { app, environment, release, reason, lane, waits_for });
+        if let Some(other) = known.filter(|w| !same(w)) {
+            end_of(
+                self.place(name),
+                Some(other),
+                &format!("superseded: a newer release came for {name} while it waited"),
+            );
+        }
+        let Wish { wanted: release, commit, verified, author, note, .. } = wish.clone();
+        let offer = Offer { release, commit, reason, lane, verified, author, note };
+        *self.slot_of(wish) = Some(Waiting { id, offer, since, granted, proposed: Some(proposed) });
+    }
+
+    /// Nothing will come of its pull request.
+    pub(crate) fn closed(&mut self, wish: &Wish, why: &str) {
+        let waited = self.slot_of(wish).take();
+        end_of(self.place(&wish.environment), waited, why);
+        self.told.reasons.push(why.to_owned());
+    }
+
+    /// The pull request that stands for a wish already.
+    pub(crate) fn standing(&self, wish: &Wish) -> Option<Proposed> {
+        let place = self.chain.place(&wish.environment)?;
+        let slot = if wish.reason == BumpReason::Rollback { place.back.as_ref() } else { place.waiting(wish.lane) };
+        slot.filter(|waiting| has(&waiting.offer.release, &wish.wanted) && has(&wish.wanted, &waiting.offer.release))
+            .and_then(|waiting| waiting.proposed.clone())
+    }
+
+    fn slot_of(&mut self, wish: &Wish) -> &mut Option<Waiting> {
+        let place = self.place(&wish.environment);
+        if wish.reason == BumpReason::Rollback { &mut place.back } else { slot(place, wish.lane) }
+    }
+}

@@ -1,0 +1,122 @@
+//! Has a change proposed instead of made: on a branch of its own, which is kept upon what the target is now.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::CommitSha;
+use tracing::info;
+
+use super::{NewCommit, Plan, Pushed, TRIES, Trouble, Writer, plan};
+use crate::{
+    commit,
+    edit::{self, Ask, Edit, Fault},
+    repo::{Answer, Landed, Onto, Proposing},
+    tree::Tree,
+};
+
+impl Writer {
+    /// Sees to it that merging the branch makes the change, or tells that the target asks for it already.
+    pub(super) async fn propose(&self, ask: &Ask, onto: &Onto) -> Result<Proposing, Trouble> {
+        let proposed = async {
+            let mut healed = false;
+            for n in 1..=TRIES {
+                match self.try_to_propose(ask, onto).await {
+                    Ok(Some(done)) => return Ok(done),
+                    Ok(None) => info!(repository = self.kept.shown(), branch = onto.branch, n, "pushed by another"),
+                    Err(Trouble::Damaged(why)) if !healed => {
+                        healed = true;
+                        self.kept.forget(&why).await?;
+                    }
+                    Err(trouble) => return Err(trouble),
+                }
+                tokio::time::sleep(Duration::from_millis(rand::random_range(0..=50 * u64::from(n)))).await;
+            }
+            Err(Trouble::Away(format!("others pushed to {} first {TRIES} times in a row", onto.branch)))
+        };
+        proposed.await.map_err(|trouble| trouble.within(&self.kept.shown()))
+    }
+
+    /// `None` when the branch was pushed to meanwhile.
+    async fn try_to_propose(&self, ask: &Ask, onto: &Onto) -> Result<Option<Proposing>, Trouble> {
+        let (target, there) = self.kept.fetch_with(&onto.branch).await?;
+        let tree = Arc::new(self.tree(&target, &[ask]).await?);
+        let planned = plan(&tree, ask).await;
+        let planned = planned.map_err(|Fault(why)| Trouble::Refused(format!("at {}: {why}", target.short())))?;
+        let edit = match planned {
+            Plan::MovedOn(now) => return Ok(Some(Proposing::Decided(Answer::MovedOn(now)))),
+            Plan::Older(why) => return Ok(Some(Proposing::Decided(Answer::Older(why)))),
+            Plan::Unforeseen(values) => return Ok(Some(Proposing::Decided(Answer::Unforeseen(values)))),
+            Plan::Same => return self.asked_for(target, &tree, ask, onto).await.map(Proposing::Decided).map(Some),
+            Plan::Edit(edit) => edit,
+        };
+        let mut after = Arc::clone(&tree);
+        Arc::make_mut(&mut after).apply(&edit.files);
+        let values = edit::values(&after, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
+        let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
+        let landed = Landed { revision: target.clone(), commit: ask.commit.clone(), changed, previous, values };
+        let stands = |head: CommitSha| Ok(Some(Proposing::Stands { head, landed }));
+        if let Some(there) = &there {
+            if self.makes(there, &target, &tree, &edit, ask, onto).await? {
+                return stands(there.clone());
+            }
+            if onto.push && !self.kept.is_ours(there, &ask.environment).await? {
+                return Err(Trouble::Refused(format!(
+                    "the branch `{}` has commits of others, which are not overwritten; merge or delete it",
+                    onto.branch
+                )));
+            }
+        }
+        if !onto.push {
+            return stands(there.unwrap_or(target));
+        }
+        let commits = [NewCommit { message: commit::message(ask, &edit.changed), edit: &edit }];
+        let ids = self.kept.commit(&target, &self.author, &commits).await?;
+        let [head] = ids.as_slice() else { return Err(Trouble::Damaged("git made no commit".to_owned())) };
+        match self.kept.replace(head, &onto.branch, there.as_ref()).await? {
+            Pushed::Done => stands(head.clone()),
+            Pushed::Overtaken => Ok(None),
+            Pushed::Declined(why) => Err(Trouble::Refused(why)),
+        }
+    }
+
+    /// Whether a branch's merge makes exactly this change: it has these bytes, and nobody has changed these files since
+    /// it began.
+    async fn makes(
+        &self,
+        branch: &CommitSha,
+        target: &CommitSha,
+        now: &Tree,
+        edit: &Edit,
+        ask: &Ask,
+        onto: &Onto,
+    ) -> Result<bool, Trouble> {
+        let Some(base) = self.kept.base(branch, target).await? else { return Ok(false) };
+        if onto.fresh && base != *target {
+            return Ok(false);
+        }
+        let (then, there) = (self.tree(&base, &[ask]).await?, self.tree(branch, &[ask]).await?);
+        Ok(edit.files.iter().all(|file| {
+            let untouched = then.content(&file.path) == now.content(&file.path);
+            untouched && there.content(&file.path).is_some_and(|(_, bytes)| *bytes == *file.bytes)
+        }))
+    }
+
+    /// The target asks for it: through the commit that was proposed, whichever way it was merged, or through others.
+    async fn asked_for(&self, target: CommitSha, tree: &Tree, ask: &Ask, onto: &Onto) -> Result<Answer, Trouble> {
+        let Some(proposed) = &onto.known else {
+            let ours = self.ours(&target, ask).await?;
+            return Ok(ours.map_or(Answer::Same(target), Answer::Landed));
+        };
+        let values = edit::values(tree, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
+        let mut previous = match self.kept.parent(proposed).await? {
+            Some(before) => edit::values(&self.tree(&before, &[ask]).await?, ask).unwrap_or_default(),
+            None => std::collections::BTreeMap::new(),
+        };
+        previous.retain(|name, old| values.get(name).is_some_and(|new| new != old));
+        let mut changed: Vec<_> = previous.keys().cloned().collect();
+        if changed.is_empty() {
+            // What was there before is not known any more; what was proposed is.
+            changed = ask.wanted.keys().cloned().collect();
+        }
+        Ok(Answer::Landed(Landed { revision: target, commit: ask.commit.clone(), changed, previous, values }))
+    }
+}

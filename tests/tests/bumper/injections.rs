@@ -306,6 +306,7 @@ async fn urls_of_repositories_are_asked_and_never_run() {
     let world = World::with(&apart()).await;
     let (canary, head) = (Canary::new(&world), world.repo.head());
     let digest = world.push("frontend", Some(&nth(0)), &["main"]).await;
+    let mut count = 0;
     for scheme in ["", "file://", "ssh://127.0.0.1:1/"] {
         for (n, text) in Canary::texts().into_iter().take(45).enumerate() {
             let url = serde_json::Value::from(format!("{scheme}{text}")).to_string();
@@ -316,8 +317,10 @@ async fn urls_of_repositories_are_asked_and_never_run() {
             let bumper = world.another_bumper(&config, &format!("{}-{n}", scheme.len())).await;
             let asked = bumper.handle(&world.pushed("frontend", "main", Some(&digest))).await;
             assert!(asked.is_err(), "{url}");
+            count += 1;
         }
     }
+    assert!(count > 40, "only {count} were asked");
     assert_eq!(world.repo.head(), head);
     canary.is_quiet(&world);
 }

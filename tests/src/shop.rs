@@ -136,6 +136,16 @@ impl Shop {
         Ok(commit)
     }
 
+    /// Goes to a commit, so that the next push is made of it.
+    pub async fn go_to(&self, commit: &str) -> Result<()> {
+        self.source.git(&["checkout", "--quiet", "--detach", commit]).await.map(drop)
+    }
+
+    /// Merges a commit into the one it is at, and takes over nothing of its files: what they are to be is pushed next.
+    pub async fn merge(&self, commit: &str) -> Result<()> {
+        self.source.git(&["merge", "--quiet", "--strategy", "ours", "--message", "Merge", commit]).await.map(drop)
+    }
+
     /// What GitHub sends for a push of this commit.
     pub fn push_payload(&self, branch: &str, commit: &str, title: &str) -> Value {
         let head = github::commit(commit, title, &["VERSION"]);

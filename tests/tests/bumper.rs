@@ -23,6 +23,8 @@ mod injections;
 mod late;
 #[path = "bumper/manifests.rs"]
 mod manifests;
+#[path = "bumper/many.rs"]
+mod many;
 #[path = "bumper/orders.rs"]
 mod orders;
 #[path = "bumper/owed.rs"]

@@ -120,10 +120,10 @@ async fn ours(world: &World) -> (Duration, usize) {
     let bumper = world.another_bumper(&config(&world.repo.path), "many").await;
     let (begun, done) = (world.repo.count(), AtomicBool::new(false));
     let bumps = async {
-        let began = Instant::now();
+        let start = Instant::now();
         publish(&bumper, &events).await;
         done.store(true, Ordering::Relaxed);
-        began.elapsed()
+        start.elapsed()
     };
     let (took, theirs) = tokio::join!(bumps, others(&world.repo, &done));
     for (app, event) in events.iter().enumerate() {
@@ -176,12 +176,12 @@ async fn by_hands(world: &World) -> (Duration, usize) {
         })
     };
     let bumps = async {
-        let began = Instant::now();
+        let start = Instant::now();
         for publisher in join_all((0..PUBLISHERS).map(publisher)).await {
             publisher.unwrap();
         }
         done.store(true, Ordering::Relaxed);
-        began.elapsed()
+        start.elapsed()
     };
     let (took, theirs) = tokio::join!(bumps, others(&world.repo, &done));
     assert_eq!(world.repo.count(), begun + BY_HAND + theirs);

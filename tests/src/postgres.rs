@@ -11,8 +11,8 @@ use tokio::sync::OnceCell;
 use tokio_postgres::NoTls;
 
 use crate::folder::Folder;
+use crate::ports;
 use crate::process::{self, Process, Signal};
-use crate::{ports, wait};
 
 /// Far more than a start or a recovery takes, for machines that compile at the same time.
 const START: Duration = Duration::from_mins(1);
@@ -121,21 +121,14 @@ impl Postgres {
         // Asked by SIGQUIT it ends at once and takes its backends, which are in groups of their own, with it.
         let mut server = Process::start_guarded("PostgreSQL", command, &log, Signal::QUIT, folder)?;
         let url = self.url("postgres");
-        let up = wait::until(START, "PostgreSQL to start", async || {
-            if let Some(status) = server.ended() {
-                return Ok(Err(status));
-            }
+        let up = server.up(START, async || {
             // Its answer counts, not its open port: that one is open during recovery too.
             let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
             drop(client);
             connection.await?;
-            Ok(Ok(()))
+            Ok(())
         });
-        match up.await {
-            Ok(Ok(())) => {}
-            Ok(Err(status)) => bail!("PostgreSQL ended with {status} while starting; {}", server.log_end()),
-            Err(error) => return Err(error.context(server.log_end())),
-        }
+        up.await?;
         self.server = Some(server);
         Ok(())
     }

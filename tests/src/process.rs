@@ -112,6 +112,20 @@ impl Process {
         }
     }
 
+    /// Waits until `probe` succeeds; fails at once, with the end of its log, if it ends before.
+    pub async fn up(&mut self, patience: Duration, mut probe: impl AsyncFnMut() -> Result<()>) -> Result<()> {
+        let what = format!("{} to start", self.name);
+        let up = wait::until(patience, &what, async || match self.ended() {
+            Some(status) => Ok(Err(status)),
+            None => probe().await.map(Ok),
+        });
+        match up.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(status)) => bail!("{} ended with {status} while starting; {}", self.name, self.log_end()),
+            Err(error) => Err(error.context(self.log_end())),
+        }
+    }
+
     /// Sends a signal to it alone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let sent = kill_process(pid(self.id()), signal);

@@ -127,19 +127,12 @@ impl RabbitMq {
         let log = self.folder.join("rabbitmq.log");
         let folder = Some(self.folder.path());
         let mut node = Process::start_guarded("RabbitMQ", command, &log, Signal::KILL, folder)?;
-        let running = wait::until(START, "RabbitMQ to start", async || {
-            if let Some(status) = node.ended() {
-                return Ok(Err(status));
-            }
+        let up = node.up(START, async || {
             let running = self.eval("rabbit:is_running().").await?;
             ensure!(running == "true", "the node is up, the broker not yet");
-            Ok(Ok(()))
+            Ok(())
         });
-        match running.await {
-            Ok(Ok(())) => {}
-            Ok(Err(status)) => bail!("RabbitMQ ended with {status} while starting; {}", node.log_end()),
-            Err(error) => return Err(error.context(node.log_end())),
-        }
+        up.await?;
         self.node = Some(node);
         self.enable_features().await
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::folder::Folder;
 use crate::process::{self, Process, Signal};
-use crate::{http, ports, wait};
+use crate::{http, ports};
 
 pub use image::{Image, delete, digest_of, push, resolve};
 
@@ -81,19 +81,12 @@ impl Registry {
         let folder = Some(self.folder.path());
         let mut server = Process::start_guarded("docker-registry", command, &log, Signal::KILL, folder)?;
         let (client, url) = (http::client(), format!("{}/v2/", self.url()));
-        let up = wait::until(START, "docker-registry to start", async || {
-            if let Some(status) = server.ended() {
-                return Ok(Err(status));
-            }
+        let up = server.up(START, async || {
             let status = client.get(&url).send().await?.status();
             ensure!(status.is_success(), "it answers {status}");
-            Ok(Ok(()))
+            Ok(())
         });
-        match up.await {
-            Ok(Ok(())) => {}
-            Ok(Err(status)) => bail!("docker-registry ended with {status} while starting; {}", server.log_end()),
-            Err(error) => return Err(error.context(server.log_end())),
-        }
+        up.await?;
         self.server = Some(server);
         Ok(())
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::folder::Folder;
+use crate::ports;
 use crate::process::{self, Process, Signal};
-use crate::{ports, wait};
 
 const START: Duration = Duration::from_secs(30);
 
@@ -59,18 +59,11 @@ impl SshServer {
         let (log, folder) = (self.folder.join("sshd.log"), Some(self.folder.path()));
         let mut server = Process::start_guarded("sshd", command, &log, Signal::TERM, folder)?;
         let port = self.port;
-        let up = wait::until(START, "sshd to start", async || {
-            if let Some(status) = server.ended() {
-                return Ok(Err(status));
-            }
+        let up = server.up(START, async || {
             tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-            Ok(Ok(()))
+            Ok(())
         });
-        match up.await {
-            Ok(Ok(())) => {}
-            Ok(Err(status)) => bail!("sshd ended with {status} while starting; {}", server.log_end()),
-            Err(error) => return Err(error.context(server.log_end())),
-        }
+        up.await?;
         self.server = Some(server);
         Ok(())
     }

@@ -1,23 +1,15 @@
 //! Commits that are signed when a key is given, as Git itself verifies them.
 
-use std::{
-    path::Path,
-    process::{Command, Output},
-};
+use std::{path::Path, process::Command};
 
 use runtime::Worker;
 use testkit::folder::Folder;
 
 use crate::world::{CONFIG, World, commit, deployments};
 
-fn run(program: &str, args: &[&str], home: &Path) -> Output {
-    let mut command = Command::new(program);
-    command.args(args).env("GNUPGHOME", home);
-    command.output().unwrap_or_else(|why| panic!("{program}: {why}"))
-}
-
 fn done(program: &str, args: &[&str], home: &Path) -> String {
-    let output = run(program, args, home);
+    let output = Command::new(program).args(args).env("GNUPGHOME", home).output();
+    let output = output.unwrap_or_else(|why| panic!("{program}: {why}"));
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

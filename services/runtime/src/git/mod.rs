@@ -53,7 +53,12 @@ impl Git {
     /// `git` in this folder, for what asks no server. Add a subcommand and its arguments; put `--` or
     /// `--end-of-options` before what stems from data.
     pub fn local(&self, dir: &Path) -> Program {
-        with_settings(self.begin(Some(dir)).env("GIT_ALLOW_PROTOCOL", ""), &settings())
+        self.local_with(dir, &[])
+    }
+
+    fn local_with(&self, dir: &Path, more: &[(String, String)]) -> Program {
+        let settings = [&settings(), more].concat();
+        with_settings(self.begin(Some(dir)).env("GIT_ALLOW_PROTOCOL", ""), &settings)
     }
 
     /// `git` in this folder, with what it needs to talk to this URL, and pinned to where the guard found it. As

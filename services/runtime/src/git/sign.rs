@@ -7,7 +7,6 @@ use tempfile::{TempDir, TempPath};
 use super::{
     Git, GitError,
     access::{key_file, needs},
-    settings, with_settings,
 };
 use crate::{
     Secret,
@@ -67,14 +66,11 @@ impl Git {
 impl Signer {
     /// As [`Git::local`], for a command that is told to sign.
     pub fn local(&self, dir: &Path) -> Program {
-        let mut settings = settings();
-        settings.extend(self.settings.iter().cloned());
-        let program = self.git.begin(Some(dir)).env("GIT_ALLOW_PROTOCOL", "");
-        let program = match &self.keys {
+        let program = self.git.local_with(dir, &self.settings);
+        match &self.keys {
             Keys::Ssh { .. } => program,
             Keys::Gpg { home } => program.env("GNUPGHOME", home.path()),
-        };
-        with_settings(program, &settings)
+        }
     }
 
     /// Ends what `gpg` left running; it would end by itself some minute after its folder is gone.

@@ -8,6 +8,7 @@
 
 mod carry;
 pub mod chain;
+mod clones;
 mod commit;
 mod edit;
 mod follow;

@@ -7,8 +7,6 @@ mod proposals;
 
 use std::{
     collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    io,
     path::{Path, PathBuf},
 };
 
@@ -26,7 +24,7 @@ use super::{
     trouble::{Trouble, is_race},
 };
 use crate::{
-    commit,
+    clones, commit,
     tree::{Entry, Tree},
 };
 
@@ -56,10 +54,8 @@ pub(super) enum Pushed {
 impl Kept {
     pub(super) fn new(git: Git, gitops: &Gitops, below: &Path) -> Self {
         let (url, branch) = (gitops.repository.clone(), gitops.branch.clone());
-        // Only a place for a cache: should the hash change with the compiler, a new clone is all it costs.
-        let mut hasher = DefaultHasher::new();
-        (&url, branch.as_str()).hash(&mut hasher);
-        Self { git, url, branch, folder: below.join(format!("{:016x}.git", hasher.finish())) }
+        let folder = clones::place(below, (&url, branch.as_str()));
+        Self { git, url, branch, folder }
     }
 
     /// The repository and branch, without credentials.
@@ -128,16 +124,7 @@ impl Kept {
     /// Throws the clone away; the next fetch makes a new one.
     pub(super) async fn forget(&self, why: &str) -> Result<(), Trouble> {
         warn!(repository = self.shown(), why, "the kept clone is damaged and is made anew");
-        let removed = match tokio::fs::remove_dir_all(&self.folder).await {
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => tokio::fs::remove_file(&self.folder).await,
-            removed => removed,
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Trouble::Refused(format!("removing the damaged clone {}: {error}", self.folder.display())))
-            }
-            _ => Ok(()),
-        }
+        clones::remove(&self.folder).await.map_err(Trouble::Refused)
     }
 
     /// The files at and below these paths, as a commit has them.

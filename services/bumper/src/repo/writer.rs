@@ -1,13 +1,13 @@
 //! The writer of one branch: takes all that waits, decides it on one state, pushes it at once, and answers each.
 
 mod proposals;
+mod tries;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc};
 
 use proto::CommitSha;
 use runtime::config::GitAuthor;
 use tokio::sync::{mpsc, oneshot};
-use tracing::info;
 
 use super::{
     Answer, Landed, Onto, Proposing, Trouble,
@@ -19,9 +19,8 @@ use crate::{
     edit::{self, Ask, Edit, Fault, Plan},
     tree::Tree,
 };
+use tries::Tries;
 
-/// How often others may push first before the asks go back to their queue.
-const TRIES: u32 = 10;
 /// How many asks share a push. A push that is refused is taken apart again, so a batch is not endless.
 const BATCH: usize = 512;
 /// Batches between two looks at whether the clone wants packing.
@@ -59,7 +58,6 @@ enum Decided {
 /// What became of a batch.
 enum Attempt {
     Answers(Vec<Result<Answer, Trouble>>),
-    Overtaken,
     /// The server does not take it; perhaps its rules forbid a part of it only.
     Declined(String),
 }
@@ -159,28 +157,21 @@ impl Writer {
     }
 
     async fn settled(&self, asks: &[&Ask]) -> Result<Vec<Result<Answer, Trouble>>, Setback> {
-        let mut healed = false;
-        for n in 1..=TRIES {
-            match self.attempt(asks).await {
-                Ok(Attempt::Answers(answers)) => return Ok(answers),
-                Ok(Attempt::Declined(why)) => return Err(Setback::Declined(why)),
-                Ok(Attempt::Overtaken) => {
-                    info!(repository = self.kept.shown(), n, "somebody else pushed first; once more");
-                }
-                Err(Trouble::Damaged(why)) if !healed => {
-                    healed = true;
-                    self.kept.forget(&why).await.map_err(Setback::All)?;
-                    continue;
-                }
-                Err(trouble) => return Err(Setback::All(trouble)),
+        let mut tries = Tries::new(&self.kept, "others pushed first".to_owned());
+        let settled = loop {
+            let attempt = self.attempt(asks).await;
+            if let Some(settled) = tries.outcome(attempt).await {
+                break settled;
             }
-            // Two writers that began together must not meet again and again.
-            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=50 * u64::from(n)))).await;
+        };
+        match settled.map_err(Setback::All)? {
+            Attempt::Answers(answers) => Ok(answers),
+            Attempt::Declined(why) => Err(Setback::Declined(why)),
         }
-        Err(Setback::All(Trouble::Away(format!("others pushed first {TRIES} times in a row"))))
     }
 
-    async fn attempt(&self, asks: &[&Ask]) -> Result<Attempt, Trouble> {
+    /// `None` when somebody else pushed first.
+    async fn attempt(&self, asks: &[&Ask]) -> Result<Option<Attempt>, Trouble> {
         let head = self.kept.fetch().await?;
         let mut tree = Arc::new(self.tree(&head, asks).await?);
         let mut decided = Vec::with_capacity(asks.len());
@@ -198,8 +189,8 @@ impl Writer {
             ids = self.kept.commit(&head, &self.author, &commits).await?;
             match self.push(&ids).await? {
                 Pushed::Done => {}
-                Pushed::Overtaken => return Ok(Attempt::Overtaken),
-                Pushed::Declined(why) => return Ok(Attempt::Declined(why)),
+                Pushed::Overtaken => return Ok(None),
+                Pushed::Declined(why) => return Ok(Some(Attempt::Declined(why))),
             }
         }
         let mut ids = ids.into_iter();
@@ -210,7 +201,7 @@ impl Writer {
                 Ok(Answer::Landed(Landed { revision, ..landed }))
             }
         });
-        Ok(Attempt::Answers(answers.collect()))
+        Ok(Some(Attempt::Answers(answers.collect())))
     }
 
     /// What these asks read of a commit.

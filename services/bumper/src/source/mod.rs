@@ -6,9 +6,7 @@
 mod patches;
 
 use std::{
-    collections::{HashMap, hash_map::DefaultHasher},
-    hash::{Hash, Hasher},
-    io,
+    collections::HashMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -21,7 +19,10 @@ use runtime::{
 };
 use tracing::{info, warn};
 
-use crate::chain::{Order, Question};
+use crate::{
+    chain::{Order, Question},
+    clones,
+};
 
 /// What commits alone are fetched by; a server that knows no filters gives the files as well, which harms nothing.
 const COMMITS: [&str; 1] = ["--filter=tree:0"];
@@ -99,10 +100,7 @@ impl Sources {
     }
 
     fn place(&self, url: &str) -> PathBuf {
-        // Only a place for a cache: should the hash change with the compiler, a new clone is all it costs.
-        let mut hasher = DefaultHasher::new();
-        url.hash(&mut hasher);
-        self.folder.join(format!("{:016x}.git", hasher.finish()))
+        clones::place(&self.folder, url)
     }
 }
 
@@ -159,12 +157,7 @@ impl Clone<'_> {
     /// Throws the clone away; the next question makes a new one.
     async fn forget(&self, error: &GitError) -> Result<(), Failure> {
         warn!("the kept history of {} is made anew: {error}", without_userinfo(self.url));
-        match tokio::fs::remove_dir_all(&self.folder).await {
-            Err(why) if why.kind() != io::ErrorKind::NotFound => {
-                Err(Failure::transient(format!("removing the damaged clone {}: {why}", self.folder.display())))
-            }
-            _ => Ok(()),
-        }
+        clones::remove(&self.folder).await.map_err(Failure::transient)
     }
 
     fn other(&self, why: String) -> GitError {

@@ -1,11 +1,10 @@
 //! Has a change proposed instead of made: on a branch of its own, which is kept upon what the target is now.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use proto::CommitSha;
-use tracing::info;
 
-use super::{NewCommit, Plan, Pushed, TRIES, Trouble, Writer, plan};
+use super::{NewCommit, Plan, Pushed, Tries, Trouble, Writer, plan};
 use crate::{
     commit,
     edit::{self, Ask, Edit, Fault},
@@ -16,23 +15,13 @@ use crate::{
 impl Writer {
     /// Sees to it that merging the branch makes the change, or tells that the target asks for it already.
     pub(super) async fn propose(&self, ask: &Ask, onto: &Onto) -> Result<Proposing, Trouble> {
-        let proposed = async {
-            let mut healed = false;
-            for n in 1..=TRIES {
-                match self.try_to_propose(ask, onto).await {
-                    Ok(Some(done)) => return Ok(done),
-                    Ok(None) => info!(repository = self.kept.shown(), branch = onto.branch, n, "pushed by another"),
-                    Err(Trouble::Damaged(why)) if !healed => {
-                        healed = true;
-                        self.kept.forget(&why).await?;
-                    }
-                    Err(trouble) => return Err(trouble),
-                }
-                tokio::time::sleep(Duration::from_millis(rand::random_range(0..=50 * u64::from(n)))).await;
+        let mut tries = Tries::new(&self.kept, format!("others pushed to {} first", onto.branch));
+        loop {
+            let attempt = self.try_to_propose(ask, onto).await;
+            if let Some(proposed) = tries.outcome(attempt).await {
+                return proposed.map_err(|trouble| trouble.within(&self.kept.shown()));
             }
-            Err(Trouble::Away(format!("others pushed to {} first {TRIES} times in a row", onto.branch)))
-        };
-        proposed.await.map_err(|trouble| trouble.within(&self.kept.shown()))
+        }
     }
 
     /// `None` when the branch was pushed to meanwhile.

@@ -20,6 +20,9 @@ use crate::{BusError, codec};
 
 /// Messages of one call that may be unconfirmed at a time.
 const WINDOW: usize = 256;
+/// The time before a queue that somebody deleted is declared again: the broker tells consumers of its end a moment later,
+/// and those whom it finds a queue of that name for then are never told, and wait for good.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// The sending side of a bus.
 pub(super) struct Publisher {
@@ -178,6 +181,7 @@ impl Publisher {
         match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, &AMQPSoftError::NOTFOUND) && self.link.topology().has(queue) => {
+                tokio::time::sleep(FAREWELL).await;
                 self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))
             }
             Err(error) if is(&error, &AMQPSoftError::NOTFOUND) => Err(codec::no_queue(worker)),

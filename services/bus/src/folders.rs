@@ -2,20 +2,29 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
 };
 
-/// Makes the folder and those above it that are missing, and syncs each folder in which one was made; says which.
+/// Makes the folder and those above it that are missing, and syncs all that have one of these in them; says which. Those
+/// that were there may have been made by one who was killed before he synced them.
+///
+/// # Errors
+/// Where the folder cannot be made, or one above it not be synced. One that was there and must not be read is left: who
+/// made it without being allowed to look into it made it long ago.
 pub fn make(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let missing: Vec<&Path> = folder.ancestors().take_while(|above| !is_there(above)).collect();
+    let missing = folder.ancestors().take_while(|above| !is_there(above)).count();
     std::fs::create_dir_all(folder)?;
-    let sync = |made: &Path| {
+    let mut synced = Vec::new();
+    for (place, made) in folder.ancestors().filter(|made| made.file_name().is_some()).enumerate() {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(above)?.sync_all()?;
-        Ok(above.to_owned())
-    };
-    missing.into_iter().map(sync).collect()
+        match File::open(above).and_then(|above| above.sync_all()) {
+            Ok(()) => synced.push(above.to_owned()),
+            Err(error) if place < missing || error.kind() != ErrorKind::PermissionDenied => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(synced)
 }
 
 /// The last ancestor of a relative path is empty, and means the folder we are in.
@@ -33,9 +42,9 @@ mod tests {
         let root = std::env::temp_dir().join(format!("windlass-folders-{}", uuid::Uuid::new_v4()));
         let deep = root.join("data/spool");
         let synced = make(&deep).unwrap();
-        assert_eq!(synced, [root.join("data"), root.clone(), std::env::temp_dir()]);
+        assert_eq!(synced[..3], [root.join("data"), root.clone(), std::env::temp_dir()]);
         assert!(deep.is_dir());
-        assert!(make(&deep).unwrap().is_empty(), "nothing was made");
+        assert_eq!(make(&deep).unwrap(), synced, "who made them may have been killed before they were synced");
         std::fs::write(root.join("file"), "").unwrap();
         assert!(make(&root.join("file/below")).is_err());
         std::fs::remove_dir_all(root).unwrap();

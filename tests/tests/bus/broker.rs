@@ -17,7 +17,7 @@ use lapin::{
 use proto::WorkerName;
 use testkit::{ports, rabbitmq::RabbitMq};
 
-use super::place::{Place, drain, message, next, number, pushes, until, with_body};
+use super::place::{Place, drain, message, next, noise, number, pushes, until, with_body};
 
 const BUILDER: WorkerName = WorkerName::Builder;
 
@@ -69,6 +69,39 @@ async fn a_deleted_queue_is_declared_and_subscribed_again() {
     // And so are its bindings.
     publish(&bus, 2..3).await;
     assert_eq!(drain(&mut deliveries, 1).await, [2]);
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_published_while_somebody_deletes_all_queues_is_not_lost() {
+    let place = Place::amqp().await;
+    let bus = place.open_for(&[BUILDER]).await;
+    let (_connection, channel) = operator(&place).await;
+    let delete = async || {
+        for queue in ["windlass.builder", "windlass.unrouted"] {
+            channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.unwrap();
+        }
+    };
+    // Small ones over the lane, a large one alone, and of several callers at once.
+    let large = with_body(message("push.received", 0), noise(5, 5 << 20));
+    delete().await;
+    bus.publish(&[large]).await.unwrap();
+    delete().await;
+    let callers = (0..4).map(|n| {
+        let (bus, messages) = (bus.clone(), pushes(1 + n * 500..501 + n * 500));
+        tokio::spawn(async move { bus.publish(&messages).await })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap().unwrap();
+    }
+    // The large one was there when they were deleted once more.
+    let mut deliveries = bus.consume(BUILDER, 64).await.unwrap();
+    let mut missing: BTreeSet<_> = (1..2001).collect();
+    while !missing.is_empty() {
+        let delivery = next(&mut deliveries).await;
+        missing.remove(&number(&delivery.message));
+        delivery.ack().await.unwrap();
+    }
     bus.close().await;
 }
 

@@ -6,12 +6,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use lapin::{Channel, Confirmation, options::BasicPublishOptions, protocol::AMQPSoftError};
+use lapin::{Channel, Confirmation, protocol::AMQPSoftError};
 use proto::Message;
 use tokio::sync::Semaphore;
 
 use super::{
-    lane::{confirming, is, not_taken, unavailable},
+    lane::{MANDATORY, confirming, is, not_taken, unavailable},
     link::Link,
     wire::Envelope,
 };
@@ -28,7 +28,8 @@ pub(super) struct Alone {
     turns: Semaphore,
     /// Channels that sent one message and may send the next.
     spare: Mutex<Vec<Channel>>,
-    /// From this size on a body is sent alone: [`LARGE`], or less where the broker has refused less.
+    /// From this size on a body is sent alone: [`LARGE`], or less where the broker has refused less. It stays so when the
+    /// broker's limit is raised, until the process starts anew: they go through then, and only slower.
     large: AtomicUsize,
 }
 
@@ -62,9 +63,8 @@ impl Alone {
         let Ok(_turn) = self.turns.acquire().await else { return Err(not_taken()) };
         // Taken out while in use, so no other message is in flight on it; dropped halfway, it is not put back.
         let channel = self.channel().await?;
-        let options = BasicPublishOptions { mandatory: true, immediate: false };
         let (exchange, key) = (exchange.into(), key.into());
-        let sent = channel.basic_publish(exchange, key, options, &envelope.body, envelope.properties.clone());
+        let sent = channel.basic_publish(exchange, key, MANDATORY, &envelope.body, envelope.properties.clone());
         let outcome = async { sent.await?.await }.await;
         let sent = match outcome {
             Ok(Confirmation::Ack(None)) => Sent::Confirmed,

@@ -1,9 +1,13 @@
 //! The lane: one channel in confirm mode that all callers share and pipeline on. One task sends what waits and takes
 //! the confirms, so that a burst is one write and its confirms are one wake.
+//!
+//! A message that no queue takes, not even the one for what belongs nowhere, comes back before its confirm. lapin hands
+//! it to whoever is confirmed next, which may be another message of those on their way; so all that are confirmed at
+//! once are judged together, and one that came back ends the lane: whatever is not confirmed by then is sent again alone.
 
 use std::{future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use lapin::{
     Channel, Confirmation, Connection, ErrorKind,
     options::{BasicPublishOptions, ConfirmSelectOptions},
@@ -20,6 +24,9 @@ const BATCH: usize = 256;
 /// their deadline, outside.
 const UNCONFIRMED: usize = 4096;
 
+/// What no queue takes comes back.
+pub(super) const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
+
 /// A channel in confirm mode that callers share. Its task ends when the last of them lets go of it.
 pub(super) struct Lane {
     channel: Channel,
@@ -32,15 +39,21 @@ struct Job {
     exchange: String,
     key: String,
     envelope: Envelope,
-    done: oneshot::Sender<lapin::Result<Confirmation>>,
+    done: oneshot::Sender<Said>,
 }
 
-/// What becomes of a message that is on its way.
-pub(super) struct Sending(oneshot::Receiver<lapin::Result<Confirmation>>);
+/// What the broker says of a message.
+type Said = lapin::Result<Confirmation>;
+
+/// What becomes of a message that is on its way; closed, when the lane has ended before it was known.
+pub(super) struct Sending(oneshot::Receiver<Said>);
+
+/// A message that was said something of, and who waits for it.
+struct Settled(oneshot::Sender<Said>, Said);
 
 /// Why a message on the lane is not confirmed.
 pub(super) enum Lost {
-    /// The channel is closed; the broker does so over one of the messages on it, perhaps another's.
+    /// The lane has ended; the broker closes it over one of the messages on it, perhaps another's.
     Channel(BusError),
     /// Anything else.
     Other(BusError),
@@ -75,50 +88,72 @@ impl Sending {
             Ok(Ok(Confirmation::Nack(_) | Confirmation::NotRequested)) => Err(Lost::Other(not_taken())),
             Ok(Err(error)) if broke(&error) => Err(Lost::Channel(unavailable(&error))),
             Ok(Err(error)) => Err(Lost::Other(unavailable(&error))),
-            Err(_) => Err(Lost::Other(gone())),
+            Err(_) => Err(Lost::Channel(gone())),
         }
     }
 }
 
-/// Sends what comes, in order, and passes each confirm on, until nobody can send any more and all are confirmed.
+/// Sends what comes, in order, and passes each confirm on, until nobody can send any more and all are confirmed, or
+/// until a message comes back.
 ///
 /// It is one task because lapin numbers a message and queues it in two steps: were another to come between them, its
 /// numbers would not be the broker's, and one message would be confirmed for another.
 async fn drive(channel: Channel, mut jobs: mpsc::Receiver<Job>) {
     let mut waiting = Vec::with_capacity(BATCH);
     let mut unconfirmed = FuturesUnordered::new();
-    loop {
+    let mut is_open = true;
+    while is_open || !unconfirmed.is_empty() {
         tokio::select! {
-            Some(()) = unconfirmed.next() => {}
-            taken = jobs.recv_many(&mut waiting, BATCH), if unconfirmed.len() < UNCONFIRMED => {
-                if taken == 0 {
-                    break;
+            Some(first) = unconfirmed.next() => {
+                if !pass_on(first, &mut unconfirmed) {
+                    return;
                 }
+            }
+            taken = jobs.recv_many(&mut waiting, BATCH), if is_open && unconfirmed.len() < UNCONFIRMED => {
+                is_open = taken > 0;
                 for job in waiting.drain(..) {
                     unconfirmed.extend(start(&channel, job).await);
                 }
             }
         }
     }
-    while unconfirmed.next().await.is_some() {}
 }
 
+/// Tells all that are settled by now, this one and what is ready besides; unless a message came back, which may be any
+/// of them. Whether none did.
+fn pass_on(first: Settled, unconfirmed: &mut FuturesUnordered<OnItsWay>) -> bool {
+    let mut settled = vec![first];
+    while let Some(Some(more)) = unconfirmed.next().now_or_never() {
+        settled.push(more);
+    }
+    if settled.iter().any(|Settled(_, said)| matches!(said, Ok(Confirmation::Ack(Some(_))))) {
+        return false;
+    }
+    for Settled(done, said) in settled {
+        // Who asked may have given up; then nobody needs the answer.
+        let _ = done.send(said);
+    }
+    true
+}
+
+type OnItsWay = Pin<Box<dyn Future<Output = Settled> + Send>>;
+
 /// Numbers and queues one message; the rest is waiting for its confirm. Nothing is sent for one who has given up.
-async fn start(channel: &Channel, job: Job) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+async fn start(channel: &Channel, job: Job) -> Option<OnItsWay> {
     if job.done.is_closed() {
         return None;
     }
     let channel = channel.clone();
     let mut sending = Box::pin(async move {
         let Job { exchange, key, envelope: Envelope { properties, body }, done } = job;
-        let options = BasicPublishOptions::default();
-        let sent = channel.basic_publish(exchange.into(), key.into(), options, &body, properties);
-        let outcome = async { sent.await?.await }.await;
-        // Who asked may have given up; then nobody needs the answer.
-        let _ = done.send(outcome);
+        let sent = channel.basic_publish(exchange.into(), key.into(), MANDATORY, &body, properties);
+        Settled(done, async { sent.await?.await }.await)
     });
-    let first = poll_fn(|context| Poll::Ready(sending.as_mut().poll(context)));
-    first.await.is_pending().then_some(sending)
+    match poll_fn(|context| Poll::Ready(sending.as_mut().poll(context))).await {
+        Poll::Pending => Some(sending),
+        // It could not even be queued.
+        Poll::Ready(settled) => Some(Box::pin(std::future::ready(settled))),
+    }
 }
 
 /// A channel in confirm mode.

@@ -1,13 +1,16 @@
 //! Publishing: every message is sent on a channel in confirm mode, and only a true ack counts.
 //!
 //! Most go over the [`lane`](super::lane). What is large, or goes to one queue by name, is sent [`alone`](super::alone).
-//! A broker may take less than what is large here: then the lane breaks, whatever was unconfirmed on it is sent again
-//! one by one, and only what is too large is refused.
+//! A broker may take less than what is large here, or have no queue for a message any more: then the lane breaks, whatever
+//! was unconfirmed on it is sent again one by one, only what is too large is refused, and queues are declared again.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use lapin::{options::QueueDeclareOptions, protocol::AMQPSoftError, types::FieldTable};
-use proto::{Message, WorkerName, topology::DEAD};
+use proto::{
+    Message, WorkerName,
+    topology::{DEAD, UNROUTED},
+};
 
 use super::{
     alone::{Alone, Sent},
@@ -124,7 +127,7 @@ impl Publisher {
             if self.alone.wants(&envelope) {
                 // Alone, and in its place.
                 flight.land(0).await?;
-                self.alone.send(message, exchange, &key, &envelope).await?;
+                self.alone(message, exchange, &key, &envelope).await?;
                 flight.confirmed += 1;
                 continue;
             }
@@ -134,13 +137,35 @@ impl Publisher {
         flight.land(0).await
     }
 
-    /// Sends each alone: only so it shows which of them is too large.
+    /// Sends each alone: only so it shows which of them is too large, or comes back.
     async fn one_by_one(&self, exchange: &str, messages: &[Message]) -> Result<(), BusError> {
         for message in messages {
             let envelope = wire::write(message, Beside::Nothing).await?;
-            self.alone.send(message, exchange, &message.routing_key(), &envelope).await?;
+            self.alone(message, exchange, &message.routing_key(), &envelope).await?;
         }
         Ok(())
+    }
+
+    /// Sends one alone. Where it comes back there is not even a queue for what belongs nowhere, so somebody deleted
+    /// queues: they are declared again, and it is sent once more.
+    async fn alone(&self, message: &Message, exchange: &str, key: &str, envelope: &Envelope) -> Result<(), BusError> {
+        if let Sent::Confirmed = self.alone.send(message, exchange, key, envelope).await? {
+            return Ok(());
+        }
+        self.declare_again().await?;
+        match self.alone.send(message, exchange, key, envelope).await? {
+            Sent::Confirmed => Ok(()),
+            Sent::Returned => Err(BusError::Unavailable(format!(
+                "no queue takes `{key}` from `{exchange}`, not even `{UNROUTED}`; somebody deletes queues"
+            ))),
+        }
+    }
+
+    /// Declares what somebody deleted, a moment after.
+    async fn declare_again(&self) -> Result<(), BusError> {
+        tokio::time::sleep(FAREWELL).await;
+        let connection = self.link.flowing().await?;
+        self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))
     }
 
     /// Sends one message and waits for its confirm.
@@ -153,7 +178,7 @@ impl Publisher {
                 Ok(()) => return Ok(()),
             }
         }
-        self.alone.send(message, exchange, key, &envelope).await.map(drop)
+        self.alone(message, exchange, key, &envelope).await
     }
 
     /// The shared lane; a new one where it broke.
@@ -181,8 +206,7 @@ impl Publisher {
         match channel.queue_declare(queue.into(), options, FieldTable::default()).await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, &AMQPSoftError::NOTFOUND) && self.link.topology().has(queue) => {
-                tokio::time::sleep(FAREWELL).await;
-                self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))
+                self.declare_again().await
             }
             Err(error) if is(&error, &AMQPSoftError::NOTFOUND) => Err(codec::no_queue(worker)),
             Err(error) => Err(unavailable(&error)),

@@ -43,7 +43,7 @@ impl Jwk {
     /// [`Jwk::signed`] knows.
     pub(super) fn is_usable(&self) -> bool {
         let is_for = |algorithm: &str| self.alg.as_deref().is_none_or(|own| own == algorithm);
-        let length = |text: &str| bytes(text).iter().skip_while(|byte| **byte == 0).count();
+        let length = |text: &str| number(text).len();
         let is_known = match self.kty.as_str() {
             "RSA" => is_for("RS256") && RSA_BYTES.contains(&length(&self.n)) && length(&self.e) > 0,
             "EC" => is_for("ES256") && self.is_p256() && [&self.x, &self.y].iter().all(|xy| bytes(xy).len() == 32),
@@ -63,7 +63,7 @@ impl Jwk {
             return false;
         }
         match (self.kty.as_str(), algorithm) {
-            ("RSA", "RS256") => RsaPublicKeyComponents { n: bytes(&self.n), e: bytes(&self.e) }
+            ("RSA", "RS256") => RsaPublicKeyComponents { n: number(&self.n), e: number(&self.e) }
                 .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
                 .is_ok(),
             ("EC", "ES256") if self.is_p256() => {
@@ -78,4 +78,9 @@ impl Jwk {
 /// From base64url; nothing of what is none.
 fn bytes(text: &str) -> Vec<u8> {
     BASE64_URL_SAFE_NO_PAD.decode(text).unwrap_or_default()
+}
+
+/// A number in big-endian order. Zeros before it are more than RFC 7518, 2 allows, and some write them.
+fn number(text: &str) -> Vec<u8> {
+    bytes(text).into_iter().skip_while(|byte| *byte == 0).collect()
 }

@@ -104,6 +104,18 @@ impl Keys {
         self.0.verdict(id)
     }
 
+    /// The keys of this id once the provider was asked again, unless it was just now: those that are known verified
+    /// nothing, and a provider may have another key under the same id.
+    pub(super) async fn find_anew(&self, id: &str) -> Result<Vec<Jwk>, Away> {
+        let since = Instant::now();
+        let turn = Arc::clone(&self.0.turn).lock_owned().await;
+        // While it waited for its turn, another may have asked.
+        if self.0.fetched().is_none_or(|at| at < since) {
+            self.ask(turn).await;
+        }
+        self.0.verdict(id)
+    }
+
     /// How many the provider tells now, and how many of them could verify anything.
     pub(super) async fn count(&self) -> Result<IssuerKeys> {
         let told = self.0.ask().await?;
@@ -133,6 +145,10 @@ impl Inner {
     fn age(&self, id: &str) -> Option<Duration> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.fetched.filter(|_| known.by_id.contains_key(id)).map(|at| at.elapsed())
+    }
+
+    fn fetched(&self) -> Option<Instant> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).fetched
     }
 
     fn verdict(&self, id: &str) -> Result<Vec<Jwk>, Away> {

@@ -18,7 +18,7 @@ use ring::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{key::Jwk, *};
+use super::*;
 
 const LONG: Duration = Duration::from_hours(1);
 /// Keys are fresh all along, and asked for whenever one is unknown.
@@ -50,6 +50,12 @@ fn the_specifications_own_example_is_verified_and_only_as_what_it_is() {
         assert!(!rsa(None).signed(algorithm, SIGNED.as_bytes(), &signature), "{algorithm}");
     }
     assert!(!rsa(Some("RS512")).signed("RS256", SIGNED.as_bytes(), &signature), "a key for something else");
+    // A sign's byte before a number, as some libraries write it, changes no number.
+    let mut modulus = vec![0];
+    modulus.extend(BASE64_URL_SAFE_NO_PAD.decode(N).unwrap());
+    let padded = json!({ "kty": "RSA", "n": BASE64_URL_SAFE_NO_PAD.encode(modulus), "e": "AAEAAQ" });
+    let padded: Jwk = serde_json::from_value(padded).unwrap();
+    assert!(padded.is_usable() && padded.signed("RS256", SIGNED.as_bytes(), &signature));
     assert!(!rsa(None).signed("RS256", &SIGNED.as_bytes()[1..], &signature));
     assert!(!rsa(None).signed("RS256", SIGNED.as_bytes(), &signature[1..]));
 }
@@ -369,6 +375,31 @@ async fn a_new_key_is_fetched_when_it_is_met_and_an_old_one_is_gone() {
     ask(&issuer, &new.token()).await.unwrap();
     assert!(refused(&issuer, &old.token()).await, "the provider has it no longer");
     assert_eq!(provider.asked(), 3, "once for each key that was not known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_under_the_same_name_is_fetched_when_it_is_met() {
+    let (old, new) = (Pair::new("one"), Pair::new("one"));
+    let provider = Provider::with(&old);
+    let issuer = provider.issuer(FRESH);
+    ask(&issuer, &old.token()).await.unwrap();
+    provider.has(&new);
+    ask(&issuer, &new.token()).await.unwrap();
+    assert_eq!(provider.asked(), 2);
+    assert!(refused(&issuer, &old.token()).await, "the provider has it no longer");
+    // What is out of date is no reason to ask, whoever signed it.
+    let asked = provider.asked();
+    let mut late = claims();
+    late["exp"] = json!(now() - 120);
+    assert!(refused(&issuer, &old.signs(&json!({ "alg": "ES256", "kid": "one" }), &late)).await);
+    assert_eq!(provider.asked(), asked);
+    // Nor is the provider asked at each forgery.
+    let slow = provider.issuer(Times { pause: LONG, ..FRESH });
+    for _ in 0..3 {
+        assert!(refused(&slow, &old.token()).await);
+    }
+    ask(&slow, &new.token()).await.unwrap();
+    assert_eq!(provider.asked(), asked + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

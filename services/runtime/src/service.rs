@@ -85,6 +85,18 @@ pub struct Context {
     pub shutdown: CancellationToken,
 }
 
+/// Opens the ledger of this configuration; the folder of its file is made where it is missing, and outlives a power cut.
+pub async fn open_ledger(config: &Config) -> Result<Ledger> {
+    let location = config.ledger_location()?;
+    let hint = || format!("opening the ledger {location} (`ledger`)");
+    if let ledger::Location::Sqlite(file) = &location
+        && let Some(folder) = file.parent()
+    {
+        bus::folders::make(folder).with_context(hint)?;
+    }
+    Ledger::open(&location).await.with_context(hint)
+}
+
 impl Base {
     /// Opens the bus.
     pub async fn open(config: Config, name: &str) -> Result<Self> {
@@ -116,9 +128,7 @@ impl Base {
 impl Context {
     /// Opens the ledger as well.
     pub async fn open(base: Base) -> Result<Self> {
-        let location = base.config.ledger_location()?;
-        let ledger =
-            Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))?;
+        let ledger = open_ledger(&base.config).await?;
         let asked = ledger.clone();
         base.readiness.set("ledger", move || {
             let asked = asked.clone();

@@ -14,8 +14,7 @@ pub(crate) fn block_on<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
 
 /// The ledger of this configuration.
 pub(crate) async fn ledger(config: &Config) -> Result<Ledger> {
-    let location = config.ledger_location()?;
-    Ledger::open(&location).await.with_context(|| format!("opening the ledger {location} (`ledger`)"))
+    runtime::service::open_ledger(config).await
 }
 
 /// The bus of this configuration.

@@ -70,8 +70,9 @@ impl Bumper {
         let Some(wanted) = wish.wanted.get(component) else { return Ok(None) };
         let rule = target.app.tag_rule(&wish.environment, component);
         let whole = wish.commit.as_ref().filter(|_| target.app.release == ReleaseMode::Together);
-        let new = whole.or(wanted.commit.as_ref()).filter(|_| !rule.is_some_and(|nearest| nearest.rule.is_ordered()));
-        let Some(new) = new else { return Ok(None) };
+        let tags = wanted.tag.as_deref().zip(Reference::parse(value).tag);
+        let is_decided = rule.zip(tags).is_some_and(|(nearest, (wanted, now))| nearest.rule.decides(wanted, now));
+        let Some(new) = whole.or(wanted.commit.as_ref()).filter(|_| !is_decided) else { return Ok(None) };
         // A tag that is a commit says which one was meant, whatever the image was built from.
         let old = match Reference::parse(value).commit() {
             Some(named) => Some(named),

@@ -67,9 +67,7 @@ impl Bumper {
         candidate: &Candidate<'_>,
         follower: &Follower<'_>,
     ) -> Result<Option<String>, Failure> {
-        let Some(nearest) = follower.rule.as_ref().filter(|nearest| !nearest.rule.is_ordered()) else {
-            return Ok(None);
-        };
+        let Some(nearest) = follower.rule.as_ref() else { return Ok(None) };
         if event.replay > 0 {
             return Ok(None);
         }
@@ -86,7 +84,8 @@ impl Bumper {
         let mut later = later.filter(|other| other.time > event.time && other.replay == 0);
         let tag = later.find_map(|other| match other.data {
             Data::ImagePushed(pushed) if pushed.component == *candidate.component => {
-                pushed.tag.filter(|tag| tag != candidate.tag && nearest.rule.matches(tag))
+                let rule = &nearest.rule;
+                pushed.tag.filter(|tag| tag != candidate.tag && rule.matches(tag) && !rule.decides(tag, candidate.tag))
             }
             _ => None,
         });

@@ -2,7 +2,7 @@
 
 use proto::{Digest, Event};
 
-use crate::world::*;
+use crate::{source, world::*};
 
 /// The world's configuration with these keys of the app, and each image deployed as it comes.
 fn apart(keys: &str) -> String {
@@ -64,6 +64,46 @@ async fn an_image_that_names_its_commit_stands_under_its_version_all_the_same() 
     // It goes on under it, and the next version is held against it there as well.
     let promoted = world.bump(&verdict(&deployed, true)).await;
     assert_eq!(promoted.release[&"frontend".parse().unwrap()].tag.as_deref(), Some("1.3.0"));
+}
+
+#[tokio::test]
+async fn of_builds_of_one_version_that_have_no_order_the_source_says_which_is_newer() {
+    let world = World::with(&apart("tags: { semver: '*' }")).await;
+    let line = source::line(&world.work().await, 4).await;
+    let build = async |n: usize, tag: &str| {
+        world.push("frontend", Some(&line[n]), &[tag]).await;
+        world.pushed("frontend", tag, None)
+    };
+    world.healthy(&world.bump(&build(2, "1.3.0_b").await).await).await;
+    let why = world.ignored(&build(1, "1.3.0_a").await).await;
+    let older = format!("{} is older than {}", line[1].short(), line[2].short());
+    assert!(why.contains(&format!("{older}, which is deployed")), "{why}");
+    // What has no build's part at all has no order among them either.
+    let why = world.ignored(&build(1, "1.3.0").await).await;
+    assert!(why.contains(&older), "{why}");
+    // Nor does it come over what a person wrote.
+    build(3, "1.3.0_c").await;
+    let text = world.repo.text("staging/app.yaml");
+    let (name, _) = text.split_once(":1.3.0_b@sha256:").unwrap();
+    let rest = &text[name.len() + ":1.3.0_b@sha256:".len() + 64..];
+    world.repo.write(&[("staging/app.yaml", &format!("{name}:1.3.0_c{rest}"))]);
+    let why = world.ignored(&build(2, "1.3.0_d").await).await;
+    let older = format!("{} is older than {}", line[2].short(), line[3].short());
+    assert!(why.contains(&format!("{older}, which the manifest asks for")), "{why}");
+    // A version says more than the source.
+    world.bump(&build(0, "1.4.0_a").await).await;
+}
+
+#[tokio::test]
+async fn of_builds_without_an_order_the_last_push_counts_in_whichever_order_they_are_handled() {
+    let world = World::with(&apart("tags: { semver: '*' }")).await;
+    let (_, early) = push(&world, "1.3.0_b").await;
+    let (_, late) = push(&world, "1.3.0_a").await;
+    let (_, version) = push(&world, "1.2.0").await;
+    world.context.ledger.record(&[&early, &late, &version].map(Event::to_message)).await.unwrap();
+    let why = world.ignored(&early).await;
+    assert!(why.contains("staging is left to `1.3.0_a`, which was pushed after `1.3.0_b`"), "{why}");
+    world.bump(&late).await;
 }
 
 #[tokio::test]

@@ -75,8 +75,8 @@ impl Step<'_> {
     }
 
     /// The commits that say which of two releases is older. An image that was kept may be of an older commit than its
-    /// release, so the releases' own count, but where components come one by one. Where a rule over tags says what is
-    /// newer, that does.
+    /// release, so the releases' own count, but where components come one by one. Where a rule over tags says which of
+    /// two images is newer, that does; where it has no say about these two, their commits have.
     fn to_compare(
         &self,
         name: &EnvironmentName,
@@ -84,22 +84,23 @@ impl Step<'_> {
         known: &Release,
         known_commit: Option<&CommitSha>,
     ) -> Vec<Pair> {
-        let is_ordered = |component: &ComponentName| {
-            self.app.tag_rule(name, component).is_some_and(|nearest| nearest.rule.is_ordered())
+        let tags = |image: &ReleasedImage| image.tag.clone().unwrap_or_default();
+        let is_decided = |(component, offered): (&ComponentName, &ReleasedImage)| {
+            let (rule, known) = (self.app.tag_rule(name, component), known.get(component));
+            rule.zip(known).is_some_and(|(nearest, known)| nearest.rule.decides(&tags(offered), &tags(known)))
         };
         let whole = offer.commit.as_ref().filter(|_| self.app.release == ReleaseMode::Together);
-        if let (Some(one), Some(other)) = (whole, known_commit) {
-            let is_by_commit = !offer.release.keys().any(is_ordered);
-            let pair = Pair { component: None, one: one.clone(), other: other.clone() };
-            return if is_by_commit { vec![pair] } else { Vec::new() };
+        if let (Some(one), Some(other)) = (whole, known_commit)
+            && !offer.release.iter().any(is_decided)
+        {
+            return vec![Pair { component: None, one: one.clone(), other: other.clone() }];
         }
         let pair = |(component, offered): (&ComponentName, &ReleasedImage)| {
-            let known =
-                known.get(component).filter(|known| known.digest != offered.digest && !is_ordered(component))?;
+            let known = known.get(component).filter(|known| known.digest != offered.digest)?;
             let (one, other) = (whole.or(offered.commit.as_ref())?.clone(), known.commit.clone()?);
             Some(Pair { component: Some(component.clone()), one, other })
         };
-        offer.release.iter().filter_map(pair).collect()
+        offer.release.iter().filter(|image| !is_decided(*image)).filter_map(pair).collect()
     }
 
     /// Ends what is owed and in this release of a deploy branch.

@@ -117,7 +117,8 @@ impl TagRule {
         needs_number.then(|| ("order", format!("has no number to be compared by, but `{looked_at}`")))
     }
 
-    /// How one tag stands to another; `None` when one of them is not followed, or when nothing says.
+    /// How one tag stands to another; `None` when one of them is not followed, or when nothing says. `Equal` says no more
+    /// than that neither is the later: of `1.2.3_9`, `1.2.3` and `1.2.3_10` the bare one is equal to both.
     pub fn compare(&self, one: &str, other: &str) -> Option<Ordering> {
         if !(self.matches(one) && self.matches(other)) {
             return None;
@@ -129,6 +130,11 @@ impl TagRule {
             Some(TagOrder::Alphabetical) => Some(one.cmp(other)),
             None => None,
         }
+    }
+
+    /// Whether it says which of two tags is the later.
+    pub fn decides(&self, one: &str, other: &str) -> bool {
+        self.compare(one, other).is_some_and(Ordering::is_ne)
     }
 
     /// Whether its tags can be compared.
@@ -280,6 +286,21 @@ mod tests {
             prop_assert_eq!(order(0, 0), Ordering::Equal);
             if order(0, 1).is_le() && order(1, 2).is_le() {
                 prop_assert!(order(0, 2).is_le());
+            }
+        }
+
+        #[test]
+        fn later_is_later_whatever_lies_between(
+            tags in prop::collection::vec("1\\.0\\.[01](-rc)?(_[0-9a]{1,3}([.-][0-9a]{1,2}){0,2})?", 3),
+        ) {
+            let rule = rule(json!({ "semver": ">=0.0.0-0" }));
+            prop_assume!(tags.iter().all(|tag| rule.matches(tag)));
+            let order = |a: usize, b: usize| rule.compare(&tags[a], &tags[b]).unwrap();
+            prop_assert_eq!(order(0, 1), order(1, 0).reverse());
+            prop_assert_eq!(order(0, 0), Ordering::Equal);
+            // What is equal to both says nothing of them, so this holds of what is later alone.
+            if order(0, 1).is_gt() && order(1, 2).is_gt() {
+                prop_assert!(order(0, 2).is_gt());
             }
         }
 

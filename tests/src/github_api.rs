@@ -20,13 +20,12 @@ use proto::Timestamp;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use crate::{github, http, http::Server};
+use crate::{github, http, http::Server, pulls::Repository};
 pub use apps::App;
 use attempts::Attempts;
 pub use attempts::{Attempt, Outcome};
 use limits::Gate;
 pub use limits::Requests;
-pub use pulls::Pull;
 
 /// How many deliveries GitHub has under way to one receiver here.
 const SENDERS: usize = 16;
@@ -55,7 +54,7 @@ struct State {
     gone: BTreeSet<String>,
     tokens: BTreeSet<String>,
     app: Option<apps::Known>,
-    repository: Option<pulls::Repository>,
+    repository: Option<Repository>,
     gate: Gate,
 }
 
@@ -202,42 +201,12 @@ impl FakeGithub {
 
     /// From now on has the pull requests of this repository (`owner/name`), whose bare clone lies there.
     pub fn serve(&self, name: &str, path: PathBuf) {
-        self.state().repository = Some(pulls::Repository::new(name, path));
+        self.state().repository = Some(Repository::new(name, path));
     }
 
-    /// Its pull requests, oldest first.
-    pub fn pulls(&self) -> Vec<Pull> {
-        self.state().repository.as_mut().map(pulls::Repository::all).unwrap_or_default()
-    }
-
-    /// A person merges one: `merge`, `squash` or `rebase`; the commit it is merged as.
-    pub fn merge(&self, number: u64, method: &str) -> Result<String> {
-        let merged = self.state().repository.as_mut().context("no repository")?.merge(number, method);
-        merged.map_err(anyhow::Error::msg)
-    }
-
-    /// A person closes one.
-    pub fn close(&self, number: u64) {
-        self.state().repository.iter_mut().for_each(|repository| repository.close(number));
-    }
-
-    /// A check of a commit has come to this; `None` while it runs.
-    pub fn check(&self, commit: &str, name: &str, conclusion: Option<&str>) {
-        self.state().repository.iter_mut().for_each(|repository| repository.check(commit, name, conclusion));
-    }
-
-    /// A commit gets a status: `pending`, `success`, `failure` or `error`.
-    pub fn status(&self, commit: &str, context: &str, state: &str) {
-        self.state().repository.iter_mut().for_each(|repository| repository.status(commit, context, state));
-    }
-
-    /// The branch's rules: whether they want a review, whether they want branches to begin at its head, and the one way to
-    /// merge that they leave.
-    pub fn rules(&self, blocked: bool, strict: bool, only: Option<&str>) {
-        if let Some(repository) = &mut self.state().repository {
-            (repository.blocked, repository.strict) = (blocked, strict);
-            repository.only = only.map(ToOwned::to_owned);
-        }
+    /// That repository, to look at or to do something in; nothing where there is none.
+    pub fn repository<T>(&self, with: impl FnOnce(&mut Repository) -> T) -> Option<T> {
+        self.state().repository.as_mut().map(with)
     }
 
     /// Answers the next requests with this status.

@@ -31,7 +31,7 @@ mod orders;
 mod owed;
 #[path = "bumper/partly.rs"]
 mod partly;
-#[path = "bumper/proposals.rs"]
+#[path = "bumper/proposals/mod.rs"]
 mod proposals;
 #[path = "bumper/registries.rs"]
 mod registries;

@@ -68,7 +68,7 @@ impl Bumper {
             config: Arc::clone(&context.config),
             ledger: context.ledger.clone(),
             registries: context.registries.clone(),
-            hosts: Hosts::new(&context.config, &context.trusted)?,
+            hosts: Hosts::new(&context.config, &context.http)?,
             repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
             sources: Sources::new(context.git.clone(), sources, workspaces),
             turns: Mutex::default(),

@@ -6,7 +6,11 @@ use actix_web::{HttpRequest, HttpResponse, http::Method, http::StatusCode, web};
 use proto::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Hook, Shared, State, limits::Entry, pulls::Request};
+use super::{
+    Hook, Shared, State,
+    limits::Entry,
+    pulls::{Pulls, Request},
+};
 
 /// Who asks.
 #[derive(PartialEq, Eq)]
@@ -98,7 +102,7 @@ fn of_repository(request: &HttpRequest, path: &str, body: &[u8], state: &mut Sta
     let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?.into_inner();
     let body = serde_json::from_slice(body).unwrap_or_default();
     let request = Request { method: request.method(), path, query, body };
-    state.repository.as_mut()?.answer(&request, &state.gate)
+    Pulls(state.repository.as_mut()?).answer(&request, &state.gate)
 }
 
 fn hooks(state: &State, owner: &str) -> HttpResponse {

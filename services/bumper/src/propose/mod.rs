@@ -13,13 +13,10 @@ mod text;
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
-use forge::github::{Api, Cause, Checks, Credentials, Draft, Gates, Later, Pull, Pulls, Rights, State};
+use forge::{Cause, Checks, Draft, Forge, Gates, Later, Merging, Pull, Readiness, State};
 use ledger::{Chain, Place, Proposed, Waiting};
 use proto::{AppName, BumpReason, CommitSha, Deployment, EnvironmentName, Event, Lane};
-use runtime::{
-    Config, Failure,
-    config::{Merge, MergeMethod},
-};
+use runtime::{Config, Failure, config::Merge, http::Guarded};
 
 use crate::{
     Bumper,
@@ -32,45 +29,32 @@ use crate::{
 
 /// Longer than this nothing is put off in one go.
 const LATEST: Duration = Duration::from_mins(10);
-/// What it takes.
-const RIGHTS: Rights = Rights {
-    token: "write pull requests and contents, and read checks and commit statuses (classic: `repo`)",
-    app: "*Pull requests* and *Contents: read and write*, *Checks* and *Commit statuses: read*",
-};
-
 /// Where pull requests are opened, by the app whose they are.
-pub(crate) struct Hosts(BTreeMap<AppName, Host>);
+pub(crate) struct Hosts(BTreeMap<AppName, Forge>);
 
-struct Host {
-    pulls: Pulls,
-    method: &'static str,
+/// How far a pull request is whose checks are waited for.
+enum Progress {
+    /// It waits, and for what.
+    Waits(String),
+    /// It must begin at its target's head.
+    Behind,
+    /// Windlass has merged it.
+    Merged,
 }
 
 impl Hosts {
-    pub(crate) fn new(config: &Config, http: &reqwest::Client) -> anyhow::Result<Self> {
+    pub(crate) fn new(config: &Config, http: &Guarded) -> anyhow::Result<Self> {
         let gates = Gates::default();
         let mut hosts = BTreeMap::new();
         for (name, app) in &config.apps {
-            let Some((gitops, forge)) = app.gitops.as_ref().and_then(|gitops| Some((gitops, gitops.forge.as_ref()?)))
-            else {
-                continue;
-            };
-            let at = || format!("`apps.{name}.gitops`: pull requests need a repository of GitHub's");
-            let (repository, api) = (gitops.owner_and_name().with_context(at)?, gitops.api().with_context(at)?);
-            let owner = format!("repos/{repository}");
-            let credentials = Credentials::new(forge.token.as_ref(), forge.app.as_ref(), Some(&owner), RIGHTS)?;
-            let api = Api::new(&api, credentials, &gates, http.clone(), |_, _| {}).at_once();
-            let method = match forge.merge_method {
-                MergeMethod::Merge => "merge",
-                MergeMethod::Squash => "squash",
-                MergeMethod::Rebase => "rebase",
-            };
-            hosts.insert(name.clone(), Host { pulls: Pulls::new(api, repository), method });
+            let Some(gitops) = &app.gitops else { continue };
+            let forge = Forge::new(gitops, &gates, http).with_context(|| format!("`apps.{name}.gitops`"))?;
+            hosts.extend(forge.map(|forge| (name.clone(), forge)));
         }
         Ok(Self(hosts))
     }
 
-    fn of(&self, app: &AppName) -> Result<&Host, Failure> {
+    fn of(&self, app: &AppName) -> Result<&Forge, Failure> {
         self.0.get(app).ok_or_else(|| Failure::permanent(format!("`apps.{app}.gitops.forge` is not there any more")))
     }
 }
@@ -97,11 +81,11 @@ impl Bumper {
         let host = self.hosts.of(target.name)?;
         // Before the branches are: what is merged meanwhile is then seen there.
         let pull = match &wish.proposed {
-            Some(proposed) => host.pulls.get(proposed.number).await.map_err(failure)?,
+            Some(proposed) => host.get(proposed.number).await.map_err(failure)?,
             None => None,
         };
         let is_open = pull.as_ref().is_none_or(|pull| pull.state == State::Open);
-        let is_behind = pull.as_ref().is_some_and(|pull| pull.mergeable == "behind");
+        let is_behind = pull.as_ref().is_some_and(|pull| pull.readiness == Readiness::Behind);
         let known = wish.proposed.as_ref().map(|proposed| proposed.head.clone());
         let onto = Onto { branch: branch(target.name, wish), known, fresh: is_behind, push: is_open };
         let (head, landed) = match self.repositories.propose(target.gitops, ask.clone(), onto.clone()).await? {
@@ -111,24 +95,30 @@ impl Bumper {
         if let Some(pull) = pull.as_ref().filter(|_| !is_open) {
             return Ok(Answer::Closed(over(pull, &wish.environment)));
         }
-        let pull = if let Some(pull) = pull.filter(|pull| pull.head == head) {
+        let pull = if let Some(pull) = pull.filter(|pull| pull.head.as_ref() == Some(&head)) {
             pull
         } else {
             let text = text::Text { target, wish, ask, landed: &landed };
             let into = target.gitops.branch.to_string();
             let draft = Draft { branch: onto.branch.clone(), into, title: text.title(), body: text.body() };
-            host.pulls.open(&draft).await.map_err(failure)?
+            host.open(&draft).await.map_err(failure)?
         };
-        let merge = merge == Merge::WhenChecksPass && wish.may_merge;
-        let (waits_for, is_merged) = if merge {
-            host.merge_when_green(&pull, &head).await.map_err(failure)?
+        let progress = if merge == Merge::WhenChecksPass && wish.may_merge {
+            merge_when_green(host, &pull, &head).await.map_err(failure)?
         } else {
-            (format!("the merge of {}", pull.url), false)
+            Progress::Waits(format!("the merge of {}", pull.url))
         };
-        if is_merged {
-            let onto = Onto { known: Some(head.clone()), push: false, ..onto };
-            if let Proposing::Decided(answer) = self.repositories.propose(target.gitops, ask.clone(), onto).await? {
-                return Ok(answer);
+        let (waits_for, again) = match progress {
+            Progress::Waits(waits_for) => (waits_for, None),
+            Progress::Behind => (checks_of(&pull), Some((true, true))),
+            Progress::Merged => (format!("{}, which is merged, to be in the branch", pull.url), Some((false, false))),
+        };
+        let mut head = head;
+        if let Some((fresh, push)) = again {
+            let onto = Onto { known: Some(head.clone()), fresh, push, ..onto };
+            match self.repositories.propose(target.gitops, ask.clone(), onto).await? {
+                Proposing::Decided(answer) => return Ok(answer),
+                Proposing::Stands { head: now, .. } => head = now,
             }
         }
         let Pull { number, url, .. } = pull;
@@ -172,34 +162,39 @@ impl Bumper {
                     continue;
                 };
                 let why = is.and_then(|place| place.why_ended(waiting.id)).unwrap_or("the branch asks for it already");
-                host.pulls.close(gone.number, &text::line(why)).await.map_err(failure)?;
+                host.close(gone.number, &text::line(why)).await.map_err(failure)?;
             }
         }
         Ok(())
     }
 }
 
-impl Host {
-    /// Merges it if all is green: for what it waits, and whether it is merged.
-    async fn merge_when_green(&self, pull: &Pull, head: &CommitSha) -> anyhow::Result<(String, bool)> {
-        let Pull { number, url, mergeable, .. } = pull;
-        let checks = self.pulls.checks(head).await?;
-        let waits_for = match checks {
-            Checks::Failed(names) => format!("{url}: failed there: {}", names.join(", ")),
-            Checks::Pending(_) => format!("the checks of {url}"),
-            Checks::None => format!("the checks of {url}, of which none has begun"),
-            Checks::Passed => match mergeable.as_str() {
-                "clean" | "has_hooks" => match self.pulls.merge(*number, head, self.method).await? {
-                    Ok(()) => return Ok((format!("{url}, which is merged, to be in the branch"), true)),
-                    Err(why) => format!("{url}, which passed, and cannot be merged: {why}"),
-                },
-                "blocked" => format!("what the branch's rules want besides the checks of {url}"),
-                "dirty" => format!("{url}, which conflicts with its branch"),
-                _ => format!("the checks of {url}"),
+/// Merges a pull request if all is green.
+async fn merge_when_green(host: &Forge, pull: &Pull, head: &CommitSha) -> anyhow::Result<Progress> {
+    let url = &pull.url;
+    let waits_for = match host.checks(pull, head).await? {
+        Checks::Failed(names) => format!("{url}: failed there: {}", names.join(", ")),
+        Checks::Pending(_) => checks_of(pull),
+        Checks::None => format!("{}, of which none has begun", checks_of(pull)),
+        Checks::Passed => match &pull.readiness {
+            Readiness::Ready => match host.merge(pull.number, head).await? {
+                Merging::Merged => return Ok(Progress::Merged),
+                Merging::Behind => return Ok(Progress::Behind),
+                Merging::Refused(why) => format!("{url}, which passed, and cannot be merged: {why}"),
             },
-        };
-        Ok((waits_for, false))
-    }
+            Readiness::Blocked(what) => {
+                let what = what.as_ref().map(|what| format!(": {what}")).unwrap_or_default();
+                format!("what the branch's rules want besides the checks of {url}{what}")
+            }
+            Readiness::Conflicts => format!("{url}, which conflicts with its branch"),
+            Readiness::Behind | Readiness::Unknown => checks_of(pull),
+        },
+    };
+    Ok(Progress::Waits(waits_for))
+}
+
+fn checks_of(pull: &Pull) -> String {
+    format!("the checks of {}", pull.url)
 }
 
 /// Why nothing comes of a pull request that is closed while the target's files do not ask for its change.

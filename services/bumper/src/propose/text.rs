@@ -7,6 +7,9 @@ use proto::ComponentName;
 
 use crate::{chain::Wish, commit, edit::Ask, outcome::Target, repo::Landed};
 
+/// The most characters of a title: GitLab takes 255, GitHub 256.
+const TITLE: usize = 250;
+
 /// Of which change.
 pub(super) struct Text<'a> {
     pub(super) target: Target<'a>,
@@ -19,7 +22,7 @@ impl Text<'_> {
     /// The commit's own first line.
     pub(super) fn title(&self) -> String {
         let message = commit::message(self.ask, &self.landed.changed);
-        message.lines().next().unwrap_or_default().to_owned()
+        message.lines().next().unwrap_or_default().chars().take(TITLE).collect()
     }
 
     pub(super) fn body(&self) -> String {

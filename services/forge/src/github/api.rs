@@ -14,9 +14,11 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     credentials::{self, Bearer, Credentials, MARGIN, Who},
-    gate::{Gate, Gates},
-    limits::{self, Cause, Limits, Verdict},
     wire::{self, Installation, InstallationToken, Problem},
+};
+use crate::{
+    gate::{Gate, Gates},
+    limits::{self, Cause, Later, Limits, Verdict},
 };
 
 const API_VERSION: (HeaderName, &str) = (HeaderName::from_static("x-github-api-version"), "2022-11-28");
@@ -59,17 +61,6 @@ impl fmt::Display for NotKnown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// Nobody should ask before a while has passed; told to those who do not wait themselves.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why}")]
-pub struct Later {
-    /// Why.
-    pub cause: Cause,
-    /// How long.
-    pub after: Duration,
-    why: String,
 }
 
 #[derive(Clone, Copy)]

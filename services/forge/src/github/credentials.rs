@@ -126,7 +126,8 @@ pub(super) fn jwt(app: &GithubApp) -> Result<Bearer> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::{super::gate::Gates, *};
+    use super::*;
+    use crate::Gates;
 
     fn limited(of: Who) -> String {
         Credentials { of, rights: Rights { token: "read", app: "read" } }.limited_as()

@@ -3,14 +3,11 @@
 
 mod api;
 mod credentials;
-mod gate;
-mod limits;
 mod pulls;
 mod wire;
 
-pub use api::{Answer, Api, Later};
+pub use crate::{gate::Gates, limits::Cause};
+pub use api::{Answer, Api};
 pub use credentials::{Credentials, Rights};
-pub use gate::Gates;
-pub use limits::Cause;
-pub use pulls::{Checks, Draft, Pull, Pulls, State};
+pub use pulls::Pulls;
 pub use wire::parse;

@@ -2,12 +2,18 @@
 
 use anyhow::{Context, Result, bail};
 use proto::CommitSha;
+use runtime::config::MergeMethod;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     api::{Answer, Api},
     wire::parse,
+};
+use crate::{
+    Checks, Draft, Merging, Pull, Readiness, State,
+    forge::closed,
+    pulls::{Tally, Went},
 };
 
 /// As many as a page may hold.
@@ -20,61 +26,7 @@ pub struct Pulls {
     api: Api,
     /// `owner/name`.
     repository: String,
-}
-
-/// What is to be merged, into what, and what people are told of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// The branch that is to be merged; at most one open pull request has it.
-    pub branch: String,
-    /// The branch it goes to.
-    pub into: String,
-    /// A line.
-    pub title: String,
-    /// Markdown.
-    pub body: String,
-}
-
-/// A pull request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pull {
-    /// Its number.
-    pub number: u64,
-    /// Its page.
-    pub url: String,
-    /// What became of it.
-    pub state: State,
-    /// The commit at the head of its branch.
-    pub head: CommitSha,
-    /// Whether it may be merged, in GitHub's word: `clean`, `blocked`, `behind`, `dirty`, `unstable`, `unknown` …; empty in
-    /// lists.
-    pub mergeable: String,
-    title: String,
-    body: String,
-}
-
-/// What became of a pull request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Nothing yet.
-    Open,
-    /// It was merged.
-    Merged,
-    /// It was closed without being merged.
-    Closed,
-}
-
-/// What checks and statuses say of a commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Checks {
-    /// None has reported.
-    None,
-    /// Some are not over; their names.
-    Pending(Vec<String>),
-    /// Some failed; their names.
-    Failed(Vec<String>),
-    /// All passed, were skipped or have no opinion.
-    Passed,
+    method: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -132,19 +84,45 @@ impl From<Wire> for Pull {
             (None, "open") => State::Open,
             (None, _) => State::Closed,
         };
-        let Wire { number, html_url: url, head, mergeable_state: mergeable, title, body, .. } = wire;
-        Self { number, url, state, head: head.sha, mergeable, title, body: body.unwrap_or_default() }
+        let readiness = readiness(&wire.mergeable_state);
+        let Wire { number, html_url: url, head, title, body, .. } = wire;
+        let (head, body) = (Some(head.sha), body.unwrap_or_default());
+        Self { number, url, state, head, readiness, pipeline: None, title, body }
+    }
+}
+
+/// What `mergeable_state` means.
+fn readiness(state: &str) -> Readiness {
+    match state {
+        "clean" | "has_hooks" => Readiness::Ready,
+        "behind" => Readiness::Behind,
+        "dirty" => Readiness::Conflicts,
+        "blocked" => Readiness::Blocked(None),
+        // `unstable` is one of which some check has not passed, and `unknown` one that nobody has asked for lately.
+        _ => Readiness::Unknown,
+    }
+}
+
+fn of_state(state: &str) -> Went {
+    match state {
+        "success" => Went::Well,
+        "pending" => Went::On,
+        _ => Went::Badly,
     }
 }
 
 impl Pulls {
     /// Those of `owner/name`.
-    pub fn new(api: Api, repository: String) -> Self {
-        Self { api, repository }
+    pub(crate) fn new(api: Api, repository: String, method: MergeMethod) -> Self {
+        let method = match method {
+            MergeMethod::Merge => "merge",
+            MergeMethod::Squash => "squash",
+            MergeMethod::Rebase => "rebase",
+        };
+        Self { api, repository, method }
     }
 
-    /// The open pull request of the draft's branch, saying what the draft says: the one that is there, or a new one.
-    pub async fn open(&self, draft: &Draft) -> Result<Pull> {
+    pub(crate) async fn open(&self, draft: &Draft) -> Result<Pull> {
         if let Some(open) = self.find(draft).await? {
             return self.tell(open, draft).await;
         }
@@ -161,8 +139,7 @@ impl Pulls {
         }
     }
 
-    /// The pull request of this number; `None` when there is none.
-    pub async fn get(&self, number: u64) -> Result<Option<Pull>> {
+    pub(crate) async fn get(&self, number: u64) -> Result<Option<Pull>> {
         let answer = self.api.get(&self.path(&format!("pulls/{number}"))).await?;
         match answer.status {
             200 => Ok(Some(parse::<Wire>("pull request", &answer.body)?.into())),
@@ -171,60 +148,47 @@ impl Pulls {
         }
     }
 
-    /// Closes it, if it is open, and says why at the top of it.
-    pub async fn close(&self, number: u64, why: &str) -> Result<()> {
+    pub(crate) async fn close(&self, number: u64, why: &str) -> Result<()> {
         let Some(pull) = self.get(number).await?.filter(|pull| pull.state == State::Open) else { return Ok(()) };
-        let body = format!("**Closed by Windlass:** {why}\n\n{}", pull.body);
-        let path = self.path(&format!("pulls/{number}"));
-        let closed = self.api.send("PATCH", &path, &json!({ "state": "closed", "body": body })).await?;
-        match closed.status {
+        let closing = json!({ "state": "closed", "body": closed(why, &pull.body) });
+        let answer = self.api.send("PATCH", &self.path(&format!("pulls/{number}")), &closing).await?;
+        match answer.status {
             200 | 404 => Ok(()),
-            _ => bail!(self.refused("closing a pull request", &closed)),
+            _ => bail!(self.refused("closing a pull request", &answer)),
         }
     }
 
-    /// Merges it, if its head still is this commit; otherwise why not, in GitHub's words.
-    pub async fn merge(&self, number: u64, head: &CommitSha, method: &str) -> Result<Result<(), String>> {
+    pub(crate) async fn merge(&self, number: u64, head: &CommitSha) -> Result<Merging> {
         let path = self.path(&format!("pulls/{number}/merge"));
-        let merged = self.api.send("PUT", &path, &json!({ "sha": head, "merge_method": method })).await?;
+        let merged = self.api.send("PUT", &path, &json!({ "sha": head, "merge_method": self.method })).await?;
         match merged.status {
-            200 => Ok(Ok(())),
-            404 | 405 | 409 | 422 => Ok(Err(merged.said())),
+            200 => Ok(Merging::Merged),
+            404 | 405 | 409 | 422 => Ok(Merging::Refused(merged.said())),
             _ => bail!(self.refused("merging a pull request", &merged)),
         }
     }
 
-    /// What was said of a commit by checks and by statuses.
-    pub async fn checks(&self, commit: &CommitSha) -> Result<Checks> {
-        let (mut seen, mut pending, mut failed) = (0, Vec::new(), Vec::new());
+    /// By checks and by statuses.
+    pub(crate) async fn checks(&self, commit: &CommitSha) -> Result<Checks> {
+        let mut tally = Tally::default();
         for run in self.runs(commit).await? {
-            seen += 1;
-            match (run.status.as_str(), run.conclusion.as_deref()) {
-                ("completed", Some("success" | "neutral" | "skipped")) => {}
-                ("completed", _) => failed.push(run.name),
-                _ => pending.push(run.name),
-            }
+            let went = match (run.status.as_str(), run.conclusion.as_deref()) {
+                ("completed", Some("success" | "neutral" | "skipped")) => Went::Well,
+                ("completed", _) => Went::Badly,
+                _ => Went::On,
+            };
+            tally.add(run.name, went);
         }
         let path = self.path(&format!("commits/{commit}/status?per_page={PAGE}"));
         let combined: Combined = self.read("statuses", &path).await?;
-        seen += combined.total_count;
-        let named = |state: &[&str]| {
-            let of_state = combined.statuses.iter().filter(|status| state.contains(&status.state.as_str()));
-            of_state.map(|status| status.context.clone()).collect::<Vec<_>>()
-        };
-        match combined.state.as_str() {
-            _ if combined.total_count == 0 => {}
-            "success" => {}
-            "pending" => pending.extend(named(&["pending"])),
-            _ => failed.extend(named(&["failure", "error"])),
+        for status in &combined.statuses {
+            tally.add(status.context.clone(), of_state(&status.state));
         }
-        Ok(match () {
-            () if seen == 0 => Checks::None,
-            () if !failed.is_empty() => Checks::Failed(failed),
-            () if !pending.is_empty() => Checks::Pending(pending),
-            () if combined.total_count > 0 && combined.state != "success" => Checks::Pending(vec![combined.state]),
-            () => Checks::Passed,
-        })
+        // Of more statuses than a page holds, the sum of all counts.
+        if combined.total_count > combined.statuses.len() {
+            tally.add("others".to_owned(), of_state(&combined.state));
+        }
+        Ok(tally.sum())
     }
 
     async fn runs(&self, commit: &CommitSha) -> Result<Vec<Run>> {

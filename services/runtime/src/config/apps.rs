@@ -9,8 +9,9 @@ use serde::Deserialize;
 use super::{
     Environment, SecretRef,
     fast_path::FastPath,
+    forge::Forge,
     glob::{BranchPattern, PathPattern},
-    proposals::{Forge, Merge, Mode},
+    proposals::{Merge, Mode},
     tags::TagRule,
     value::{self, RelativePath},
     write::{self, Pin, Write},

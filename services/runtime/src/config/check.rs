@@ -176,6 +176,9 @@ fn check_addresses(config: &Config, found: &mut Vec<String>) {
         let at = format!("apps.{name}");
         check(format!("{at}.clone"), &app.clone_url());
         app.gitops.iter().for_each(|gitops| check(format!("{at}.gitops.repository"), &gitops.repository));
+        if let Some(api) = app.gitops.as_ref().and_then(|gitops| gitops.forge.as_ref()?.api.as_ref()) {
+            check(format!("{at}.gitops.forge.api"), api);
+        }
         for (component, c) in &app.components {
             check(format!("{at}.components.{component}.image"), &format!("https://{}/", c.image.registry()));
         }

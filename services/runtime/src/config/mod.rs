@@ -9,6 +9,7 @@ mod derived;
 mod environment;
 mod fast_path;
 mod filters;
+mod forge;
 mod gates;
 mod git;
 mod glob;
@@ -38,6 +39,7 @@ pub use derived::schema;
 pub use environment::{Environment, HealthCheck, Promotion, Rollback, Sync};
 pub use fast_path::{FastPath, Skip};
 pub use filters::NearestRule;
+pub use forge::{Forge, ForgeKind, MergeMethod};
 pub use gates::{Approval, Freeze, Window, Zone};
 pub use git::{Git, GitAuthor, GitCredential, SigningKey};
 pub use glob::{BranchPattern, PathPattern};
@@ -45,7 +47,7 @@ pub use load::{ConfigError, Overrides};
 pub use proof::{
     BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
 };
-pub use proposals::{Forge, ForgeKind, Merge, MergeMethod, Mode};
+pub use proposals::{Merge, Mode};
 pub use reading::{Lookup, Reading, Template, Wanted};
 pub use reconcile::{GithubApp, GithubHook, Reconcile};
 pub use secret::{Secret, SecretRef};

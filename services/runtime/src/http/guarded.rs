@@ -46,6 +46,12 @@ impl Guarded {
         self.request(Method::GET, url)
     }
 
+    /// The client itself, for whoever asks nothing but the server of this URL. A name it has is judged at each look-up.
+    pub fn client_for(&self, server: &Url) -> Result<reqwest::Client, Blocked> {
+        self.guard.check(server)?;
+        Ok(self.client.clone())
+    }
+
     /// A request for this URL. A host that is an address is judged here, for nobody looks it up; a name when it is
     /// looked up.
     pub fn request(&self, method: Method, url: Url) -> Result<RequestBuilder, Blocked> {

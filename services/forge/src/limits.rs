@@ -1,5 +1,5 @@
-//! What an answer of GitHub's means for the next question (docs.github.com, "Rate limits for the REST API" and "Best
-//! practices for using the REST API").
+//! What an answer means for the next question (docs.github.com, "Rate limits for the REST API" and "Best practices for
+//! using the REST API"; docs.gitlab.com, "User and IP rate limits").
 
 use std::time::Duration;
 
@@ -16,20 +16,20 @@ const RESERVE: u64 = 10;
 
 /// What the headers of an answer say about limits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// `retry-after`, in seconds.
-    pub(super) retry_after: Option<u64>,
-    /// `x-ratelimit-limit`: requests a window.
-    pub(super) limit: Option<u64>,
+    pub(crate) retry_after: Option<u64>,
+    /// `x-ratelimit-limit`, GitLab's without the `x-`: requests a window.
+    pub(crate) limit: Option<u64>,
     /// `x-ratelimit-remaining`: what is left of it.
-    pub(super) remaining: Option<u64>,
+    pub(crate) remaining: Option<u64>,
     /// `x-ratelimit-reset`: when the next window begins, in seconds since 1970.
-    pub(super) reset: Option<i64>,
+    pub(crate) reset: Option<i64>,
 }
 
 /// What an answer means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is what was asked for, or says that there is no such thing; the asker knows which.
     Answer,
     /// Ask again after a while.
@@ -51,6 +51,17 @@ pub enum Cause {
     Secondary,
 }
 
+/// Nobody should ask before a while has passed; told to those who do not wait themselves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct Later {
+    /// Why.
+    pub cause: Cause,
+    /// How long.
+    pub after: Duration,
+    pub(crate) why: String,
+}
+
 impl Cause {
     /// Its name in metrics.
     pub fn as_str(self) -> &'static str {
@@ -64,18 +75,19 @@ impl Cause {
 
 impl Limits {
     /// Reads them from headers.
-    pub(super) fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
-        let number = |name: &str| header(name).and_then(|text| text.trim().parse().ok());
+    pub(crate) fn read<'a>(header: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let either = |name: &str| header(&format!("x-{name}")).or_else(|| header(name));
+        let number = |text: Option<&str>| text.and_then(|text| text.trim().parse().ok());
         Self {
-            retry_after: number("retry-after"),
-            limit: number("x-ratelimit-limit"),
-            remaining: number("x-ratelimit-remaining"),
-            reset: header("x-ratelimit-reset").and_then(|text| text.trim().parse().ok()),
+            retry_after: number(header("retry-after")),
+            limit: number(either("ratelimit-limit")),
+            remaining: number(either("ratelimit-remaining")),
+            reset: either("ratelimit-reset").and_then(|text| text.trim().parse().ok()),
         }
     }
 
     /// How long nobody should ask after this answer, so that something is left to others.
-    pub(super) fn rest(&self, now: i64) -> Option<Duration> {
+    pub(crate) fn rest(&self, now: i64) -> Option<Duration> {
         let (remaining, limit) = (self.remaining?, self.limit?);
         (remaining <= limit / RESERVE).then(|| self.until_reset(now))
     }
@@ -88,7 +100,7 @@ impl Limits {
 }
 
 /// What the answer to a question means that was asked `tried` times before, at `now` in seconds since 1970.
-pub(super) fn judge(status: u16, limits: &Limits, message: &str, tried: u32, now: i64) -> Verdict {
+pub(crate) fn judge(status: u16, limits: &Limits, message: &str, tried: u32, now: i64) -> Verdict {
     let is_limit = || {
         let message = message.to_ascii_lowercase();
         message.contains("rate limit") || message.contains("abuse")
@@ -108,12 +120,12 @@ pub(super) fn judge(status: u16, limits: &Limits, message: &str, tried: u32, now
 }
 
 /// How long to wait after the `tried`-th trouble in a row.
-pub(super) fn trouble(tried: u32) -> Duration {
+pub(crate) fn trouble(tried: u32) -> Duration {
     doubled(TROUBLE, tried)
 }
 
 /// How often a question is asked again for this.
-pub(super) fn patience(cause: Cause) -> u32 {
+pub(crate) fn patience(cause: Cause) -> u32 {
     match cause {
         Cause::Trouble => 5,
         Cause::Primary | Cause::Secondary => 10,
@@ -188,5 +200,13 @@ mod tests {
         };
         let wanted = Limits { retry_after: Some(7), limit: None, remaining: Some(12), reset: None };
         assert_eq!(Limits::read(header), wanted);
+        let gitlabs = |name: &str| match name {
+            "ratelimit-limit" => Some("2000"),
+            "ratelimit-remaining" => Some("0"),
+            "ratelimit-reset" => Some("1764230400"),
+            _ => None,
+        };
+        let wanted = Limits { retry_after: None, limit: Some(2000), remaining: Some(0), reset: Some(1_764_230_400) };
+        assert_eq!(Limits::read(gitlabs), wanted);
     }
 }

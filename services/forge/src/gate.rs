@@ -1,4 +1,4 @@
-//! What those share who ask with the same credentials, whatever they ask about: GitHub counts their questions together.
+//! What those share who ask with the same credentials, whatever they ask about: hosts count their questions together.
 
 use std::{
     collections::BTreeMap,
@@ -15,9 +15,9 @@ use tokio::{
 #[derive(Debug, Default)]
 pub struct Gates(Plain<BTreeMap<(String, String), Arc<Gate>>>);
 
-/// Lets one question at a time through, as GitHub wants them, and none before the time that an answer told.
+/// Lets one question at a time through, as hosts want them, and none before the time that an answer told.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     turn: Mutex<()>,
     /// Nobody asks before this.
     rest: Plain<Option<Instant>>,
@@ -25,7 +25,7 @@ pub(super) struct Gate {
 
 impl Gates {
     /// The gate of all that ask this API within this limit.
-    pub(super) fn of(&self, api: &str, limited_as: String) -> Arc<Gate> {
+    pub(crate) fn of(&self, api: &str, limited_as: String) -> Arc<Gate> {
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry((api.to_owned(), limited_as)).or_default())
     }
@@ -33,18 +33,18 @@ impl Gates {
 
 impl Gate {
     /// Waits for one's turn, which lasts as long as what is returned.
-    pub(super) async fn enter(&self) -> MutexGuard<'_, ()> {
+    pub(crate) async fn enter(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().await
     }
 
     /// How long nobody is to ask from now on, if anybody was told so.
-    pub(super) fn rest(&self) -> Option<Duration> {
+    pub(crate) fn rest(&self) -> Option<Duration> {
         let until = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
     }
 
     /// Tells until when nobody is to ask.
-    pub(super) fn rest_until(&self, until: Option<Instant>) {
+    pub(crate) fn rest_until(&self, until: Option<Instant>) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 }

@@ -1,0 +1,109 @@
+//! One repository's pull requests, whatever hosts it.
+
+use anyhow::{Context, Result};
+use proto::CommitSha;
+use runtime::{
+    config::{ForgeKind, Gitops},
+    http::Guarded,
+};
+use url::Url;
+
+use crate::{
+    Checks, Draft, Gates, Merging, Pull, gitea,
+    github::{self, Api, Credentials, Rights},
+    gitlab,
+};
+
+/// What it takes at GitHub.
+const RIGHTS: Rights = Rights {
+    token: "write pull requests and contents, and read checks and commit statuses (classic: `repo`)",
+    app: "*Pull requests* and *Contents: read and write*, *Checks* and *Commit statuses: read*",
+};
+
+/// The pull requests of a repository, at its host.
+pub enum Forge {
+    /// GitHub, or a GitHub Enterprise Server.
+    Github(github::Pulls),
+    /// GitLab.
+    Gitlab(gitlab::MergeRequests),
+    /// Gitea or Forgejo.
+    Gitea(gitea::Pulls),
+}
+
+impl Forge {
+    /// That of a GitOps repository; `None` where it is asked as nobody. It asks once, and says when to ask again.
+    ///
+    /// # Errors
+    /// When the configuration does not say what or where its host is, or the API's address may not be asked.
+    pub fn new(gitops: &Gitops, gates: &Gates, http: &Guarded) -> Result<Option<Self>> {
+        let Some(forge) = &gitops.forge else { return Ok(None) };
+        let kind = gitops.forge_kind().context("`forge.kind`: nothing says what hosts the repository")?;
+        let api = gitops.api().context("`forge.api`: nothing says where the API is")?;
+        let project = gitops.project().context("`repository`: its URL names no repository of such a host")?;
+        let http = http.client_for(&Url::parse(&api).context("`forge.api`: it is no URL")?)?;
+        let token = || forge.token.clone().context("`forge.token`: nobody is asked without one");
+        let method = forge.merge_method;
+        Ok(Some(match kind {
+            ForgeKind::Github => {
+                let owner = format!("repos/{project}");
+                let credentials = Credentials::new(forge.token.as_ref(), forge.app.as_ref(), Some(&owner), RIGHTS)?;
+                let api = Api::new(&api, credentials, gates, http, |_, _| {}).at_once();
+                Self::Github(github::Pulls::new(api, project, method))
+            }
+            ForgeKind::Gitlab => {
+                Self::Gitlab(gitlab::MergeRequests::new(&api, token()?, &project, method, gates, http))
+            }
+            ForgeKind::Gitea => Self::Gitea(gitea::Pulls::new(&api, token()?, project, method, gates, http)),
+        }))
+    }
+
+    /// The open pull request of the draft's branch, saying what the draft says: the one that is there, or a new one.
+    pub async fn open(&self, draft: &Draft) -> Result<Pull> {
+        match self {
+            Self::Github(pulls) => pulls.open(draft).await,
+            Self::Gitlab(requests) => requests.open(draft).await,
+            Self::Gitea(pulls) => pulls.open(draft).await,
+        }
+    }
+
+    /// The pull request of this number; `None` when there is none.
+    pub async fn get(&self, number: u64) -> Result<Option<Pull>> {
+        match self {
+            Self::Github(pulls) => pulls.get(number).await,
+            Self::Gitlab(requests) => requests.get(number).await,
+            Self::Gitea(pulls) => pulls.get(number).await,
+        }
+    }
+
+    /// Closes it, if it is open, and says why at the top of it.
+    pub async fn close(&self, number: u64, why: &str) -> Result<()> {
+        match self {
+            Self::Github(pulls) => pulls.close(number, why).await,
+            Self::Gitlab(requests) => requests.close(number, why).await,
+            Self::Gitea(pulls) => pulls.close(number, why).await,
+        }
+    }
+
+    /// Merges it in the configured way, if its head still is this commit.
+    pub async fn merge(&self, number: u64, head: &CommitSha) -> Result<Merging> {
+        match self {
+            Self::Github(pulls) => pulls.merge(number, head).await,
+            Self::Gitlab(requests) => requests.merge(number, head).await,
+            Self::Gitea(pulls) => pulls.merge(number, head).await,
+        }
+    }
+
+    /// What was said of a pull request's commit by checks, statuses and pipelines.
+    pub async fn checks(&self, pull: &Pull, head: &CommitSha) -> Result<Checks> {
+        match self {
+            Self::Github(pulls) => pulls.checks(head).await,
+            Self::Gitlab(requests) => requests.checks(pull, head).await,
+            Self::Gitea(pulls) => pulls.checks(head).await,
+        }
+    }
+}
+
+/// What is said at the top of a pull request that Windlass closes.
+pub(crate) fn closed(why: &str, body: &str) -> String {
+    format!("**Closed by Windlass:** {why}\n\n{body}")
+}

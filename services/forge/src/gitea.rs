@@ -1,0 +1,253 @@
+//! Pull requests of one repository of Gitea's or Forgejo's (docs.gitea.com and codeberg.org/api/swagger: "repository").
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+use http::{Method, header};
+use proto::CommitSha;
+use runtime::{SecretRef, config::MergeMethod};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    Checks, Draft, Gates, Merging, Pull, Readiness, State,
+    forge::closed,
+    pulls::{Tally, Went},
+    rest::{Answer, Host, Question, Rest},
+};
+
+/// As many as a page may hold unless its administrators say otherwise (`MAX_RESPONSE_ITEMS`).
+const PAGE: usize = 50;
+/// More open pull requests, or statuses of a commit, than are looked through.
+const PAGES: usize = 20;
+
+/// What it takes.
+fn host() -> Host {
+    Host {
+        name: "Gitea",
+        header: header::AUTHORIZATION,
+        scheme: "token ",
+        may: "use the repository: it has the scope `write:repository`, and its user may write there and merge",
+    }
+}
+
+/// The pull requests of a repository.
+pub struct Pulls {
+    rest: Rest,
+    /// `owner/name`.
+    repository: String,
+    how: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    number: u64,
+    html_url: String,
+    state: String,
+    #[serde(default)]
+    merged: bool,
+    #[serde(default)]
+    mergeable: bool,
+    title: String,
+    #[serde(default)]
+    body: Option<String>,
+    head: End,
+    base: End,
+}
+
+/// One of the two branches.
+#[derive(Deserialize)]
+struct End {
+    #[serde(rename = "ref")]
+    branch: String,
+    #[serde(default)]
+    sha: String,
+    #[serde(default)]
+    repo_id: i64,
+}
+
+#[derive(Default, Deserialize)]
+struct Combined {
+    #[serde(default)]
+    statuses: Option<Vec<Said>>,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    context: String,
+    /// So in Gitea and Forgejo, and `state` in what is written in GitHub's form.
+    #[serde(alias = "state")]
+    status: String,
+}
+
+impl From<Wire> for Pull {
+    fn from(wire: Wire) -> Self {
+        let state = match wire.state.as_str() {
+            _ if wire.merged => State::Merged,
+            "open" => State::Open,
+            _ => State::Closed,
+        };
+        // Whether it is looked at still is not told apart from what is found.
+        let unfit = || Readiness::Blocked(Some("it conflicts, is marked as a draft, or is looked at still".to_owned()));
+        Self {
+            number: wire.number,
+            url: wire.html_url,
+            state,
+            head: CommitSha::new(wire.head.sha).ok(),
+            readiness: if wire.mergeable { Readiness::Ready } else { unfit() },
+            pipeline: None,
+            title: wire.title,
+            body: wire.body.unwrap_or_default(),
+        }
+    }
+}
+
+impl Pulls {
+    /// Those of `owner/name`.
+    pub(crate) fn new(
+        api: &str,
+        token: SecretRef,
+        repository: String,
+        method: MergeMethod,
+        gates: &Gates,
+        http: reqwest::Client,
+    ) -> Self {
+        let how = match method {
+            MergeMethod::Merge => "merge",
+            MergeMethod::Squash => "squash",
+            MergeMethod::Rebase => "rebase",
+        };
+        Self { rest: Rest::new(host(), api, token, gates, http), repository, how }
+    }
+
+    pub(crate) async fn open(&self, draft: &Draft) -> Result<Pull> {
+        if let Some(open) = self.find(draft).await? {
+            return self.tell(open, draft).await;
+        }
+        let new = json!({ "head": draft.branch, "base": draft.into, "title": draft.title, "body": draft.body });
+        let made = self.send(Method::POST, &self.path("pulls"), new).await?;
+        match made.status {
+            201 => Ok(self.rest.parse::<Wire>("pull request", &made.body)?.into()),
+            // Another was faster, or an earlier answer was lost.
+            409 => match self.find(draft).await? {
+                Some(open) => self.tell(open, draft).await,
+                None => bail!(self.rest.refused("opening a pull request", &made)),
+            },
+            _ => bail!(self.rest.refused("opening a pull request", &made)),
+        }
+    }
+
+    pub(crate) async fn get(&self, number: u64) -> Result<Option<Pull>> {
+        let answer = self.rest.ask(Question::get(&self.path(&format!("pulls/{number}")))).await?;
+        match answer.status {
+            200 => Ok(Some(self.rest.parse::<Wire>("pull request", &answer.body)?.into())),
+            404 => Ok(None),
+            _ => bail!(self.rest.refused("reading a pull request", &answer)),
+        }
+    }
+
+    pub(crate) async fn close(&self, number: u64, why: &str) -> Result<()> {
+        let Some(pull) = self.get(number).await?.filter(|pull| pull.state == State::Open) else { return Ok(()) };
+        let closing = json!({ "state": "closed", "body": closed(why, &pull.body) });
+        let answer = self.send(Method::PATCH, &self.path(&format!("pulls/{number}")), closing).await?;
+        match answer.status {
+            200 | 201 | 404 => Ok(()),
+            _ => bail!(self.rest.refused("closing a pull request", &answer)),
+        }
+    }
+
+    pub(crate) async fn merge(&self, number: u64, head: &CommitSha) -> Result<Merging> {
+        let asked = json!({ "Do": self.how, "head_commit_id": head });
+        let answer = self.send(Method::POST, &self.path(&format!("pulls/{number}/merge")), asked).await?;
+        let said = answer.said();
+        match answer.status {
+            200 => Ok(Merging::Merged),
+            // Only these words tell of the rule that wants a branch to begin at the head.
+            405 if said.contains("behind the base branch") => Ok(Merging::Behind),
+            404 | 405 | 409 | 423 => Ok(Merging::Refused(said)),
+            _ => bail!(self.rest.refused("merging a pull request", &answer)),
+        }
+    }
+
+    /// By the latest status of each context, which is what Actions and others report by.
+    pub(crate) async fn checks(&self, head: &CommitSha) -> Result<Checks> {
+        let mut latest = BTreeMap::new();
+        for page in 1..=PAGES {
+            let path = self.path(&format!("commits/{head}/status?limit={PAGE}&page={page}"));
+            let before = latest.len();
+            let statuses = self.combined(&path).await?.statuses.unwrap_or_default();
+            latest.extend(statuses.into_iter().map(|status| (status.context, status.status)));
+            // Neither a count of all nor a link tells reliably that there are more, and a page may be smaller than asked.
+            if latest.len() == before {
+                break;
+            }
+        }
+        let mut tally = Tally::default();
+        for (name, status) in latest {
+            let went = match status.as_str() {
+                "success" | "skipped" => Went::Well,
+                "pending" => Went::On,
+                // `warning` does not satisfy a rule that requires the check, so it does not us.
+                _ => Went::Badly,
+            };
+            tally.add(name, went);
+        }
+        Ok(tally.sum())
+    }
+
+    async fn combined(&self, path: &str) -> Result<Combined> {
+        let answer = self.rest.ask(Question::get(path)).await?;
+        match answer.status {
+            // A commit that nothing was said of: older ones answer nothing at all.
+            200 if answer.body.trim().is_empty() => Ok(Combined::default()),
+            200 => self.rest.parse("combined status", &answer.body),
+            _ => bail!(self.rest.refused("reading commit statuses", &answer)),
+        }
+    }
+
+    /// The open one of the repository's own branch. There is no question for that alone: that by base and head finds
+    /// those that are over as well, and older ones take no filter.
+    async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
+        let is_it = |pull: &Wire| {
+            pull.head.branch == draft.branch && pull.base.branch == draft.into && pull.head.repo_id == pull.base.repo_id
+        };
+        for page in 1..=PAGES {
+            let query: String = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("state", "open")
+                .append_pair("base_branch", &draft.into)
+                .append_pair("limit", &PAGE.to_string())
+                .append_pair("page", &page.to_string())
+                .finish();
+            let path = self.path(&format!("pulls?{query}"));
+            let (found, has_next): (Vec<Wire>, _) = self.rest.read("pull requests", &path).await?;
+            if let Some(open) = found.into_iter().find(is_it) {
+                return Ok(Some(open.into()));
+            }
+            if !has_next {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has it say what the draft says.
+    async fn tell(&self, open: Pull, draft: &Draft) -> Result<Pull> {
+        if open.title == draft.title && open.body == draft.body {
+            return Ok(open);
+        }
+        let path = self.path(&format!("pulls/{}", open.number));
+        let told = self.send(Method::PATCH, &path, json!({ "title": draft.title, "body": draft.body })).await?;
+        match told.status {
+            200 | 201 => Ok(self.rest.parse::<Wire>("pull request", &told.body)?.into()),
+            _ => bail!(self.rest.refused("updating a pull request", &told)),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
+        self.rest.ask(Question::send(method, path, body)).await
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/repos/{}/{rest}", self.repository)
+    }
+}

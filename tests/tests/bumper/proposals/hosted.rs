@@ -1,0 +1,206 @@
+//! A world whose GitOps repository takes changes by pull request, at any kind of host.
+
+use std::time::Duration;
+
+use proto::{Deployment, Event};
+use testkit::{
+    folder::Folder,
+    forge_api::FakeForge,
+    github_api::FakeGithub,
+    pulls::{Pull, Repository, Rules},
+};
+
+use crate::world::*;
+
+/// What hosts the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Github,
+    Gitlab,
+    Gitea,
+}
+
+/// A fake of it.
+pub(super) enum Host {
+    Github(FakeGithub),
+    Other(FakeForge),
+}
+
+pub(super) struct Hosted {
+    pub(super) world: World,
+    pub(super) host: Host,
+    pub(super) secrets: Folder,
+}
+
+impl Kind {
+    fn start(self) -> Host {
+        match self {
+            Self::Github => Host::Github(FakeGithub::start().unwrap()),
+            Self::Gitlab => Host::Other(FakeForge::gitlab().unwrap()),
+            Self::Gitea => Host::Other(FakeForge::gitea().unwrap()),
+        }
+    }
+
+    /// The repository's path there.
+    fn project(self) -> &'static str {
+        match self {
+            Self::Gitlab => "acme/platform/gitops",
+            Self::Github | Self::Gitea => "acme/gitops",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Gitea => "gitea",
+        }
+    }
+
+    /// The page of a pull request.
+    pub(super) fn page(self, number: u64) -> String {
+        let between = match self {
+            Self::Github => "pull",
+            Self::Gitlab => "-/merge_requests",
+            Self::Gitea => "pulls",
+        };
+        format!("https://{}.example/{}/{between}/{number}", self.word(), self.project())
+    }
+}
+
+impl Host {
+    fn api(&self) -> String {
+        match self {
+            Self::Github(github) => github.api(),
+            Self::Other(forge) => forge.api(),
+        }
+    }
+
+    fn token(&self) -> String {
+        match self {
+            Self::Github(github) => github.token(),
+            Self::Other(forge) => forge.token(true),
+        }
+    }
+
+    pub(super) fn revoke_tokens(&self) {
+        match self {
+            Self::Github(github) => github.revoke_tokens(),
+            Self::Other(forge) => forge.revoke_tokens(),
+        }
+    }
+
+    pub(super) fn fail_next(&self, requests: u64, status: u16) {
+        match self {
+            Self::Github(github) => github.fail_next(requests, status),
+            Self::Other(forge) => forge.fail_next(requests, status),
+        }
+    }
+
+    /// Takes no more requests for an hour.
+    pub(super) fn use_up(&self) {
+        match self {
+            Self::Github(github) => {
+                github.limit(100, Duration::from_hours(1));
+                github.use_up();
+            }
+            Self::Other(forge) => forge.use_up(Duration::from_hours(1)),
+        }
+    }
+}
+
+impl Hosted {
+    pub(super) async fn new(kind: Kind, rest: &str) -> Self {
+        Self::with(kind, CONFIG, rest).await
+    }
+
+    /// With these keys of `gitops` besides `mode` and `forge`, or of `forge` after a `|`.
+    pub(super) async fn with(kind: Kind, config: &str, rest: &str) -> Self {
+        let (host, secrets) = (kind.start(), Folder::new("secrets").unwrap());
+        std::fs::write(secrets.join("token"), host.token()).unwrap();
+        let (gitops, forge) = rest.split_once('|').unwrap_or((rest, ""));
+        let keys = format!(
+            "\"GITOPS\", mode: pull_request, forge: {{ kind: {}, api: \"{}\", token: \"file:{}\", {forge} }}, {gitops}",
+            kind.word(),
+            host.api(),
+            secrets.join("token").display()
+        );
+        let world = World::named(kind.project(), &config.replace("\"GITOPS\"", &keys)).await;
+        match &host {
+            Host::Github(github) => github.serve(kind.project(), world.repo.path.clone()),
+            Host::Other(forge) => forge.serve(kind.project(), world.repo.path.clone()),
+        }
+        Self { world, host, secrets }
+    }
+
+    /// Writes another token in the place of the one that is used.
+    pub(super) fn set_token(&self, token: &str) {
+        std::fs::write(self.secrets.join("token"), token).unwrap();
+    }
+
+    /// Pushes the images of a commit, which leads to a wait for staging's pull request.
+    pub(super) async fn proposed(&self, digit: char) -> (Event, String) {
+        let (frontend, _) = self.world.push_both(&commit(digit)).await;
+        self.world.waits(&self.world.pushed("frontend", "main", Some(&frontend))).await
+    }
+
+    /// The same, merged by a person; what was deployed.
+    pub(super) async fn merged(&self, digit: char) -> Deployment {
+        let (waiting, _) = self.proposed(digit).await;
+        self.merge(self.last().number, "merge");
+        self.world.bump(&waiting).await
+    }
+
+    /// Looks until nothing changes any more: hosts work out what may be merged when they are asked. For what it waits then.
+    pub(super) async fn settles(&self, mut waiting: Event) -> (Event, String) {
+        let mut same = 0;
+        let mut why = String::new();
+        while same < 3 {
+            if self.world.handle(&waiting).await.is_ok() {
+                (waiting, why) = self.world.waits(&waiting).await;
+                same = 0;
+            } else {
+                why = self.world.not_yet(&waiting).await;
+                same += 1;
+            }
+        }
+        (waiting, why)
+    }
+
+    pub(super) fn repository<T>(&self, with: impl FnOnce(&mut Repository) -> T) -> T {
+        match &self.host {
+            Host::Github(github) => github.repository(with),
+            Host::Other(forge) => forge.repository(with),
+        }
+        .unwrap()
+    }
+
+    pub(super) fn pulls(&self) -> Vec<Pull> {
+        self.repository(Repository::all)
+    }
+
+    pub(super) fn last(&self) -> Pull {
+        self.pulls().pop().unwrap()
+    }
+
+    /// A person merges one; the commit it is merged as.
+    pub(super) fn merge(&self, number: u64, method: &str) -> String {
+        self.repository(|it| it.merge(number, method)).unwrap()
+    }
+
+    pub(super) fn close(&self, number: u64) {
+        self.repository(|it| it.close(number));
+    }
+
+    pub(super) fn check(&self, commit: &str, name: &str, conclusion: Option<&str>) {
+        self.repository(|it| it.check(commit, name, conclusion));
+    }
+
+    pub(super) fn status(&self, commit: &str, context: &str, state: &str) {
+        self.repository(|it| it.status(commit, context, state));
+    }
+
+    pub(super) fn rules(&self, rules: Rules) {
+        self.repository(|it| it.set_rules(rules));
+    }
+}

@@ -1,0 +1,62 @@
+//! What hangs on the repository alone, whatever hosts it.
+
+use proto::Data;
+use runtime::Outcome;
+
+use super::hosted::{Hosted, Kind};
+use crate::world::*;
+
+#[tokio::test]
+async fn what_was_merged_a_moment_before_the_newer_release_came_is_told_and_has_its_verdict() {
+    let hosted = Hosted::new(Kind::Github, "").await;
+    let (first, _) = hosted.proposed('a').await;
+    hosted.merge(hosted.last().number, "squash");
+    let (frontend, _) = hosted.world.push_both(&commit('b')).await;
+    let outcomes = hosted.world.handle(&hosted.world.pushed("frontend", "main", Some(&frontend))).await.unwrap();
+    let told: Vec<_> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            Outcome::Event { data, .. } => Some((**data).clone()),
+            Outcome::Ignored { .. } => None,
+        })
+        .collect();
+    let [Data::ManifestBumped(bumped), Data::ReleaseWaiting(waits)] = &told[..] else { panic!("{told:?}") };
+    assert!(bumped.deployment.release.values().all(|released| released.commit == Some(commit('a'))));
+    assert!(waits.waits_for.starts_with("the verdict over"), "{}", waits.waits_for);
+    assert_eq!(hosted.world.handle(&first).await.unwrap().iter().count(), 0);
+}
+
+#[tokio::test]
+async fn what_was_merged_before_anybody_knew_of_its_pull_request_goes_on() {
+    let hosted = Hosted::new(Kind::Github, "").await;
+    let (frontend, _) = hosted.world.push_both(&commit('a')).await;
+    let pushed = hosted.world.pushed("frontend", "main", Some(&frontend));
+    hosted.world.dies(&pushed).await;
+    hosted.merge(hosted.last().number, "squash");
+    let deployment = hosted.world.bump(&pushed).await;
+    assert!(deployment.release.values().all(|released| released.commit == Some(commit('a'))));
+}
+
+#[tokio::test]
+async fn what_people_committed_to_the_branch_is_not_overwritten() {
+    let hosted = Hosted::new(Kind::Github, "").await;
+    hosted.proposed('a').await;
+    let (branch, path) = ("refs/heads/windlass/shop/staging", &hosted.world.repo);
+    let tree = path.git(&["rev-parse", &format!("{branch}^{{tree}}")]);
+    let theirs = path.git(&["commit-tree", &tree, "-p", branch, "-m", "by hand"]);
+    path.git(&["update-ref", branch, &theirs]);
+    let (frontend, _) = hosted.world.push_both(&commit('b')).await;
+    let why = hosted.world.refused(&hosted.world.pushed("frontend", "main", Some(&frontend))).await;
+    assert!(why.contains("`windlass/shop/staging` has commits of others"), "{why}");
+    assert_eq!(path.git(&["rev-parse", branch]), theirs);
+}
+
+#[tokio::test]
+async fn an_environment_that_is_pushed_to_has_no_pull_request() {
+    let config = CONFIG.replace("path: staging,", "path: staging, mode: push,");
+    let hosted = Hosted::with(Kind::Github, &config, "").await;
+    let staging = hosted.world.deploy(&commit('a')).await;
+    assert!(hosted.pulls().is_empty());
+    hosted.world.waits(&verdict(&staging, true)).await;
+    assert_eq!(hosted.last().branch, "windlass/shop/production");
+}

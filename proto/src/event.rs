@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AppName, DecodeError, EventId, JSON, Message, Timestamp,
     orders::{
-        ApprovalGranted, ApprovalRejected, ApprovalRequested, FixSettled, HoldChanged, QuarantineReleased,
-        ReleaseWaiting, RollbackRequested,
+        ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, FixSettled, HoldChanged,
+        QuarantineReleased, ReleaseWaiting, RollbackRequested,
     },
     payload::{
         DeliveryParked, EventIgnored, HealthReported, ImageBuilt, ImageFailed, ImagePushed, ManifestBumped,
@@ -147,6 +147,8 @@ events! {
     ApprovalGranted(ApprovalGranted) = "approval.granted",
     /// A person keeps a release out of an environment.
     ApprovalRejected(ApprovalRejected) = "approval.rejected",
+    /// What became of a person's answer.
+    ApprovalAnswered(ApprovalAnswered) = "approval.answered",
     /// A person holds an environment as it is, or lets it go.
     HoldChanged(HoldChanged) = "hold.changed",
     /// A person wants an environment taken back to what was healthy there.
@@ -293,6 +295,7 @@ impl Data {
             Self::ApprovalRequested(d) => Some(&d.app),
             Self::ApprovalGranted(d) => Some(&d.app),
             Self::ApprovalRejected(d) => Some(&d.app),
+            Self::ApprovalAnswered(d) => Some(&d.app),
             Self::HoldChanged(d) => Some(&d.app),
             Self::RollbackRequested(d) => Some(&d.app),
             Self::QuarantineReleased(d) => Some(&d.app),

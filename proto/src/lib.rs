@@ -7,6 +7,7 @@
 //! fields are ignored. `proto/samples` holds one golden event a type, `proto/schemas` the JSON Schemas made from
 //! these types; both are checked for drift by this crate's tests.
 
+pub mod button;
 mod event;
 mod ids;
 mod message;

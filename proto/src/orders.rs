@@ -86,6 +86,29 @@ pub struct ApprovalRejected {
     pub comment: Option<String>,
 }
 
+/// `approval.answered`. Subject: the environment. What became of an answer: a person's word counts only by the rules of
+/// the environment, and only while something waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalAnswered {
+    /// Which.
+    pub approval: EventId,
+    /// The app.
+    pub app: AppName,
+    /// Where it is to go, or not.
+    pub environment: EnvironmentName,
+    /// Who answered.
+    pub by: String,
+    /// Whether they granted it; they rejected it otherwise.
+    pub granted: bool,
+    /// Whether the answer counts.
+    pub counts: bool,
+    /// What comes of it, or why it does not count.
+    pub says: String,
+    /// Their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
 /// `hold.changed`. Subject: the environment. A person keeps everything automatic away from an environment, or lets it in
 /// again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -141,7 +141,7 @@ pub const QUEUES: &[Queue] = &[
             EventType::SyncFinished,
             EventType::HealthReported,
             EventType::ApprovalRequested,
-            EventType::ApprovalRejected,
+            EventType::ApprovalAnswered,
             EventType::HoldChanged,
             EventType::FixSettled,
             EventType::DeliveryParked,

@@ -2,6 +2,7 @@
 //! reach the receiver, a Slack, and two environments that are real processes on this machine.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -17,7 +18,7 @@ use crate::{
     http, ports, process,
     registry::{Endpoint, Registry},
     sentry::FakeSentry,
-    slack::FakeSlack,
+    slack::{Click, FakeSlack, User},
 };
 
 /// What the app and its manifests are made from.
@@ -30,6 +31,13 @@ pub const ENVIRONMENTS: [&str; 2] = ["staging", "production"];
 const GITHUB_SECRET: &str = "a webhook secret of this run alone";
 /// The token the registry shows.
 const REGISTRY_TOKEN: &str = "a registry token of this run alone";
+
+/// What Slack signs clicks with here.
+const SLACK_SECRET: &str = "a signing secret of this run alone";
+/// The Slack workspace.
+pub const TEAM: &str = "T0SHOP";
+/// Its users whom the configuration knows, and as whom.
+pub const USERS: [(&str, &str); 2] = [("U0ADA", "ada"), ("U0DANA", "Dana Developer")];
 
 /// Everything around Windlass.
 pub struct Shop {
@@ -159,6 +167,16 @@ impl Shop {
         Ok((status, serde_json::from_str(&answer).unwrap_or(Value::Null)))
     }
 
+    /// A user of the workspace clicks on a button of a message in Slack; the click, to send it once more.
+    pub fn click(&self, message: &Value, action: &str, user: &str) -> Result<Click> {
+        Click::on(message, action, User { team: TEAM, id: user })
+    }
+
+    /// Signs a click and posts it, as Slack does; returns the status and the body of the answer.
+    pub async fn deliver_click(&self, click: &Click) -> Result<(u16, String)> {
+        click.post(&format!("http://127.0.0.1:{}/webhooks/slack", self.receiver_port), SLACK_SECRET).await
+    }
+
     /// What the GitOps repository says a component runs in an environment: the `image:` value.
     pub async fn manifest(&self, environment: &str, component: &str) -> Result<String> {
         let path = format!("{environment}/{component}.yaml");
@@ -189,6 +207,7 @@ impl Shop {
         self.folder.write("github-secret", GITHUB_SECRET)?;
         self.folder.write("registry-token", REGISTRY_TOKEN)?;
         self.folder.write("slack-url", &self.slack.url())?;
+        self.folder.write("slack-secret", SLACK_SECRET)?;
         self.folder.write("sentry-dsn", &self.sentry.dsn())?;
         let text = serde_json::to_string_pretty(&self.config(options))?;
         // JSON is YAML.
@@ -197,7 +216,11 @@ impl Shop {
 
     fn config(&self, options: &Options) -> Value {
         let file = |name: &str| format!("file:{}", self.folder.join(name).display());
-        let mut sources = json!({ "github": { "kind": "github", "secrets": [file("github-secret")] } });
+        let people = json!({ "team": TEAM, "users": BTreeMap::from(USERS) });
+        let mut sources = json!({
+            "github": { "kind": "github", "secrets": [file("github-secret")] },
+            "slack": { "kind": "slack", "secrets": [file("slack-secret")], "slack": people },
+        });
         if options.notifications {
             sources["registry"] = json!({ "kind": "distribution", "secrets": [file("registry-token")] });
         }
@@ -214,7 +237,7 @@ impl Shop {
             "network": { "allow": ["127.0.0.0/8"] },
             "registries": { self.registry.address(): { "plain_http": true } },
             "apps": { "shop": app },
-            "notify": [{ "slack": file("slack-url") }],
+            "notify": [{ "slack": file("slack-url"), "buttons": "slack" }],
         })
     }
 

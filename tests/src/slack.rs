@@ -1,6 +1,8 @@
-//! A Slack incoming webhook: its answers, its limits, its moods.
+//! A Slack incoming webhook: its answers, its limits, its moods; and clicks on what was posted there.
 
-use std::collections::VecDeque;
+mod click;
+
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use serde_json::Value;
 
 use crate::http::Server;
 use crate::wait;
+pub use click::{Click, User, sign};
 
 /// Slack's limits on messages and blocks, from its reference pages.
 mod limit {
@@ -21,6 +24,13 @@ mod limit {
     pub(super) const FIELDS: usize = 10;
     pub(super) const FIELD: usize = 2_000;
     pub(super) const CONTEXT: usize = 10;
+    pub(super) const ACTIONS: usize = 25;
+    pub(super) const BUTTON: usize = 75;
+    pub(super) const VALUE: usize = 2_000;
+    pub(super) const ID: usize = 255;
+    pub(super) const DIALOG_TITLE: usize = 100;
+    pub(super) const DIALOG: usize = 300;
+    pub(super) const DIALOG_BUTTON: usize = 30;
 }
 
 /// How Slack answers instead of taking a message.
@@ -194,9 +204,33 @@ fn good_block(block: &Value) -> bool {
             (1..=limit::CONTEXT).contains(&elements.len())
                 && elements.iter().all(|element| element["type"] == "image" || good_text(element, limit::SECTION))
         }),
-        Some("divider" | "actions" | "image" | "rich_text" | "markdown") => true,
+        Some("actions") => block["elements"].as_array().is_some_and(|elements| {
+            let ids: HashSet<_> = elements.iter().map(|element| element["action_id"].as_str()).collect();
+            (1..=limit::ACTIONS).contains(&elements.len())
+                && ids.len() == elements.len()
+                && elements.iter().all(good_button)
+        }),
+        Some("divider" | "image" | "rich_text" | "markdown") => true,
         _ => false,
     }
+}
+
+fn good_button(button: &Value) -> bool {
+    let plain = |text: &Value, most| text["type"] == "plain_text" && good_text(text, most);
+    let short = |key: &str, most| button[key].as_str().is_some_and(|text| (1..=most).contains(&text.chars().count()));
+    let dialog = &button["confirm"];
+    let good_dialog = dialog.is_null()
+        || plain(&dialog["title"], limit::DIALOG_TITLE)
+            && good_text(&dialog["text"], limit::DIALOG)
+            && plain(&dialog["confirm"], limit::DIALOG_BUTTON)
+            && plain(&dialog["deny"], limit::DIALOG_BUTTON);
+    let style = matches!(button["style"].as_str(), None | Some("primary" | "danger"));
+    button["type"] == "button"
+        && plain(&button["text"], limit::BUTTON)
+        && short("action_id", limit::ID)
+        && short("value", limit::VALUE)
+        && style
+        && good_dialog
 }
 
 fn good_text(text: &Value, most: usize) -> bool {

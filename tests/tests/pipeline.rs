@@ -2,6 +2,9 @@
 //! rightly stop before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "pipeline/buttons.rs"]
+mod buttons;
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -70,6 +73,20 @@ impl Place {
             deployment["environment"] == environment && deployment["release"]["backend"]["commit"] == commit
         })
         .await
+    }
+
+    /// How many verdicts there are over this commit's backend in an environment.
+    async fn verdicts(&self, environment: &str, commit: &str) -> usize {
+        let is_it = |event: &&Value| {
+            let deployment = &event["data"]["deployment"];
+            deployment["environment"] == environment && deployment["release"]["backend"]["commit"] == commit
+        };
+        self.events("health.reported").await.unwrap().iter().filter(is_it).count()
+    }
+
+    /// How many commits the GitOps repository has.
+    async fn history(&self) -> usize {
+        self.shop.git.log("acme/shop-gitops", "main").await.unwrap().len()
     }
 
     async fn dead(&self) -> Vec<Value> {

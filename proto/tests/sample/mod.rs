@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use proto::{
-    ApprovalGranted, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked,
-    Deployment, Event, EventId, EventIgnored, EventType, Finding, FixSettled, HealthReported, HoldChanged, ImageBuilt,
-    ImageFailed, ImagePushed, Lane, ManifestBumped, PullRequestReceived, PushReceived, QuarantineReleased, Release,
-    ReleaseWaiting, ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity, StepReport, SyncFinished,
-    TestsFinished, Timestamp, Verdict, WebhookReceived, WorkerName,
+    ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data,
+    DeliveryParked, Deployment, Event, EventId, EventIgnored, EventType, Finding, FixSettled, HealthReported,
+    HoldChanged, ImageBuilt, ImageFailed, ImagePushed, Lane, ManifestBumped, PullRequestReceived, PushReceived,
+    QuarantineReleased, Release, ReleaseWaiting, ReleasedImage, RollbackRequested, ScanFinished, ScanReport, Severity,
+    StepReport, SyncFinished, TestsFinished, Timestamp, Verdict, WebhookReceived, WorkerName,
 };
 
 const COMMIT: &str = "6113728f27ae82c7b1a177c8d03f9e96e0adf246";
@@ -43,6 +43,7 @@ pub fn all() -> Vec<Event> {
         ("bumper", "production", approval(id).into()),
         ("operator", "production", granted(id).into()),
         ("operator", "production", rejected(id).into()),
+        ("bumper", "production", answered(id).into()),
         ("operator", "production", hold().into()),
         ("operator", "production", rollback().into()),
         ("operator", DIGEST, released().into()),
@@ -309,6 +310,19 @@ fn rejected(approval: EventId) -> ApprovalRejected {
         environment: "production".parse().unwrap(),
         by: "grace".to_owned(),
         comment: Some("not before the sale".to_owned()),
+    }
+}
+
+fn answered(approval: EventId) -> ApprovalAnswered {
+    ApprovalAnswered {
+        approval,
+        app: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        by: "grace".to_owned(),
+        granted: true,
+        counts: true,
+        says: "it waits for 1 more approval".to_owned(),
+        comment: Some("looks good".to_owned()),
     }
 }
 

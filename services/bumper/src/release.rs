@@ -172,8 +172,25 @@ impl Bumper {
             Ok(found) => found,
             Err(why) => return Ok(Choice::Leave(why)),
         };
-        let (reason, lane, author) = (BumpReason::Deploy, candidate.lane, candidate.author.map(ToOwned::to_owned));
+        let (reason, lane) = (BumpReason::Deploy, candidate.lane);
+        let author = self.author(target, candidate, commit.as_ref()).await?;
         Ok(Choice::Deploy(Offer { release, commit, reason, lane, verified: None, author, note }))
+    }
+
+    /// Who wrote the source commit, where that matters to who may approve it: as the commit itself says, or else the event.
+    async fn author(
+        &self,
+        target: Target<'_>,
+        candidate: &Candidate<'_>,
+        commit: Option<&CommitSha>,
+    ) -> Result<Option<String>, Failure> {
+        let rules = target.app.environments.values().filter_map(|environment| environment.approval.as_ref());
+        let matters = rules.into_iter().any(|rules| rules.not_author);
+        let known = match commit.filter(|_| matters) {
+            Some(commit) => self.sources.author(target.app, commit).await?,
+            None => None,
+        };
+        Ok(known.or_else(|| candidate.author.map(ToOwned::to_owned)))
     }
 
     /// The release the image belongs to, and what people are told of it.

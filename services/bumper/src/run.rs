@@ -229,8 +229,8 @@ fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
         }
         Input::Waiting(waiting) => step.waited(event.id, waiting),
         Input::Verdict(report) => step.judged(report, seen.is_older),
-        Input::Granted(it) => step.granted(it.approval, &it.environment, &it.by),
-        Input::Rejected(it) => step.rejected(it.approval, &it.environment, &it.by, it.comment.as_deref()),
+        Input::Granted(it) => step.granted(it),
+        Input::Rejected(it) => step.rejected(it),
         Input::Hold(change) => step.hold_changed(change),
         Input::Rollback(asked) => step.taken_back(asked, &seen.healthy),
         Input::Released(released) => step.released(released, event.time),

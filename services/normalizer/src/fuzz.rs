@@ -12,6 +12,10 @@ use testkit::fuzz::{Fuzz, Input};
 
 use crate::samples::{Sample, Values};
 
+/// Where the app runs.
+const DEPLOYED: &str = "gitops: { repository: https://git.example/gitops.git }, \
+                        environments: { production: { path: production, sync: { argocd: shop } } }";
+
 /// A source of each kind, named after it, and an app that has all the samples tell of.
 fn config() -> Config {
     let source = |kind: SourceKind| {
@@ -25,6 +29,7 @@ fn config() -> Config {
             }
             SourceKind::Nexus => ", registry: \"nexus.example.com:8082\"",
             SourceKind::GoogleArtifactRegistry => ", proof: path",
+            SourceKind::Slack => ", slack: { team: T0ACME, users: { U0ADA: ada } }",
             _ => "",
         };
         format!("{0}: {{ kind: {0}, secrets: [env:S]{more} }}, ", kind.as_str())
@@ -33,7 +38,7 @@ fn config() -> Config {
     let images: BTreeSet<_> = SourceKind::ALL.map(|kind| Values::of(kind).image.canonical()).into_iter().collect();
     let component = |(n, image): (usize, _)| format!("c{n}: {{ image: \"{image}\" }}, ");
     let components: String = images.into_iter().enumerate().map(component).collect();
-    let apps = format!("shop: {{ repository: Acme/Shop, deploy: [main], components: {{ {components} }} }}");
+    let apps = format!("shop: {{ repository: Acme/Shop, deploy: [main], components: {{ {components} }}, {DEPLOYED} }}");
     Config::parse(&format!("sources: {{ {sources} }}\napps: {{ {apps} }}"), Path::new("windlass.yaml")).unwrap()
 }
 
@@ -106,6 +111,9 @@ fn senders() {
         "refs/tags/",
         "sha256:",
         "sha256-",
+        "windlass.approve",
+        "windlass.reject",
+        "ssl_check=1",
         "pkg:oci/",
         "pkg:docker/",
         "@sha256:",

@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use proto::{
-    AppName, Branch, Change, CommitSha, Data, Digest, ImagePushed, Lane, PullRequestReceived, PushReceived, SourceName,
-    WebhookReceived,
+    AppName, ApprovalGranted, ApprovalRejected, Branch, Change, CommitSha, Data, Digest, ImagePushed, Lane,
+    PullRequestReceived, PushReceived, SourceName, WebhookReceived, button::ButtonValue,
 };
 use runtime::{
     Config, Outcomes,
@@ -17,7 +17,7 @@ use runtime::{
 
 use crate::{
     reasons::Reasons,
-    said::{Image, PullRequest, Push, Said, title},
+    said::{Answer, Image, PullRequest, Push, Said, title},
     shown, subject,
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn hear(config: &Config, kind: SourceKind, webhook: &WebhookReceived,
             Said::Push(push) => hearing.push(push),
             Said::PullRequest(request) => hearing.pull_request(&request),
             Said::Image(image) => hearing.image(&image),
+            Said::Answer(answer) => hearing.answer(answer),
             Said::Nothing(reason) => Err(reason),
         };
         if let Err(reason) = heard {
@@ -146,6 +147,24 @@ impl<'a> Hearing<'a> {
         let (app, component) = (app.clone(), component.clone());
         let pushed = ImagePushed { app, component, image: configured.image.clone(), tag, digest };
         self.event(subject(&pushed), pushed);
+        Ok(())
+    }
+
+    /// Whether it counts is decided by those who know what waits.
+    fn answer(&mut self, answer: Answer) -> Result<(), String> {
+        let Answer { value: ButtonValue { approval, app, environment, chain }, granted, by } = answer;
+        let known = self.config.apps.get(&app).is_some_and(|app| app.environments.contains_key(&environment));
+        if !known {
+            return Err(format!("the configuration has no environment `{environment}` of an app `{app}`"));
+        }
+        self.check_source(&app)?;
+        let (subject, comment) = (format!("{approval} by {by}"), None);
+        if granted {
+            self.event(subject, ApprovalGranted { approval, app, environment, by, comment });
+        } else {
+            self.event(subject, ApprovalRejected { approval, app, environment, by, comment });
+        }
+        self.outcomes = std::mem::take(&mut self.outcomes).joining(chain);
         Ok(())
     }
 

@@ -31,6 +31,7 @@ mod quay;
 mod reasons;
 mod said;
 pub mod samples;
+mod slack;
 
 use std::sync::Arc;
 
@@ -105,6 +106,7 @@ fn said(kind: SourceKind, source: Option<&Source>, webhook: &WebhookReceived) ->
         SourceKind::Nexus => nexus::read(webhook),
         SourceKind::Distribution => distribution::read(webhook),
         SourceKind::CloudEvents => cloudevents::read(webhook),
+        SourceKind::Slack => slack::read(webhook, source),
         SourceKind::StandardWebhooks | SourceKind::Generic => generic::read(webhook, source),
     }
 }

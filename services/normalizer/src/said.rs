@@ -1,6 +1,6 @@
 //! What a webhook says, once it is read: the same words for every sender, before the config is asked whom they concern.
 
-use proto::{CommitSha, ImageName};
+use proto::{CommitSha, ImageName, button::ButtonValue};
 
 use crate::shown;
 
@@ -13,6 +13,8 @@ pub(crate) enum Said {
     PullRequest(PullRequest),
     /// An image came to a registry.
     Image(Image),
+    /// A person answers to what asks for an approval.
+    Answer(Answer),
     /// Nothing of use, and why.
     Nothing(String),
 }
@@ -60,6 +62,17 @@ pub(crate) struct Image {
     pub(crate) tag: Option<String>,
     /// As the sender writes it: it may be none.
     pub(crate) digest: Option<String>,
+}
+
+/// A person answers to what asks for an approval.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// What the button carries.
+    pub(crate) value: ButtonValue,
+    /// Whether it is granted; rejected otherwise.
+    pub(crate) granted: bool,
+    /// Who answers, in the words of the config.
+    pub(crate) by: String,
 }
 
 /// An image's name as a sender writes it.

@@ -56,6 +56,16 @@ pub struct Values {
     pub id: String,
     /// When it happened (RFC 3339).
     pub time: String,
+    /// The approval that is answered.
+    pub approval: String,
+    /// The app it is of.
+    pub app: String,
+    /// The environment it is for.
+    pub environment: String,
+    /// The Slack workspace it is answered in.
+    pub team: String,
+    /// The Slack user who answers.
+    pub user: String,
 }
 
 impl Sample {
@@ -118,6 +128,11 @@ impl Values {
             digest: "sha256:3da1996a8115d7616457760d9920b815241d0a03b34cf5f04e9a0e9d8de37498".to_owned(),
             id: "320678d8-ca14-430f-8bb6-4ca139cd83f7".to_owned(),
             time: "2026-03-20T10:00:00Z".to_owned(),
+            approval: "0b9f3a52-6a0e-5c1f-9d67-2f1f4f6a7b10".to_owned(),
+            app: "shop".to_owned(),
+            environment: "production".to_owned(),
+            team: "T0ACME".to_owned(),
+            user: "U0ADA".to_owned(),
         }
     }
 
@@ -166,6 +181,11 @@ impl Values {
             ("digest_hex", hex),
             ("id", &self.id),
             ("time", &self.time),
+            ("approval", &self.approval),
+            ("app", &self.app),
+            ("environment", &self.environment),
+            ("team", &self.team),
+            ("user", &self.user),
         ]
         .into_iter()
         .fold(text.to_owned(), |text, (key, value)| text.replace(&format!("{{{{{key}}}}}"), value))

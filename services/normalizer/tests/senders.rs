@@ -11,11 +11,16 @@ use proto::{Data, WebhookReceived};
 use runtime::{Config, Outcome, config::SourceKind};
 use serde_json::{Value, json};
 
+/// Where the app runs.
+const DEPLOYED: &str = "gitops: { repository: https://git.example/gitops.git }, \
+                        environments: { production: { path: production, sync: { argocd: shop } } }";
+
 /// A config with one source of the kind, and one app whose only image is the samples'.
 fn config(kind: SourceKind, more: &str) -> Config {
     let more = match kind {
         SourceKind::GoogleArtifactRegistry | SourceKind::Generic => format!("{more}, {}", by_token()),
         SourceKind::Nexus => format!("{more}, registry: \"nexus.example.com:8082\""),
+        SourceKind::Slack => format!("{more}, slack: {{ team: T0ACME, users: {{ U0ADA: ada }} }}"),
         _ => more.to_owned(),
     };
     let more = match kind {
@@ -31,7 +36,7 @@ fn config(kind: SourceKind, more: &str) -> Config {
     let (kind_name, image) = (kind.as_str(), Values::of(kind).image);
     parse(&format!(
         "sources: {{ from: {{ kind: {kind_name}{more} }}, other: {{ kind: quay, secrets: [env:S] }} }}\n\
-         apps: {{ shop: {{ repository: Acme/Shop, deploy: [main], components: {{ frontend: {{ image: \"{image}\" }} }} }} }}"
+         apps: {{ shop: {{ repository: Acme/Shop, deploy: [main], components: {{ frontend: {{ image: \"{image}\" }} }}, {DEPLOYED} }} }}"
     ))
 }
 
@@ -59,6 +64,8 @@ fn told(outcome: &Outcome) -> String {
                 Data::PushReceived(data) => serde_json::to_string(data),
                 Data::PullRequestReceived(data) => serde_json::to_string(data),
                 Data::ImagePushed(data) => serde_json::to_string(data),
+                Data::ApprovalGranted(data) => serde_json::to_string(data),
+                Data::ApprovalRejected(data) => serde_json::to_string(data),
                 other => panic!("{other:?}"),
             };
             let value: Value = serde_json::from_str(&body.unwrap()).unwrap();

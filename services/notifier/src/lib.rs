@@ -3,6 +3,7 @@
 //! It decides nothing and publishes nothing. A message may come twice when a process died right after posting;
 //! within one process it does not.
 
+mod buttons;
 #[cfg(test)]
 mod fuzz;
 mod message;
@@ -43,7 +44,7 @@ impl Notifier {
         if let Some(after) = self.sent().pause(route) {
             return Err(Failure::NotYet { after, reason: format!("`notify[{route}].slack`: Slack asked for a pause") });
         }
-        let posted = slack::post(&self.ctx.trusted, route, &to.slack, &message.payload()).await;
+        let posted = slack::post(&self.ctx.trusted, route, &to.slack, &message.payload(to.buttons.is_some())).await;
         match &posted {
             Ok(()) => self.sent().note(key),
             Err(Failure::NotYet { after, .. }) => self.sent().pause_for(route, *after),

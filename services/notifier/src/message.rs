@@ -1,14 +1,17 @@
 //! What is worth telling of an event, and how it reads. Pure: an event goes in, a message comes out.
 
 use proto::{
-    AppName, ApprovalRejected, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment,
-    EnvironmentName, Event, FixSettled, HealthReported, HoldChanged, ImageFailed, ManifestBumped, ScanFinished,
-    SyncFinished, TestsFinished, Verdict, WorkerName,
+    AppName, ApprovalAnswered, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment,
+    EnvironmentName, Event, EventId, FixSettled, HealthReported, HoldChanged, ImageFailed, ManifestBumped,
+    ScanFinished, SyncFinished, TestsFinished, Verdict, WorkerName,
 };
 use runtime::config::Topic;
 use serde_json::{Value, json};
 
-use crate::text::{block, code, escape, start};
+use crate::{
+    buttons::Asks,
+    text::{block, code, escape, start},
+};
 
 /// The most characters of a section's text.
 const SECTION: usize = 3000;
@@ -27,6 +30,8 @@ pub(crate) struct Message {
     lines: Vec<String>,
     evidence: String,
     footer: String,
+    /// What its buttons answer, if it asks.
+    asks: Option<Asks>,
 }
 
 impl Message {
@@ -39,8 +44,8 @@ impl Message {
             Data::ManifestBumped(data) => Some(of_bump(data)),
             Data::SyncFinished(data) if !data.succeeded => Some(of_sync(data)),
             Data::HealthReported(data) => of_health(data),
-            Data::ApprovalRequested(data) => Some(of_approval(data)),
-            Data::ApprovalRejected(data) => Some(of_rejection(data)),
+            Data::ApprovalRequested(data) => Some(of_approval(data, event.correlation)),
+            Data::ApprovalAnswered(data) => Some(of_answer(data)),
             Data::HoldChanged(data) => Some(of_hold(data)),
             Data::FixSettled(data) => Some(of_settled(data)),
             Data::DeliveryParked(data) => of_parked(data),
@@ -49,8 +54,8 @@ impl Message {
         told.map(|message| Self { footer: format!("event {}", code(&event.id.to_string())), ..message })
     }
 
-    /// As Slack's incoming webhooks take it.
-    pub(crate) fn payload(&self) -> Value {
+    /// As Slack's incoming webhooks take it; with buttons where it asks for something, if the route is to have them.
+    pub(crate) fn payload(&self, with_buttons: bool) -> Value {
         let section = |text: &str| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
         let mut text = format!("*{}*", self.headline);
         for line in &self.lines {
@@ -65,6 +70,7 @@ impl Message {
         if !self.evidence.trim().is_empty() {
             blocks.push(section(&block(&self.evidence, SECTION)));
         }
+        blocks.extend(self.asks.as_ref().filter(|_| with_buttons).map(Asks::block));
         blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": self.footer }] }));
         json!({ "text": self.headline, "blocks": blocks, "unfurl_links": false, "unfurl_media": false })
     }
@@ -85,6 +91,7 @@ impl Message {
             lines,
             evidence: String::new(),
             footer: String::new(),
+            asks: None,
         }
     }
 
@@ -97,6 +104,7 @@ impl Message {
             lines: Vec::new(),
             evidence: String::new(),
             footer: String::new(),
+            asks: None,
         }
     }
 
@@ -109,6 +117,7 @@ impl Message {
             lines: release(deployment),
             evidence: String::new(),
             footer: String::new(),
+            asks: None,
         }
     }
 }
@@ -156,7 +165,7 @@ fn of_image(data: &ImageFailed) -> Message {
 }
 
 /// Exactly what is to go there, what it replaces, what speaks for it, and how to answer.
-fn of_approval(data: &ApprovalRequested) -> Message {
+fn of_approval(data: &ApprovalRequested, chain: EventId) -> Message {
     let ApprovalRequested { app, environment, approval, .. } = data;
     let headline = format!(":raised_hand: {app}: {environment} waits for {}", people(data.approvers));
     let mut message = Message::about_environment(Topic::Approval, headline, app, environment);
@@ -176,6 +185,7 @@ fn of_approval(data: &ApprovalRequested) -> Message {
     message.lines.extend(data.expires_at.map(|at| format!("until {}", at.strftime("%F %H:%M UTC"))));
     let (yes, no) = (format!("windlass approve {approval}"), format!("windlass reject {approval}"));
     message.lines.push(format!("{} or {}", code(&yes), code(&no)));
+    message.asks = Some(Asks::new(data, chain));
     message
 }
 
@@ -183,11 +193,20 @@ fn people(count: u32) -> String {
     if count == 1 { "an approval".to_owned() } else { format!("{count} approvals") }
 }
 
-fn of_rejection(data: &ApprovalRejected) -> Message {
-    let ApprovalRejected { app, environment, .. } = data;
-    let headline = format!(":no_entry: {app}: {environment} does not get a release: {} rejected it", escape(&data.by));
+/// What became of an answer, for who gave it and for all who were asked.
+fn of_answer(data: &ApprovalAnswered) -> Message {
+    let ApprovalAnswered { app, environment, granted, counts, says, comment, .. } = data;
+    let by = start(&data.by, LINE);
+    let headline = match (counts, granted) {
+        (true, true) => format!(":thumbsup: {app}: {by} approved a release for {environment}"),
+        (true, false) => format!(":no_entry: {app}: {environment} does not get a release: {by} rejected it"),
+        (false, true) => format!(":warning: {app}: {by}'s approval for {environment} does not count"),
+        (false, false) => format!(":warning: {app}: {by}'s rejection for {environment} does not count"),
+    };
     let mut message = Message::about_environment(Topic::Approval, headline, app, environment);
-    message.lines.extend(data.comment.as_ref().map(|comment| start(comment, LINE)));
+    // A rejection that counts says so in its headline.
+    message.lines.extend((*granted || !*counts).then(|| start(says, LINE)));
+    message.lines.extend(comment.as_ref().map(|comment| format!("_{}_", start(comment, LINE))));
     message
 }
 
@@ -210,6 +229,7 @@ fn of_settled(data: &FixSettled) -> Message {
         lines: lines.chain([format!("{}: {}", escape(by), start(reason, LINE))]).collect(),
         evidence: String::new(),
         footer: String::new(),
+        asks: None,
     }
 }
 
@@ -279,6 +299,7 @@ fn of_parked(data: &DeliveryParked) -> Option<Message> {
         ],
         evidence: data.reason.clone(),
         footer: String::new(),
+        asks: None,
     })
 }
 

@@ -20,6 +20,8 @@ use proto::EventId;
 pub(crate) enum Answer {
     /// Durable on the bus under this id.
     Accepted(EventId),
+    /// The same, for a sender that wants to hear nothing of it.
+    Acknowledged,
     /// Authentic, and rightly not kept.
     Ignored(String),
 }
@@ -79,7 +81,7 @@ impl Answer {
     /// Its value of the metric label `outcome`.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Self::Accepted(_) => "accepted",
+            Self::Accepted(_) | Self::Acknowledged => "accepted",
             Self::Ignored(_) => "ignored",
         }
     }
@@ -89,6 +91,7 @@ impl From<Answer> for HttpResponse {
     fn from(answer: Answer) -> Self {
         match answer {
             Answer::Accepted(id) => Self::Accepted().json(serde_json::json!({ "event": id })),
+            Answer::Acknowledged => Self::Ok().finish(),
             Answer::Ignored(reason) => Self::Ok().json(serde_json::json!({ "ignored": reason })),
         }
     }

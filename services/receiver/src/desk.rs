@@ -135,7 +135,7 @@ impl Desk {
         let mut event = webhook(from, id, content_type, described, body);
         event.traceparent = Some(trace::parent(given));
         self.make_durable(&event.to_message()).await?;
-        Ok(Answer::Accepted(event.id))
+        Ok(if from.is_silent() { Answer::Acknowledged } else { Answer::Accepted(event.id) })
     }
 
     /// On the bus; or in the spool, where the bus does not confirm, or something waits there to go first.

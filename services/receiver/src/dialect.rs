@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub(crate) kept: &'static [&'static str],
     /// What tells one webhook from another, where its sender did not sign an id of its own.
     pub(crate) identity: Identity,
+    /// Whether it is answered 200 and nothing: what else it gets, it shows to the person who clicked as an error.
+    pub(crate) silent: bool,
 }
 
 /// A header that names the event.
@@ -47,7 +49,7 @@ impl Identity {
 
 /// The row of a kind.
 pub(crate) fn row(kind: SourceKind) -> Row {
-    let plain = Row { media: &[JSON], event: None, required: &[], kept: &[], identity: Identity::BYTES };
+    let plain = Row { media: &[JSON], event: None, required: &[], kept: &[], identity: Identity::BYTES, silent: false };
     match kind {
         SourceKind::Github => Row {
             media: &[JSON, FORM],
@@ -116,6 +118,8 @@ pub(crate) fn row(kind: SourceKind) -> Row {
         SourceKind::Quay | SourceKind::Artifactory | SourceKind::Generic => {
             Row { identity: Identity::NOTHING, ..plain }
         }
+        // Each click has an id and a time of its own in the body.
+        SourceKind::Slack => Row { media: &[FORM], kept: &["x-slack-request-timestamp"], silent: true, ..plain },
         // Its id is signed with the body, unless it was set up to prove itself otherwise.
         SourceKind::StandardWebhooks => Row {
             kept: &["webhook-id", "webhook-timestamp"],

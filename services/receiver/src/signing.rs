@@ -39,6 +39,12 @@ pub fn sign(source: &Source, secret: &str, body: &[u8]) -> Result<Signed> {
             add("webhook-id", id);
             add("webhook-timestamp", time.to_string());
         }
+        Some(Proof::Slack) => {
+            let time = jiff::Timestamp::now().as_second();
+            let content = [format!("v0:{time}:").as_bytes(), body].concat();
+            add("x-slack-signature", format!("v0={}", hex::encode(mac::<sha2::Sha256>(secret.as_bytes(), &content)?)));
+            add("x-slack-request-timestamp", time.to_string());
+        }
         Some(Proof::Jwt(_)) => bail!("its sender's tokens are signed by an identity provider, whose key only it has"),
         Some(Proof::ProxyTls(_)) => {
             bail!("its sender shows a client certificate to the proxy in front; send through it")
@@ -58,6 +64,7 @@ pub fn envelope(kind: SourceKind, event: &str) -> Vec<(String, String)> {
         SourceKind::Nexus => (JSON, &[("x-nexus-webhook-id", event), ("x-nexus-webhook-delivery", &id)]),
         SourceKind::Distribution => ("application/vnd.docker.distribution.events.v1+json", &[]),
         SourceKind::CloudEvents => ("application/cloudevents+json", &[]),
+        SourceKind::Slack => ("application/x-www-form-urlencoded", &[]),
         _ => (JSON, &[]),
     };
     let all = [("content-type", content_type)].into_iter().chain(others.iter().copied());

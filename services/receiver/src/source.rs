@@ -77,6 +77,11 @@ impl Source {
         }
     }
 
+    /// Whether it is answered nothing but that it was taken.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.row.silent
+    }
+
     /// Begins a verification.
     pub(crate) async fn unverified(&self, shown: &Shown<'_>) -> Result<Unverified, Refusal> {
         self.verifier.begin(shown).await

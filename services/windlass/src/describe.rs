@@ -64,6 +64,11 @@ pub(crate) fn line(event: &Event) -> String {
         }
         Data::ApprovalGranted(d) => format!("{} approves {} for {}", d.by, d.approval, d.environment),
         Data::ApprovalRejected(d) => format!("{} rejects {} for {}", d.by, d.approval, d.environment),
+        Data::ApprovalAnswered(d) => {
+            let word = if d.granted { "approval" } else { "rejection" };
+            let counts = if d.counts { "counts" } else { "does not count" };
+            format!("{}'s {word} for {} {counts}: {}", d.by, d.environment, first_line(&d.says))
+        }
         Data::HoldChanged(d) => {
             let what = if d.held { "holds" } else { "lets go" };
             format!("{} {what} {}: {}", d.by, d.environment, first_line(&d.reason))

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Read, path::PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use normalizer::samples::{Rendered, Sample, Values};
-use proto::{AppName, Branch, CommitSha, ComponentName, Digest, SourceName};
+use proto::{AppName, Branch, CommitSha, ComponentName, Digest, EnvironmentName, EventId, SourceName};
 use receiver::signing;
 use runtime::{Config, Secret, SecretRef, config::Source};
 
@@ -53,6 +53,15 @@ struct About {
     /// The image's digest.
     #[arg(long, requires = "sample")]
     digest: Option<Digest>,
+    /// The environment; the first that asks for an approval unless said.
+    #[arg(long, requires = "sample")]
+    environment: Option<EnvironmentName>,
+    /// The approval that a click answers, in full; `windlass events` tells it.
+    #[arg(long, requires = "sample")]
+    approval: Option<EventId>,
+    /// The id of the Slack user who clicks; the first of the source's `slack.users` unless said.
+    #[arg(long, requires = "sample")]
+    user: Option<String>,
 }
 
 pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
@@ -113,10 +122,18 @@ impl About {
         values.id = uuid::Uuid::new_v4().to_string();
         values.time = jiff::Timestamp::now().to_string();
         let app = match &self.app {
-            Some(name) => Some(config.apps.get(name).with_context(|| format!("no app `{name}` is configured"))?),
-            None => config.apps.values().next(),
+            Some(name) => {
+                let app = config.apps.get_key_value(name);
+                Some(app.with_context(|| format!("no app `{name}` is configured"))?)
+            }
+            None => config.apps.iter().next(),
         };
-        if let Some(app) = app {
+        if let Some((name, app)) = app {
+            values.app = name.to_string();
+            let asks = app.environments.iter().find(|(_, environment)| environment.approval.is_some());
+            if let Some((name, _)) = asks.or(app.environments.iter().next()) {
+                values.environment = name.to_string();
+            }
             values.repository.clone_from(&app.repository);
             let component = match &self.component {
                 Some(name) => Some(app.components.get(name).with_context(|| format!("the app has no `{name}`"))?),
@@ -134,6 +151,13 @@ impl About {
         put(&mut values.commit, self.commit.as_ref().map(ToString::to_string));
         put(&mut values.tag, self.tag.clone());
         put(&mut values.digest, self.digest.as_ref().map(ToString::to_string));
+        put(&mut values.environment, self.environment.as_ref().map(ToString::to_string));
+        put(&mut values.approval, self.approval.as_ref().map(ToString::to_string));
+        if let Some(slack) = &source.slack {
+            values.team.clone_from(&slack.team);
+            put(&mut values.user, slack.users.keys().next().cloned());
+        }
+        put(&mut values.user, self.user.clone());
         Ok(values)
     }
 }

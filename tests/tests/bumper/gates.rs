@@ -1,13 +1,25 @@
 //! What waits before an environment, for what, and who lets it in.
 
 use proto::{ApprovalGranted, ApprovalRejected, Data, Event, EventId, HoldChanged};
-use runtime::Outcome;
+use runtime::{Outcome, Outcomes};
 
 use crate::world::*;
 
 fn granted(waiting: &Event, by: &str) -> Event {
     let (app, environment) = ("shop".parse().unwrap(), "production".parse().unwrap());
     event(ApprovalGranted { approval: waiting.id, app, environment, by: by.to_owned(), comment: None })
+}
+
+/// Whether an answer counts, and what is said of it.
+fn answered(outcomes: &Outcomes) -> (bool, String) {
+    let answer = outcomes.iter().find_map(|outcome| match outcome {
+        Outcome::Event { data, .. } => match &**data {
+            Data::ApprovalAnswered(answered) => Some((answered.counts, answered.says.clone())),
+            _ => None,
+        },
+        Outcome::Ignored { .. } => None,
+    });
+    answer.unwrap_or_else(|| panic!("nobody is told: {outcomes:?}"))
 }
 
 fn hold(held: bool) -> Event {
@@ -73,10 +85,50 @@ async fn the_rules_say_how_many_and_who_and_never_the_author() {
         let why = world.ignored(&granted(&waiting, by)).await;
         assert!(why.contains(words), "{why}");
     }
-    world.ignored(&granted(&waiting, "mona")).await;
+    let first = world.handle(&granted(&waiting, "mona")).await.unwrap();
+    assert_eq!(answered(&first), (true, "it waits for 1 more approval".to_owned()));
     assert!(world.ignored(&granted(&waiting, "mona")).await.contains("mona had approved it already"));
     assert!(world.not_yet(&waiting).await.contains("1 more approval"));
     assert_eq!(world.bump(&granted(&waiting, "ada")).await.release, staging.release);
+}
+
+#[tokio::test]
+async fn who_wrote_it_is_asked_of_the_source_where_no_event_says_so() {
+    let world = World::with(&approval("required")).await;
+    let work = world.work().await;
+    let sha: proto::CommitSha = work.change("file", "text", "A change").await.unwrap().parse().unwrap();
+    let staging = world.deploy(&sha).await;
+    let (waiting, _) = world.waits(&verdict(&staging, true)).await;
+    for by in ["Dana Developer", "dana@example.com", "DANA"] {
+        let why = world.ignored(&granted(&waiting, by)).await;
+        assert_eq!(why, "Dana Developer <dana@example.com> wrote it, so somebody else must approve it");
+    }
+    assert_eq!(world.bump(&granted(&waiting, "ada")).await.release, staging.release);
+}
+
+#[tokio::test]
+async fn who_has_no_name_may_not_approve_what_they_may_have_written() {
+    let nobody = "slack:U0STRANGER";
+    for (rules, author, counts) in [
+        ("required", true, false),
+        ("{ by: ['slack:U0STRANGER'] }", true, false),
+        ("{ not_author: false }", true, true),
+        // Of whom nobody knows who wrote it, nobody is kept from approving it.
+        ("required", false, true),
+    ] {
+        let world = World::with(&approval(rules)).await;
+        let a = commit('a');
+        let (frontend, _) = world.push_both(&a).await;
+        let mut built = world.built("frontend", &a, &frontend);
+        if let Data::ImageBuilt(built) = &mut built.data {
+            built.change.author = author.then(|| "Grace <grace@example.org>".to_owned());
+        }
+        let staging = world.bump(&built).await;
+        let (waiting, _) = world.waits(&verdict(&staging, true)).await;
+        let (counted, says) = answered(&world.handle(&granted(&waiting, nobody)).await.unwrap());
+        assert_eq!(counted, counts, "{rules}, {author}: {says}");
+        assert!(counts || says.contains(nobody) && says.contains("`sources.<source>.slack.users`"), "{says}");
+    }
 }
 
 #[tokio::test]
@@ -90,7 +142,8 @@ async fn what_is_rejected_or_superseded_never_goes_and_says_so() {
         by: "mona".to_owned(),
         comment: Some("not before the sale".to_owned()),
     });
-    assert_eq!(world.handle(&reject).await.unwrap().iter().count(), 0);
+    let outcomes = world.handle(&reject).await.unwrap();
+    assert_eq!(answered(&outcomes), (true, "production does not get it".to_owned()));
     let why = world.ignored(&first).await;
     assert!(why.contains("mona rejected it: not before the sale"), "{why}");
     assert!(world.ignored(&granted(&first, "ada")).await.contains("mona rejected it"));

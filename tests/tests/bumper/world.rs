@@ -279,7 +279,7 @@ pub(crate) fn deployments(outcomes: &Outcomes) -> Vec<Deployment> {
                 assert_eq!(subject, bumped.deployment.environment.as_str());
                 Some(bumped.deployment.clone())
             }
-            Data::FixSettled(_) => None,
+            Data::FixSettled(_) | Data::ApprovalAnswered(_) => None,
             other => panic!("the bumper says {other:?}"),
         },
         Outcome::Ignored { .. } => None,
@@ -312,7 +312,10 @@ fn again(messages: &[Message]) -> Outcomes {
 pub(crate) fn reasons(outcomes: &Outcomes) -> String {
     let reason = |outcome: &Outcome| match outcome {
         Outcome::Ignored { reason } => Some(reason.clone()),
-        Outcome::Event { .. } => None,
+        Outcome::Event { data, .. } => match &**data {
+            Data::ApprovalAnswered(answered) if !answered.counts => Some(answered.says.clone()),
+            _ => None,
+        },
     };
     outcomes.iter().filter_map(reason).collect::<Vec<_>>().join("; ")
 }

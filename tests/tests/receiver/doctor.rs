@@ -226,6 +226,23 @@ fn what_cannot_be_reached_is_named_without_its_password() {
 
 /// Whether this process has the file open. Its log says nothing of that: connections that close at the same moment, each
 /// of them seeing the other still there, leave it behind.
+#[test]
+fn a_slack_app_without_a_button_to_click_on_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, path) = (folder.path().join("windlass.yaml"), folder.path().display());
+    std::fs::write(folder.path().join("signing"), SECRET).unwrap();
+    std::fs::write(folder.path().join("hook"), "https://hooks.slack.com/services/T0/B0/x").unwrap();
+    let write = |route: &str| {
+        let source = format!("people: {{ kind: slack, secrets: ['file:{path}/signing'], slack: {{ team: T0ACME }} }}");
+        let route = format!("notify: [{{ slack: 'file:{path}/hook'{route} }}]");
+        std::fs::write(&config, format!("data: {path}/data\nsources:\n  {source}\n{route}\n")).unwrap();
+        Found::at(&config, &[])
+    };
+    write("").says("sources.people", "warning", "nothing to click on", "`buttons: people`");
+    let found = write(", buttons: people");
+    assert!(found.about("sources.people").is_empty() && found.text.contains("slack, slack"), "{}", found.text);
+}
+
 fn is_open(file: &Path) -> bool {
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
     links.flatten().any(|link| std::fs::read_link(link.path()).is_ok_and(|to| to == file))

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod broker;
+mod clicks;
 mod depth;
 mod doctor;
 mod durable;

@@ -2,10 +2,10 @@
 
 use ledger::{Hold, Offer, Waiting};
 use proto::{
-    ApprovalRequested, Deployment, Digest, EnvironmentName, EventId, HoldChanged, Lane, QuarantineReleased, Release,
-    RollbackRequested, Timestamp,
+    ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, Deployment, Digest, EnvironmentName,
+    EventId, HoldChanged, Lane, QuarantineReleased, Release, RollbackRequested, Timestamp, button,
 };
-use runtime::config::Environment;
+use runtime::config::{Approval, Environment};
 
 use super::{
     gate::{Gate, Gates},
@@ -17,43 +17,74 @@ const SHORTEST: usize = 4;
 
 impl<'a> Step<'a> {
     /// A person lets a release in.
-    pub(crate) fn granted(&mut self, approval: EventId, name: &EnvironmentName, by: &str) {
-        let Some((config, lane, mut waiting)) = self.asked_of_people(approval, name) else { return };
-        if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
-            return self.end(name, lane, left(name, &why));
-        }
-        self.settle(&waiting.offer);
-        if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
-            return self.end(name, lane, why);
-        }
-        let Some(rules) = Gates::rules(config) else {
-            return self.told.reasons.push(format!("{name} asks for no approval any more"));
-        };
-        if !rules.by.is_empty() && !rules.by.contains(by) {
-            let may = rules.by.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return self.told.reasons.push(format!("{by} may not approve for {name}; these may: {may}"));
-        }
-        if let Some(author) = waiting.offer.author.as_deref().filter(|author| rules.not_author && is_same(author, by)) {
-            return self.told.reasons.push(format!("{author} wrote it, so somebody else must approve it"));
-        }
-        if waiting.granted.insert(by.to_owned(), self.cause.now).is_some() {
-            self.told.reasons.push(format!("{by} had approved it already"));
-        }
-        *slot(self.place(name), lane) = Some(waiting.clone());
-        match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
-            Gate::Open => self.wish(name, waiting.offer),
-            // It comes again by itself.
-            Gate::Closed(_) => {}
-            Gate::Never(why) => self.end(name, lane, why),
-        }
+    pub(crate) fn granted(&mut self, answer: &ApprovalGranted) {
+        let ApprovalGranted { approval, app, environment, by, comment } = answer.clone();
+        let became = self.grant(approval, &environment, &by);
+        let (counts, says) = told(became);
+        let granted = true;
+        let subject = environment.to_string();
+        self.tell(subject, ApprovalAnswered { approval, app, environment, by, granted, counts, says, comment });
     }
 
     /// A person keeps a release out.
-    pub(crate) fn rejected(&mut self, approval: EventId, name: &EnvironmentName, by: &str, comment: Option<&str>) {
-        let Some((_, lane, _)) = self.asked_of_people(approval, name) else { return };
+    pub(crate) fn rejected(&mut self, answer: &ApprovalRejected) {
+        let ApprovalRejected { approval, app, environment, by, comment } = answer.clone();
+        let became = self.reject(approval, &environment, &by, comment.as_deref());
+        let (counts, says) = told(became);
+        let granted = false;
+        let subject = environment.to_string();
+        self.tell(subject, ApprovalAnswered { approval, app, environment, by, granted, counts, says, comment });
+    }
+
+    /// What comes of it; the error says why it does not count.
+    fn grant(&mut self, approval: EventId, name: &EnvironmentName, by: &str) -> Result<String, String> {
+        // An earlier run of the same event had its commit made.
+        let goes = || Ok("it goes there now".to_owned());
+        if self.done.contains(name) {
+            return goes();
+        }
+        let (config, lane, mut waiting) = self.asked_of_people(approval, name)?;
+        if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
+            return Err(self.ended(name, lane, left(name, &why)));
+        }
+        self.settle(&waiting.offer);
+        if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
+            return Err(self.ended(name, lane, why));
+        }
+        let rules = Gates::rules(config).ok_or_else(|| format!("{name} asks for no approval any more"))?;
+        may_grant(&rules, name, by, waiting.offer.author.as_deref())?;
+        let again = waiting.granted.insert(by.to_owned(), self.cause.now).is_some();
+        *slot(self.place(name), lane) = Some(waiting.clone());
+        match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
+            Gate::Open => {
+                self.wish(name, waiting.offer);
+                goes()
+            }
+            _ if again => Err(format!("{by} had approved it already")),
+            // It comes again by itself.
+            Gate::Closed(wait) => Ok(format!("it waits for {}", wait.waits_for)),
+            Gate::Never(why) => Err(self.ended(name, lane, why)),
+        }
+    }
+
+    fn reject(
+        &mut self,
+        approval: EventId,
+        name: &EnvironmentName,
+        by: &str,
+        comment: Option<&str>,
+    ) -> Result<String, String> {
+        let (_, lane, _) = self.asked_of_people(approval, name)?;
         let words = comment.map(|comment| format!(": {comment}")).unwrap_or_default();
-        // Its own event tells it; this is for the one that waits.
+        // For the one that waits.
         end(self.place(name), lane, &format!("{name} does not get it: {by} rejected it{words}"));
+        Ok(format!("{name} does not get it"))
+    }
+
+    /// Ends what waits in a lane, and says why.
+    fn ended(&mut self, name: &EnvironmentName, lane: Lane, why: String) -> String {
+        end(self.place(name), lane, &why);
+        why
     }
 
     /// A person wants an environment taken back; `healthy` is what was healthy there, the last first.
@@ -139,27 +170,46 @@ impl<'a> Step<'a> {
 
     /// The wait that an answer names, or a word that there is none.
     fn asked_of_people(
-        &mut self,
+        &self,
         approval: EventId,
         name: &EnvironmentName,
-    ) -> Option<(&'a Environment, Lane, Waiting)> {
-        let Some(config) = self.app.environments.get(name) else {
-            self.no_environment(name);
-            return None;
-        };
-        if self.done.contains(name) {
-            return None;
-        }
+    ) -> Result<(&'a Environment, Lane, Waiting), String> {
+        let config = self.app.environments.get(name).ok_or_else(|| self.not_there(name))?;
         let place = self.chain.place(name);
         let lanes = [Lane::Hotfix, Lane::Deploy];
         let found = lanes.into_iter().find_map(|lane| Some((lane, place?.waiting(lane).filter(|w| w.id == approval)?)));
         if let Some((lane, waiting)) = found {
-            return Some((config, lane, waiting.clone()));
+            return Ok((config, lane, waiting.clone()));
         }
         let why = place.and_then(|place| place.why_ended(approval)).unwrap_or("it has gone there, or never waited");
-        self.told.reasons.push(format!("nothing waits for {name} under {approval}: {why}"));
-        None
+        Err(format!("nothing waits for {name} under {approval}: {why}"))
     }
+}
+
+/// Whether the answer counts, and what is said of it.
+fn told(became: Result<String, String>) -> (bool, String) {
+    match became {
+        Ok(says) => (true, says),
+        Err(why) => (false, why),
+    }
+}
+
+/// Why this person's approval does not count, if it does not.
+fn may_grant(rules: &Approval, name: &EnvironmentName, by: &str, author: Option<&str>) -> Result<(), String> {
+    if !rules.by.is_empty() && !rules.by.contains(by) {
+        let may = rules.by.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        return Err(format!("{by} may not approve for {name}; these may: {may}"));
+    }
+    let Some(author) = author.filter(|_| rules.not_author) else { return Ok(()) };
+    if is_same(author, by) {
+        return Err(format!("{author} wrote it, so somebody else must approve it"));
+    }
+    if button::is_unnamed(by) {
+        return Err(format!(
+            "nobody says who {by} is, so it may be {author}, who wrote it; name them in `sources.<source>.slack.users`"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether a commit's author, `Ada <ada@example.org>`, is who approves: by name, address or the address's first part.

@@ -319,8 +319,12 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn no_environment(&mut self, name: &EnvironmentName) {
-        let app = self.name;
-        self.told.reasons.push(format!("the configuration has no environment {name} of {app} any more"));
+        let why = self.not_there(name);
+        self.told.reasons.push(why);
+    }
+
+    pub(super) fn not_there(&self, name: &EnvironmentName) -> String {
+        format!("the configuration has no environment {name} of {} any more", self.name)
     }
 
     pub(super) fn tell(&mut self, subject: String, data: impl Into<Data>) {

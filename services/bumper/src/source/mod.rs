@@ -28,6 +28,8 @@ use crate::{
 const COMMITS: [&str; 1] = ["--filter=tree:0"];
 /// How many answers are kept. How two commits stand to each other never changes.
 const KEPT: usize = 4096;
+/// How much of an author's name and address is kept, in bytes.
+const LONGEST_AUTHOR: usize = 300;
 
 /// Every app's source.
 pub(crate) struct Sources {
@@ -57,11 +59,7 @@ impl Sources {
         if let Some(known) = kept {
             return Ok(known);
         }
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(url.clone()).or_default())
-        };
-        let _turn = turn.lock_owned().await;
+        let _turn = self.turn(&url).lock_owned().await;
         let order = self.ask(&url, question).await?;
         if !matches!(order, Order::Unknown(_)) {
             let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +69,36 @@ impl Sources {
             answers.insert(key, order.clone());
         }
         Ok(order)
+    }
+
+    /// Who wrote a commit of an app's source, `Ada <ada@example.org>`, as the commit itself says.
+    ///
+    /// # Errors
+    /// As [`Sources::answer`]; `None` where the repository does not tell for good.
+    pub(crate) async fn author(&self, app: &App, commit: &CommitSha) -> Result<Option<String>, Failure> {
+        let url = app.clone_url();
+        let _turn = self.turn(&url).lock_owned().await;
+        let clone = Clone { git: &self.git, url: &url, folder: self.place(&url) };
+        let author = match clone.author(commit).await {
+            Err(error @ GitError::Other { .. }) => {
+                clone.forget(&error).await?;
+                clone.author(commit).await
+            }
+            author => author,
+        };
+        match author {
+            Ok(author) => Ok(author),
+            Err(error) if error.is_transient() => Err(error.into()),
+            Err(error) => {
+                info!(url = without_userinfo(&url), "who wrote {commit} is not known: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    fn turn(&self, url: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(url.to_owned()).or_default())
     }
 
     async fn ask(&self, url: &str, question: &Question) -> Result<Order, Failure> {
@@ -120,6 +148,16 @@ impl Clone<'_> {
             (false, true) => Order::After,
             (false, false) => Order::Apart,
         })
+    }
+
+    async fn author(&self, commit: &CommitSha) -> Result<Option<String>, GitError> {
+        self.bring(&[commit]).await?;
+        let log = self.git.local(&self.folder).env("GIT_NO_LAZY_FETCH", "1");
+        let log = log.args(["log", "--no-walk", "--no-mailmap", "--format=%an <%ae>", commit.as_str(), "--"]);
+        let printed = self.git.run(log.keep_stdout(LONGEST_AUTHOR), self.url).await?.stdout;
+        let text = String::from_utf8_lossy(&printed);
+        let plain: String = text.trim().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        Ok(Some(plain).filter(|author| author != "<>"))
     }
 
     /// Fetches those of the commits that are not there, with all that came before them.

@@ -5,6 +5,7 @@ use runtime::config::SourceKind;
 use super::Sample;
 
 const JSON: &str = "application/json";
+const FORM: &str = "application/x-www-form-urlencoded";
 
 macro_rules! sample {
     ($kind:ident / $folder:literal / $name:literal: $about:literal, $content_type:expr, $headers:expr) => {
@@ -22,7 +23,7 @@ macro_rules! sample {
 /// Every sample, the samples of a kind together.
 pub(super) const ALL: &[Sample] = &[
     sample!(Github / "github" / "push": "a push to a branch", JSON, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
-    sample!(Github / "github" / "push-form": "the same as a form", "application/x-www-form-urlencoded", &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
+    sample!(Github / "github" / "push-form": "the same as a form", FORM, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
     sample!(Github / "github" / "branch-deleted": "a branch was deleted", JSON, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
     sample!(Github / "github" / "tag": "a tag was pushed", JSON, &[("X-GitHub-Event", "push"), ("X-GitHub-Delivery", "{{id}}")]),
     sample!(Github / "github" / "pull-request": "a pull request was opened", JSON, &[("X-GitHub-Event", "pull_request"), ("X-GitHub-Delivery", "{{id}}")]),
@@ -90,6 +91,11 @@ pub(super) const ALL: &[Sample] = &[
     sample!(CloudEvents / "cloudevents" / "change-merged-bare": "a merged change that names no commit", "application/cloudevents+json", &[]),
     sample!(CloudEvents / "cloudevents" / "binary": "binary: an image was published", JSON, &[("ce-specversion", "1.0"), ("ce-id", "{{id}}"), ("ce-source", "/ci/acme"), ("ce-type", "dev.cdevents.artifact.published.0.2.0"), ("ce-time", "{{time}}")]),
     sample!(CloudEvents / "cloudevents" / "batch": "batched: a change was merged, an image was published", "application/cloudevents-batch+json", &[]),
+    sample!(Slack / "slack" / "approve": "a click on *Approve*", FORM, &[]),
+    sample!(Slack / "slack" / "reject": "a click on *Reject*", FORM, &[]),
+    sample!(Slack / "slack" / "other-team": "a click in another workspace", FORM, &[]),
+    sample!(Slack / "slack" / "other-button": "a click on a button of another kind", FORM, &[]),
+    sample!(Slack / "slack" / "view-submission": "a form was filled in", FORM, &[]),
     sample!(Generic / "generic" / "images": "a list of images, read by `each`", JSON, &[]),
     sample!(Generic / "generic" / "other": "an event that `when` leaves out", JSON, &[]),
     sample!(StandardWebhooks / "standard-webhooks" / "build": "a build of an image from a commit", JSON, &[("webhook-id", "{{id}}"), ("webhook-timestamp", "1774000000")]),

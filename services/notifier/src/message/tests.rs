@@ -24,7 +24,7 @@ fn told<T: serde::de::DeserializeOwned + Into<Data>>(data: Value) -> Option<Mess
 
 /// Everything people read, and a check of Slack's limits on the way.
 fn read(message: &Message) -> String {
-    let payload = message.payload();
+    let payload = message.payload(false);
     let blocks = payload["blocks"].as_array().unwrap();
     assert!(blocks.len() <= 50);
     let mut text = payload["text"].as_str().unwrap().to_owned();
@@ -135,6 +135,66 @@ fn a_fix_that_is_owed_no_more_is_told_with_who_says_so() {
     let said =
         ["the fix `cccccccccccc` is owed no more", "Fix &lt;login&gt;", "Windlass: aaaaaaaaaaaa of a deploy branch"];
     holds(&read(&message), &said);
+}
+
+#[test]
+fn what_asks_has_buttons_where_they_lead_somewhere() {
+    let image = json!({ "image": "ghcr.io/acme/web", "digest": format!("sha256:{}", "d".repeat(64)), "commit": "c".repeat(40) });
+    let names: serde_json::Map<_, _> = (0..200).map(|n| (format!("c{n}{}", "x".repeat(50)), image.clone())).collect();
+    for release in [json!({ "web": image }), names.into()] {
+        let data: ApprovalRequested = serde_json::from_value(json!({
+            "approval": EventId::fresh(), "app": "a".repeat(63), "environment": "e".repeat(63), "release": release, "approvers": 1,
+        }))
+        .unwrap();
+        let (asked, time) = (data.clone(), proto::Timestamp::UNIX_EPOCH);
+        let event = Event::first(EventId::fresh(), "/workers/test".into(), "x".into(), time, data);
+        let message = Message::of(&event).unwrap();
+        let actions = |payload: &Value| {
+            let blocks = payload["blocks"].as_array().unwrap().iter();
+            blocks.filter(|block| block["type"] == "actions").cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(actions(&message.payload(false)), Vec::<Value>::new());
+        let [block] = &actions(&message.payload(true))[..] else { panic!("{message:?}") };
+        let [yes, no] = &block["elements"].as_array().unwrap()[..] else { panic!("{block}") };
+        assert_eq!((&yes["style"], &no["style"]), (&json!("primary"), &json!("danger")));
+        assert_eq!((&yes["action_id"], &no["action_id"]), (&json!("windlass.approve"), &json!("windlass.reject")));
+        let says = yes["confirm"]["text"]["text"].as_str().unwrap();
+        assert!(says.contains(&"c".repeat(12)) && says.chars().count() <= 300, "{says}");
+        for button in [yes, no] {
+            let value = button["value"].as_str().unwrap();
+            assert!(value.len() <= 400, "{value}");
+            let value: proto::button::ButtonValue = serde_json::from_str(value).unwrap();
+            assert_eq!(
+                (value.approval, &value.app, &value.environment),
+                (asked.approval, &asked.app, &asked.environment)
+            );
+            assert_eq!(value.chain, event.correlation);
+        }
+    }
+}
+
+#[test]
+fn what_became_of_an_answer_is_told_with_who_gave_it() {
+    let answered = |granted: bool, counts: bool, says: &str| {
+        let approval = EventId::fresh();
+        let told = told::<ApprovalAnswered>(
+            json!({ "approval": approval, "app": "shop", "environment": "production", "by": "ada <!channel>", "granted": granted, "counts": counts, "says": says, "comment": "not <now>" }),
+        );
+        let message = told.unwrap();
+        assert_eq!((message.topic, message.environment.clone().unwrap().as_str()), (Topic::Approval, "production"));
+        read(&message)
+    };
+    let ada = "ada &lt;!channel&gt;";
+    for (granted, counts, headline) in [
+        (true, true, format!(":thumbsup: shop: {ada} approved a release for production")),
+        (false, true, format!(":no_entry: shop: production does not get a release: {ada} rejected it")),
+        (true, false, format!(":warning: shop: {ada}'s approval for production does not count")),
+        (false, false, format!(":warning: shop: {ada}'s rejection for production does not count")),
+    ] {
+        let text = answered(granted, counts, "it <waits>");
+        holds(&text, &[&headline, "_not &lt;now&gt;_"]);
+        assert_eq!(text.contains("it &lt;waits&gt;"), granted || !counts, "{text}");
+    }
 }
 
 #[test]

@@ -62,6 +62,7 @@ fn is_proven(sender: &Sender, request: &Request) -> bool {
         }),
         Proof::Hmac(hmac) => only(&hmac.header).is_some_and(|value| states(sender, hmac, value, &request.body)),
         Proof::StandardWebhooks => is_standard(&only, &request.body),
+        Proof::Slack => is_slacks(&only, &request.body),
         other => panic!("{other:?}"),
     }
 }
@@ -94,6 +95,20 @@ fn is_standard<'a>(only: &impl Fn(&str) -> Option<&'a [u8]>, body: &[u8]) -> boo
     id_is_plain && age(time).is_some_and(|age| age < 300) && known.any(|mac| right.iter().any(|right| right == mac))
 }
 
+/// Slack's own words.
+fn is_slacks<'a>(only: &impl Fn(&str) -> Option<&'a [u8]>, body: &[u8]) -> bool {
+    let parts = (only("x-slack-request-timestamp"), only("x-slack-signature"));
+    let (Some(time), Some(stated)) = parts else { return false };
+    let right = [SECRET, OLD].map(|secret| {
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+        mac.update(&[b"v0:", time, b":", body].concat());
+        hex::encode(mac.finalize().into_bytes())
+    });
+    let stated = stated.strip_prefix(b"v0=").unwrap_or_default().to_ascii_lowercase();
+    let time = std::str::from_utf8(time).ok();
+    time.and_then(age).is_some_and(|age| age < 300) && right.iter().any(|right| right.as_bytes() == stated)
+}
+
 /// How far a stated time lies from now, in seconds.
 fn age(time: &str) -> Option<u64> {
     let digits = time.bytes().all(|b| b.is_ascii_digit());
@@ -103,7 +118,8 @@ fn age(time: &str) -> Option<u64> {
 
 /// Whether the clock may strike while the request is judged.
 fn is_at_the_border(request: &Request) -> bool {
-    let mut times = request.headers.iter().filter(|(name, _)| name == "webhook-timestamp");
+    let is_time = |name: &str| ["webhook-timestamp", "x-slack-request-timestamp"].contains(&name);
+    let mut times = request.headers.iter().filter(|(name, _)| is_time(name));
     times.any(|(_, time)| std::str::from_utf8(time).ok().and_then(age).is_some_and(|age| (290..310).contains(&age)))
 }
 
@@ -128,6 +144,7 @@ fn verifiers() {
         "sha256=",
         "sha1=",
         "v1,",
+        "v0=",
         "v1a,",
         "whsec_",
         SECRET,

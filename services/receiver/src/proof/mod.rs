@@ -8,17 +8,22 @@ mod fuzz;
 mod jwt;
 mod mac;
 mod shown;
+mod slack;
 mod standard;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod timing;
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use actix_web::http::header::HeaderMap;
 use bytes::{Bytes, BytesMut};
-use runtime::config::{Proof, Source};
+use runtime::config::{Proof, Source, TOLERANCE};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -108,6 +113,7 @@ fn by_secret(proof: &Proof, shown: &Shown<'_>, keys: &Arc<[Key]>) -> Result<Clai
     match proof {
         Proof::Hmac(hmac) => mac::stated(hmac, shown.headers, keys).map(Claim::Macs),
         Proof::StandardWebhooks => standard::stated(shown.headers, keys).map(Claim::Macs),
+        Proof::Slack => slack::stated(shown.headers, keys).map(Claim::Macs),
         Proof::Token(token) => shown::in_header(&token.header, shown.headers, keys).map(Claim::Known),
         Proof::Basic(basic) => shown::as_password(basic, shown.headers, keys).map(Claim::Known),
         Proof::Path => shown::in_path(shown.in_path, keys).map(Claim::Known),
@@ -179,4 +185,11 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
     values.next().is_none().then(|| value.as_bytes())
+}
+
+/// Whether the stated time, in whole seconds since 1970, is ours, give or take.
+fn is_now(stated: &str) -> bool {
+    let digits = !stated.is_empty() && stated.bytes().all(|b| b.is_ascii_digit());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
+    digits && stated.parse::<u64>().is_ok_and(|stated| stated.abs_diff(now) <= TOLERANCE.as_secs())
 }

@@ -1,13 +1,10 @@
 //! Standard Webhooks 1.0.0: the MAC covers the message's id and time besides its body, and may be stated several times
 //! while one secret replaces another.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use actix_web::http::header::HeaderMap;
 use base64::{Engine, prelude::BASE64_STANDARD};
-use runtime::config::TOLERANCE;
 
-use super::{mac::Macs, only};
+use super::{is_now, mac::Macs, only};
 use crate::{answer::Refusal, secrets::Key};
 
 /// The most signatures that are looked at; senders state one a secret.
@@ -33,11 +30,4 @@ fn read(headers: &HeaderMap, keys: &[Key]) -> Option<Macs> {
     macs.update(format!("{id}.{time}.").as_bytes());
     macs.signed_id = Some(id.to_owned());
     Some(macs)
-}
-
-/// Whether the stated time, in whole seconds since 1970, is ours, give or take.
-fn is_now(stated: &str) -> bool {
-    let digits = !stated.is_empty() && stated.bytes().all(|b| b.is_ascii_digit());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
-    digits && stated.parse::<u64>().is_ok_and(|stated| stated.abs_diff(now) <= TOLERANCE.as_secs())
 }

@@ -215,6 +215,36 @@ async fn what_was_signed_long_ago_or_will_be_is_not_let_in() {
 }
 
 #[tokio::test]
+async fn a_click_of_long_ago_or_of_another_time_is_not_let_in() {
+    let sender = Sender::new(SourceKind::Slack, Value::Null);
+    let now = jiff::Timestamp::now().as_second();
+    let at = |signed: &str, stated: &str| {
+        use hmac::{Hmac, KeyInit, Mac};
+        let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+        mac.update(format!("v0:{signed}:").as_bytes());
+        mac.update(BODY);
+        let signature = format!("v0={}", hex::encode(mac.finalize().into_bytes()));
+        let headers = [("x-slack-request-timestamp", stated.to_owned()), ("x-slack-signature", signature)];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes())).into();
+        Request { headers, path: None, body: BODY.to_vec() }
+    };
+    let honest = |time: i64| at(&time.to_string(), &time.to_string());
+    for (time, let_in) in [(now - 200, true), (now + 200, true), (now - 400, false), (now + 400, false)] {
+        assert_eq!(sender.judge(&honest(time)).await.is_ok(), let_in, "{}", time - now);
+    }
+    // The time is signed, so an old click is not made a new one.
+    assert!(sender.judge(&at(&(now - 400).to_string(), &now.to_string())).await.is_err());
+    for odd in [format!("+{now}"), format!("{now} "), format!("{now}.0"), String::new(), "9".repeat(40)] {
+        assert!(sender.judge(&at(&odd, &odd)).await.is_err(), "{odd:?}");
+    }
+    let unversioned = |mut request: Request| {
+        request.headers[1].1.drain(..3);
+        request
+    };
+    assert!(sender.judge(&unversioned(honest(now))).await.is_err());
+}
+
+#[tokio::test]
 async fn a_proxys_word_counts_from_the_proxy_alone() {
     let proxy = json!({ "proxy_tls": { "header": "x-subject", "subjects": ["CN=registry"], "from": ["10.0.0.0/24"] } });
     let source: Source = serde_json::from_value(json!({ "kind": "ecr", "proof": proxy })).unwrap();

@@ -29,6 +29,7 @@ impl Form {
     pub(super) fn of(proof: &Proof) -> Self {
         match proof {
             Proof::Hmac(hmac) => Self::Plain(hmac.algorithm),
+            Proof::Slack => Self::Plain(HmacAlgorithm::Sha256),
             Proof::StandardWebhooks => Self::Base64,
             Proof::Token(_) => Self::InHeader,
             Proof::Path => Self::InPath,

@@ -128,6 +128,7 @@ async fn bytes_that_hold_ids_or_times_are_the_same_webhook_again() {
         SourceKind::Nexus,
         SourceKind::Distribution,
         SourceKind::CloudEvents,
+        SourceKind::Slack,
     ] {
         let sender = Sender::of(kind, &json!({}));
         let first = sender.id(&json!({ "id": 1 }), &[("x-github-delivery", "1"), ("x-request-uuid", "1")]).await;

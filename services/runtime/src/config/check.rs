@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::{AppName, EnvironmentName};
 use url::Url;
 
-use super::{App, Config, apps::SCAN_PRESETS, fast_path, filters, proposals, writing};
+use super::{App, Config, SourceKind, apps::SCAN_PRESETS, fast_path, filters, proposals, writing};
 use crate::network::Guard;
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
@@ -33,6 +33,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
             found.push(format!("`apps.{name}.sources`: there is no source `{unknown}`"));
         }
     }
+    check_buttons(config, &mut found);
     check_images(config, &mut found);
     check_polls(config, &mut found);
     check_addresses(config, &mut found);
@@ -135,6 +136,19 @@ fn in_circle(app: &App, start: &EnvironmentName) -> bool {
         }
     }
     false
+}
+
+/// A button that leads nowhere is worse than none.
+fn check_buttons(config: &Config, found: &mut Vec<String>) {
+    for (n, route) in config.notify.iter().enumerate() {
+        let Some(name) = &route.buttons else { continue };
+        let key = format!("notify[{n}].buttons");
+        match config.sources.get(name) {
+            Some(source) if source.kind == SourceKind::Slack => {}
+            Some(_) => found.push(format!("`{key}`: `{name}` is not of the kind `slack`, so it hears no clicks")),
+            None => found.push(format!("`{key}`: there is no source `{name}`")),
+        }
+    }
 }
 
 fn check_images(config: &Config, found: &mut Vec<String>) {
@@ -282,6 +296,14 @@ apps:
             (format!("kind: github, insecure: true, {secret}"), "secrets"),
             ("kind: github, insecure: true, proof: path".to_owned(), "insecure"),
             ("kind: google-artifact-registry".to_owned(), "proof"),
+            (format!("kind: slack, {secret}"), "slack"),
+            (format!("kind: github, {secret}, slack: {{ team: T0 }}"), "slack"),
+            (format!("kind: slack, {secret}, slack: {{ team: acme }}"), "slack.team"),
+            (format!("kind: slack, {secret}, slack: {{ team: T0, users: {{ ada: ada }} }}"), "slack.users"),
+            (format!("kind: slack, {secret}, slack: {{ team: T0, users: {{ U0: ' ' }} }}"), "slack.users"),
+            (format!("kind: slack, {secret}, slack: {{ team: T0, users: {{ U0: 'slack:U1' }} }}"), "slack.users"),
+            (format!("kind: slack, {secret}, proof: path, slack: {{ team: T0 }}"), "proof"),
+            ("kind: slack, insecure: true, slack: { team: T0 }".to_owned(), "insecure"),
             (format!("kind: github, {secret}, rate: {{ per_second: 0 }}"), "rate"),
             (format!("kind: github, {secret}, max_body_bytes: 0"), "max_body_bytes"),
             (format!("kind: github, {secret}, read: {{ image: /image }}"), "read"),
@@ -329,6 +351,7 @@ apps:
             "kind: gitlab, secrets: [env:S], proof: standard_webhooks",
             "kind: artifactory, secrets: [env:S], proof: { hmac: { header: x-jfrog-event-auth } }",
             "kind: nexus, registry: 'nexus.example:8082', secrets: [env:S], proof: { hmac: { header: h, algorithm: sha512, encoding: base64, prefix: p } }",
+            "kind: slack, secrets: [env:S, env:T], slack: { team: T0123ABCD, users: { U0123ABCD: ada, W0123ABCD: grace } }",
             "kind: quay, insecure: true, max_body_bytes: 10000, rate: { per_second: 5, burst: 20 }",
             "kind: harbor, secrets: [env:S], proof: path, registry: harbor.example",
             "kind: ecr, proof: { proxy_tls: { header: x-s, subjects: ['CN=a'], from: [10.0.0.0/24, 10.1.0.1, '::1'] } }",
@@ -349,6 +372,23 @@ apps:
         };
         assert_eq!(app("github"), Vec::<String>::new());
         assert_eq!(app("gitlab"), ["`apps.shop.sources`: there is no source `gitlab`"]);
+    }
+
+    #[test]
+    fn buttons_lead_to_a_source_that_hears_clicks() {
+        let buttons = |source: &str| {
+            of(&format!(
+                "sources: {{ github: {{ kind: github, secrets: [env:S] }}, \
+                 people: {{ kind: slack, secrets: [env:S], slack: {{ team: T0 }} }} }}\n\
+                 notify: [{{ slack: env:U, buttons: {source} }}]"
+            ))
+        };
+        assert_eq!(buttons("people"), Vec::<String>::new());
+        assert_eq!(buttons("slack"), ["`notify[0].buttons`: there is no source `slack`"]);
+        assert_eq!(
+            buttons("github"),
+            ["`notify[0].buttons`: `github` is not of the kind `slack`, so it hears no clicks"]
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod proposals;
 mod reading;
 mod reconcile;
 mod secret;
+mod slack;
 mod sources;
 mod tags;
 mod value;
@@ -51,6 +52,7 @@ pub use proposals::{Merge, Mode};
 pub use reading::{Lookup, Reading, Template, Wanted};
 pub use reconcile::{GithubApp, GithubHook, Reconcile};
 pub use secret::{Secret, SecretRef};
+pub use slack::SlackApp;
 pub use sources::{GITHUB_EVENTS, Rate, Source, SourceKind};
 pub use tags::{TagGlob, TagOrder, TagRegex, TagRule};
 pub use value::{AddressRange, RelativePath};
@@ -297,6 +299,10 @@ impl Default for Kubernetes {
 pub struct Notify {
     /// A Slack incoming webhook's URL; it is a secret.
     pub slack: SecretRef,
+    /// Puts the buttons *Approve* and *Reject* under what asks for an approval: the source of the kind `slack` that hears
+    /// their clicks. The webhook must be one of the same Slack app, which sends them there.
+    #[serde(default)]
+    pub buttons: Option<SourceName>,
     /// What is told; everything when empty.
     #[serde(default)]
     pub when: Vec<Topic>,

@@ -24,6 +24,8 @@ pub enum Proof {
     Jwt(JwtProof),
     /// `webhook-id`, `webhook-timestamp` and `webhook-signature` (Standard Webhooks 1.0.0).
     StandardWebhooks,
+    /// `x-slack-request-timestamp` and `x-slack-signature` (docs.slack.dev, "Verifying requests from Slack").
+    Slack,
     /// A client certificate that the proxy in front has verified, and names in a header.
     ProxyTls(ProxyTlsProof),
 }
@@ -115,7 +117,7 @@ pub struct ProxyTlsProof {
     pub from: Vec<AddressRange>,
 }
 
-/// How long a stated time may differ from ours, as Standard Webhooks recommends.
+/// How long a stated time may differ from ours, as Standard Webhooks and Slack recommend.
 pub const TOLERANCE: Duration = Duration::from_mins(5);
 
 impl Proof {
@@ -128,6 +130,7 @@ impl Proof {
             Self::Path => "path",
             Self::Jwt(_) => "jwt",
             Self::StandardWebhooks => "standard_webhooks",
+            Self::Slack => "slack",
             Self::ProxyTls(_) => "proxy_tls",
         }
     }
@@ -136,7 +139,7 @@ impl Proof {
     pub(super) fn problem(&self) -> Option<String> {
         match self {
             Self::Hmac(HmacProof { header, .. }) | Self::Token(TokenProof { header }) => bad_header(header),
-            Self::Basic(_) | Self::Path | Self::StandardWebhooks => None,
+            Self::Basic(_) | Self::Path | Self::StandardWebhooks | Self::Slack => None,
             Self::Jwt(jwt) => jwt.problem(),
             Self::ProxyTls(proxy) => proxy.problem(),
         }

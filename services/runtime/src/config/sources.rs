@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{
-    Reading, Reconcile, SecretRef,
+    Reading, Reconcile, SecretRef, SlackApp,
     proof::{BasicProof, Encoding, HmacAlgorithm, HmacProof, Proof, TokenProof},
 };
 
@@ -46,6 +46,9 @@ pub struct Source {
     /// For the kind `github`: has GitHub asked which deliveries never came, and to send those again.
     #[serde(default)]
     pub reconcile: Option<Reconcile>,
+    /// For the kind `slack`: the app's workspace, and who its users are.
+    #[serde(default)]
+    pub slack: Option<SlackApp>,
 }
 
 /// The senders Windlass understands.
@@ -87,6 +90,8 @@ pub enum SourceKind {
     /// `CloudEvents`, `CDEvents` among them: a secret in `Authorization`, with or without `Bearer `.
     #[serde(rename = "cloudevents")]
     CloudEvents,
+    /// A Slack app whose buttons answer approvals: HMAC-SHA256 over time and body in `X-Slack-Signature`.
+    Slack,
     /// Any sender that signs as Standard Webhooks says.
     StandardWebhooks,
     /// Any sender; `proof` and `read` say how it is known and read.
@@ -106,7 +111,7 @@ pub struct Rate {
 
 impl SourceKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Github,
         Self::Gitlab,
         Self::Gitea,
@@ -123,6 +128,7 @@ impl SourceKind {
         Self::Nexus,
         Self::Distribution,
         Self::CloudEvents,
+        Self::Slack,
         Self::StandardWebhooks,
         Self::Generic,
     ];
@@ -146,6 +152,7 @@ impl SourceKind {
             Self::Nexus => "nexus",
             Self::Distribution => "distribution",
             Self::CloudEvents => "cloudevents",
+            Self::Slack => "slack",
             Self::StandardWebhooks => "standard-webhooks",
             Self::Generic => "generic",
         }
@@ -169,6 +176,7 @@ impl SourceKind {
             Self::Artifactory => token("x-jfrog-event-auth"),
             Self::AzureDevops => Some(Proof::Basic(BasicProof::default())),
             Self::DockerHub | Self::Quay | Self::AliyunAcr => Some(Proof::Path),
+            Self::Slack => Some(Proof::Slack),
             Self::StandardWebhooks => Some(Proof::StandardWebhooks),
             Self::GoogleArtifactRegistry | Self::Generic => None,
         }
@@ -206,6 +214,7 @@ impl Source {
             found.push(("insecure", "it has a proof; take one of the two out".to_owned()));
         }
         found.extend(self.read.iter().flat_map(Reading::problems));
+        found.extend(self.slack_problems());
         if self.registry.as_deref().is_some_and(|host| proto::ImageName::new(format!("{host}/x")).is_err()) {
             found.push((
                 "registry",
@@ -229,6 +238,27 @@ impl Source {
         }
         if self.rate.is_some_and(|rate| rate.per_second == 0 || rate.burst == Some(0)) {
             found.push(("rate", "it lets nothing in; give it at least 1".to_owned()));
+        }
+        found
+    }
+
+    /// What lets people in must be signed, and say which people.
+    fn slack_problems(&self) -> Vec<(&'static str, String)> {
+        let mut found: Vec<_> = self.slack.iter().flat_map(SlackApp::problems).collect();
+        let is_slack = self.kind == SourceKind::Slack;
+        if is_slack != self.slack.is_some() {
+            let why = if is_slack {
+                "say which workspace's app it is: `slack: { team: T… }`"
+            } else {
+                "its kind is not `slack`"
+            };
+            found.push(("slack", why.to_owned()));
+        }
+        if is_slack && self.insecure {
+            found.push(("insecure", "whoever reaches the receiver could approve releases; take it out".to_owned()));
+        }
+        if is_slack && self.proof.as_ref().is_some_and(|proof| *proof != Proof::Slack) {
+            found.push(("proof", "Slack signs what it sends, and in one way; take it out".to_owned()));
         }
         found
     }

@@ -267,7 +267,8 @@ fn messages<W: Worker>(cause: &Event, outcomes: &Outcomes) -> Vec<Message> {
             cause.outcome(source.clone(), W::NAME.to_string(), now, data)
         }
     };
-    outcomes.iter().map(|outcome| to_event(outcome).to_message()).collect()
+    let in_chain = |event: Event| Event { correlation: outcomes.chain().unwrap_or(event.correlation), ..event };
+    outcomes.iter().map(|outcome| in_chain(to_event(outcome)).to_message()).collect()
 }
 
 /// The ladder's steps, less up to a fifth, so that what failed together does not come back together.

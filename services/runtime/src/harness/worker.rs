@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::Kept;
-use proto::{Data, Event, WorkerName};
+use proto::{Data, Event, EventId, WorkerName};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::{Config, programs::Needed};
@@ -27,6 +27,7 @@ pub trait Worker: Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub struct Outcomes {
     list: Vec<Outcome>,
+    chain: Option<EventId>,
     kept: Option<Kept>,
     /// Held until they are durable.
     turn: Option<OwnedMutexGuard<()>>,
@@ -76,9 +77,22 @@ impl Outcomes {
     #[must_use]
     pub fn with(mut self, others: Self) -> Self {
         self.list.extend(others.list);
+        self.chain = others.chain.or(self.chain);
         self.kept = others.kept.or(self.kept);
         self.turn = others.turn.or(self.turn);
         self
+    }
+
+    /// They belong to the chain of this correlation, and not to their cause's: an answer belongs to what it answers.
+    #[must_use]
+    pub fn joining(mut self, chain: EventId) -> Self {
+        self.chain = Some(chain);
+        self
+    }
+
+    /// The correlation of the chain they belong to, where it is not their cause's.
+    pub fn chain(&self) -> Option<EventId> {
+        self.chain
     }
 
     /// What the run leaves for the next of its kind, durable together with these. The next one that builds on it waits

@@ -9,7 +9,7 @@ use proto::{SourceName, WorkerName};
 use receiver::check::IssuerKeys;
 use runtime::{
     Config, SecretRef,
-    config::{Proof, Source},
+    config::{Proof, Source, SourceKind},
 };
 use serde::Serialize;
 
@@ -77,6 +77,7 @@ pub(super) async fn examine(config: &Config, ledger: Option<&Ledger>) -> Vec<Sou
     let ledger = ledger.filter(|_| recorded);
     join_all(config.sources.iter().map(async |(name, source)| {
         let mut report = of_source(name, source, ledger).await;
+        report.findings.extend(unasked(config, name, source));
         if !recorded {
             report.findings.push(Finding::warning(
                 "history",
@@ -87,6 +88,19 @@ pub(super) async fn examine(config: &Config, ledger: Option<&Ledger>) -> Vec<Sou
         report
     }))
     .await
+}
+
+/// A Slack app that nobody is shown a button of.
+fn unasked(config: &Config, name: &SourceName, source: &Source) -> Option<Finding> {
+    let shown = config.notify.iter().any(|route| route.buttons.as_ref() == Some(name));
+    let is_idle = source.kind == SourceKind::Slack && !shown;
+    is_idle.then(|| {
+        Finding::warning(
+            format!("`sources.{name}`"),
+            "no route has its buttons, so there is nothing to click on",
+            &format!("set `buttons: {name}` at the route in `notify` whose webhook is one of the same Slack app"),
+        )
+    })
 }
 
 async fn of_source(name: &SourceName, source: &Source, ledger: Option<&Ledger>) -> SourceReport {

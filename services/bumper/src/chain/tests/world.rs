@@ -334,8 +334,8 @@ impl World {
         match data {
             Data::ReleaseWaiting(it) => step.waited(delivery.id, it),
             Data::HealthReported(it) => step.judged(it, self.is_older(&it.deployment)),
-            Data::ApprovalGranted(it) => step.granted(it.approval, &it.environment, &it.by),
-            Data::ApprovalRejected(it) => step.rejected(it.approval, &it.environment, &it.by, None),
+            Data::ApprovalGranted(it) => step.granted(it),
+            Data::ApprovalRejected(it) => step.rejected(it),
             Data::HoldChanged(it) => step.hold_changed(it),
             Data::RollbackRequested(it) => {
                 let healthy = step.chain.place(&it.environment).and_then(|place| place.healthy.clone());
@@ -500,7 +500,7 @@ impl World {
                 Data::ReleaseWaiting(_) | Data::FixSettled(_) => {
                     outcomes.push(Delivery { id, what: What::Data(Box::new(data.clone())) });
                 }
-                Data::ApprovalRequested(_) => {}
+                Data::ApprovalRequested(_) | Data::ApprovalAnswered(_) => {}
                 other => panic!("the bumper says {other:?}"),
             }
         }

@@ -1,0 +1,92 @@
+//! Clicks in Slack: who is let in, what Slack hears of it, and what is the same click again.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use runtime::Config;
+use testkit::slack::sign;
+
+use crate::story::{OTHER_SECRET, Request, SECRET, Story, configured, webhook};
+
+const BODY: &[u8] = b"payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%221%22%7D";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A receiver with a Slack app whose signing secret is being replaced.
+async fn story() -> Story {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, secret) in [("old", SECRET), ("new", OTHER_SECRET), ("token", "unused")] {
+        std::fs::write(folder.path().join(name), format!("{secret}\n")).unwrap();
+    }
+    let (path, bus) = (folder.path().display(), format!("sqlite:{}", folder.path().join("bus.db").display()));
+    let slack =
+        format!("  slack: {{ kind: slack, secrets: [file:{path}/old, file:{path}/new], slack: {{ team: T0ACME }} }}\n");
+    let config = configured(folder.path(), &bus, "") + &slack;
+    Story::of(folder, &Config::parse(&config, Path::new("windlass.yaml")).unwrap()).await
+}
+
+/// As Slack sends it, this many seconds ago.
+fn click(secret: &str, ago: i64, body: &[u8]) -> Request {
+    let seconds = jiff::Timestamp::now().as_second() - ago;
+    let (headers, body) = (BTreeMap::new(), Arc::new(body.to_vec()));
+    Request { line: "POST /webhooks/slack".into(), headers, body: Arc::clone(&body) }
+        .header("Content-Type", FORM)
+        .header("X-Slack-Request-Timestamp", &seconds.to_string())
+        .header("X-Slack-Signature", &sign(secret, seconds, &body))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_is_durable_and_slack_hears_nothing_but_that_it_was_taken() {
+    let story = story().await;
+    for (n, secret) in [SECRET, OTHER_SECRET].into_iter().enumerate() {
+        let body = [BODY, n.to_string().as_bytes()].concat();
+        let answer = story.send(&click(secret, 0, &body)).await;
+        assert_eq!((answer.status, &answer.headers["content-length"] as &str), (200, "0"), "{answer:?}");
+        assert!(!answer.headers.contains_key("content-type"), "{answer:?}");
+        assert_eq!(story.waiting().await, 1, "durable before the answer");
+        let (_, data) = webhook(&story.published(1).await[0]);
+        assert_eq!((data.kind.as_str(), &data.body[..], data.content_type.as_str()), ("slack", &body[..], FORM));
+        assert!(data.proof.is_some_and(|proof| proof.ends_with(["/old", "/new"][n])));
+        assert_eq!(data.headers.keys().collect::<Vec<_>>(), ["xslackrequesttimestamp"], "and no signature");
+    }
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_not_slack_or_comes_too_late_or_too_early_is_refused() {
+    let story = story().await;
+    let genuine = || click(SECRET, 0, BODY);
+    for refused in [
+        click("another secret", 0, BODY),
+        click(SECRET, 301 + 60, BODY),
+        click(SECRET, -301 - 60, BODY),
+        Request { body: Arc::new([BODY, b"&x=1"].concat()), ..genuine() },
+        genuine().header("X-Slack-Request-Timestamp", "0"),
+        genuine().without("X-Slack-Request-Timestamp"),
+        genuine().without("X-Slack-Signature"),
+        genuine().header("X-Slack-Signature", &genuine().headers["X-Slack-Signature"].replace("v0=", "v1=")),
+        genuine().header("X-Slack-Signature", &genuine().headers["X-Slack-Signature"].replace("v0=", "")),
+        // Slack checks addresses of commands so, unsigned; nobody who proves nothing is answered anything else.
+        Request { body: Arc::new(b"ssl_check=1&token=x".to_vec()), ..genuine() },
+    ] {
+        assert_eq!(story.send(&refused).await.problem(401), "not authentic");
+    }
+    for media in ["application/json", "text/plain"] {
+        assert!(story.send(&genuine().header("Content-Type", media)).await.problem(415).ends_with(FORM));
+    }
+    story.send(&genuine().to("POST /webhooks/slack/path")).await.problem(404);
+    assert_eq!(story.waiting().await, 0);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_click_that_is_sent_again_is_the_same_whenever_and_by_whichever_secret() {
+    let story = story().await;
+    let other = [BODY, b"2"].concat();
+    for sent in
+        [click(SECRET, 0, BODY), click(SECRET, 0, BODY), click(OTHER_SECRET, 100, BODY), click(SECRET, 0, &other)]
+    {
+        assert_eq!(story.send(&sent).await.status, 200);
+    }
+    let ids: Vec<_> = story.published(4).await.iter().map(|message| message.attribute("id").to_owned()).collect();
+    assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3], "{ids:?}");
+    story.end().await;
+}

@@ -4,6 +4,8 @@
 
 #[path = "pipeline/buttons.rs"]
 mod buttons;
+#[path = "pipeline/verbs.rs"]
+mod verbs;
 
 use std::time::Duration;
 

@@ -31,8 +31,23 @@ struct Gate {
     credentials: Option<String>,
     /// Answers to give instead, the first to the next request.
     failures: Vec<u16>,
+    /// What befalls every request that pushes.
+    at_push: Option<AtPush>,
     /// Requests so far, as `METHOD path?query`.
     requests: Vec<String>,
+}
+
+/// What befalls a request that pushes.
+#[derive(Debug, Clone)]
+pub enum AtPush {
+    /// It is answered with this status.
+    Status(u16),
+    /// It is sent to another address (302).
+    Redirect(String),
+    /// The line breaks when half of it has arrived.
+    Cut,
+    /// It is served after this, in a shell: `ulimit -f 0`.
+    After(String),
 }
 
 /// A commit, as `git log` tells it.
@@ -89,6 +104,11 @@ impl GitServer {
     /// Answers the next requests with this status.
     pub fn fail_next(&self, count: usize, status: u16) {
         self.gate().failures.extend(std::iter::repeat_n(status, count));
+    }
+
+    /// What befalls every push from now on; nothing out of the ordinary when `None`.
+    pub fn at_push(&self, fault: Option<AtPush>) {
+        self.gate().at_push = fault;
     }
 
     /// The requests so far, as `METHOD path?query`.

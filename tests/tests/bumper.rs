@@ -13,6 +13,8 @@ mod conflicts;
 mod corpus;
 #[path = "bumper/deploy.rs"]
 mod deploy;
+#[path = "bumper/faults.rs"]
+mod faults;
 #[path = "bumper/gates.rs"]
 mod gates;
 #[path = "bumper/git.rs"]

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use actix_web::http::StatusCode;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
-use super::Gate;
+use super::{AtPush, Gate};
 
 pub(super) struct Backend {
     root: PathBuf,
@@ -45,16 +45,51 @@ fn refusal(request: &HttpRequest, backend: &Backend) -> Option<HttpResponse> {
         let status = StatusCode::from_u16(gate.failures.remove(0)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return Some(HttpResponse::build(status).body("told to fail"));
     }
-    let credentials = gate.credentials.as_ref()?;
+    let Some(credentials) = &gate.credentials else { return refused_push(request, &gate) };
     let wanted = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(credentials));
     if header(request, "authorization") == wanted {
-        return None;
+        return refused_push(request, &gate);
     }
     Some(HttpResponse::Unauthorized().insert_header(("WWW-Authenticate", "Basic realm=\"git\"")).finish())
 }
 
+fn refused_push(request: &HttpRequest, gate: &Gate) -> Option<HttpResponse> {
+    match gate.at_push.as_ref().filter(|_| pushes(request))? {
+        AtPush::Status(status) => {
+            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Some(HttpResponse::build(status).body("told to fail"))
+        }
+        AtPush::Redirect(to) => Some(HttpResponse::Found().insert_header(("Location", to.clone())).finish()),
+        AtPush::Cut | AtPush::After(_) => None,
+    }
+}
+
+fn pushes(request: &HttpRequest) -> bool {
+    request.uri().to_string().contains("git-receive-pack")
+}
+
 async fn answer(request: &HttpRequest, body: &web::Bytes, backend: &Backend) -> Result<HttpResponse> {
-    let mut child = command(request, body.len(), backend).spawn().context("cannot start git http-backend")?;
+    let fault = backend.gate.lock().unwrap_or_else(PoisonError::into_inner).at_push.clone();
+    let fault = fault.filter(|_| request.method() == Method::POST && pushes(request));
+    let cut = matches!(fault, Some(AtPush::Cut));
+    let arrived = if cut { &body[..body.len() / 2] } else { &body[..] };
+    let said = served(request, (arrived, body.len()), fault, backend).await?;
+    if cut {
+        // An answer that breaks off is a connection that is closed.
+        let broken = futures_util::stream::once(async { Err::<web::Bytes, _>(std::io::Error::other("cut")) });
+        return Ok(HttpResponse::Ok().streaming(broken));
+    }
+    response(&said)
+}
+
+/// What the program says of what has arrived of a body of this length.
+async fn served(
+    request: &HttpRequest,
+    (body, length): (&[u8], usize),
+    fault: Option<AtPush>,
+    backend: &Backend,
+) -> Result<Vec<u8>> {
+    let mut child = command(request, length, fault, backend).spawn().context("cannot start git http-backend")?;
     let (mut stdin, mut stdout) = (child.stdin.take().context("no stdin")?, child.stdout.take().context("no stdout")?);
     let mut said = Vec::new();
     // Both at once: either pipe may fill up while the other is waited for. What it does not read, it does not need.
@@ -65,11 +100,18 @@ async fn answer(request: &HttpRequest, body: &web::Bytes, backend: &Backend) -> 
     let ((), read) = tokio::join!(write, stdout.read_to_end(&mut said));
     read?;
     child.wait().await?;
-    response(&said)
+    Ok(said)
 }
 
-fn command(request: &HttpRequest, length: usize, backend: &Backend) -> Command {
-    let mut command = Command::new(&backend.program);
+fn command(request: &HttpRequest, length: usize, fault: Option<AtPush>, backend: &Backend) -> Command {
+    let mut command = match fault {
+        Some(AtPush::After(first)) => {
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(format!("{first}; exec \"$0\"")).arg(&backend.program);
+            shell
+        }
+        _ => Command::new(&backend.program),
+    };
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("GIT_HTTP_EXPORT_ALL", "1");
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
     command.env("GIT_PROJECT_ROOT", &backend.root).env("PATH_INFO", request.path());

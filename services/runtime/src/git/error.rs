@@ -100,6 +100,12 @@ const REFUSED: &[&str] = &[
     "permission denied",
     "host key verification failed",
     "access denied",
+    // GitHub's, GitLab's and Gitea's words for a key that may not write.
+    "marked as read only",
+    "denied to ",
+    "not allowed to",
+    "does not have write access",
+    "not authorized to",
     "repository not found",
     "' not found",
     "does not appear to be a git repository",
@@ -135,6 +141,8 @@ const UNREACHABLE: &[&str] = &[
 
 /// What ssh says of a server whose key it does not know, or knows to be another.
 const STRANGE_SERVER: &str = "Host key verification failed";
+/// What Git says when a server answers 401: it would ask people, and there are none.
+const ASKED_AGAIN: &str = "terminal prompts disabled";
 
 impl GitError {
     /// What a command that did not exit with 0 came to.
@@ -196,7 +204,10 @@ impl GitError {
 /// The lines that say what went wrong, or the last ones; or how it ended, when it said nothing.
 fn words(finished: &Finished) -> String {
     let telling = |line: &&str| {
-        let begins = ["fatal:", "error:", "remote:", " ! ", "ssh:"].iter().any(|mark| line.starts_with(mark));
+        // A forge behind ssh speaks for itself.
+        let begins = ["fatal:", "error:", "remote:", " ! ", "ssh:", "ERROR:", "GitLab:", "Gitea:", "Forgejo:"]
+            .iter()
+            .any(|mark| line.starts_with(mark));
         begins || [STRANGE_SERVER, "Permission denied"].iter().any(|of_ssh| line.contains(of_ssh))
     };
     let mut lines: Vec<_> = finished.tail.lines().filter(telling).collect();
@@ -206,6 +217,9 @@ fn words(finished: &Finished) -> String {
     let last = lines.split_off(lines.len().saturating_sub(6)).join("; ");
     let last = match last {
         last if last.contains(STRANGE_SERVER) => format!("{last}; compare its key with the one in `known_hosts`"),
+        last if last.contains(ASKED_AGAIN) => {
+            format!("{last}; that is, it wants a user name and a password, or others than it was given")
+        }
         last => last,
     };
     match finished.exit_code() {
@@ -250,6 +264,11 @@ mod tests {
             "fatal: unable to access 'https://host/x.git/': The requested URL returned error: 403",
             "remote: Repository not found.\nfatal: repository 'https://host/x.git/' not found",
             "fatal: transport 'ext' not allowed",
+            "ERROR: The key you are authenticating with has been marked as read only.\nfatal: Could not read from remote repository.",
+            "ERROR: Permission to acme/gitops.git denied to mona.\nfatal: Could not read from remote repository.",
+            "remote: ERROR: This deploy key does not have write access to this project.\nfatal: Could not read from remote repository.",
+            "remote: GitLab: You are not allowed to push code to this project.\nfatal: Could not read from remote repository.",
+            "Gitea: User: 3:mona with Key: 7:deploy is not authorized to write to acme/gitops.\nfatal: Could not read from remote repository.",
         ] {
             let error = error(refused);
             assert!(matches!(error, GitError::Refused { .. }) && !error.is_transient(), "{error:?}");

@@ -39,9 +39,11 @@ impl<'a> Followed<'a> {
         !self.rules.is_empty() || self.patterns().any(|pattern| pattern.plain().is_none())
     }
 
-    /// Whether a manifest's tag tells an older image from a newer, so that it does not matter which is told of first.
-    pub(crate) fn is_ordered(&self) -> bool {
-        self.by_branch.is_empty() && self.rules.iter().all(|rule| rule.is_ordered())
+    /// Whether some environment may follow both of these tags, and nothing there says which is newer: then it matters
+    /// which is told of first.
+    pub(crate) fn is_open_between(&self, one: &str, other: &str) -> bool {
+        let is_open = |rule: &&TagRule| rule.matches(one) && rule.matches(other) && !rule.decides(one, other);
+        !self.by_branch.is_empty() || self.rules.iter().any(is_open)
     }
 
     /// A text that is another once other tags are followed: what was not followed before is then new here, and was
@@ -52,20 +54,19 @@ impl<'a> Followed<'a> {
         Uuid::new_v5(&Uuid::NAMESPACE_OID, all.as_bytes()).simple().to_string()[..12].to_owned()
     }
 
-    /// The tags to look at, of those that are listed. Of tags that can be compared the highest alone counts. Of the
-    /// others those whose names come last are looked at, for names that grow are given to what is newer.
+    /// The tags to look at, of those that are listed. Of tags that can be compared the latest alone counts, or all of
+    /// which nothing says which is. Of the others those whose names come last are looked at, for names that grow are given to what is newer.
     pub(crate) fn choose(&self, listed: &[String]) -> Chosen {
         let plain = self.patterns().filter_map(|pattern| Branch::new(pattern.plain()?).ok());
         let mut tags: BTreeSet<_> = plain.map(|branch| branch.as_tag()).filter(|tag| self.is_of_branch(tag)).collect();
         let mut others: BTreeSet<&String> = listed.iter().filter(|tag| self.is_of_branch(tag)).collect();
         for rule in &self.rules {
-            let fitting = listed.iter().filter(|tag| rule.matches(tag));
             if rule.is_ordered() {
-                let highest = highest(rule, fitting);
-                tags.extend(highest.first().map(|tag| (*tag).clone()));
-                others.extend(highest);
+                let latest = rule.latest(listed);
+                tags.extend(latest.iter().max_by(|one, other| by_name(one, other)).map(|tag| (*tag).clone()));
+                others.extend(latest);
             } else {
-                others.extend(fitting);
+                others.extend(listed.iter().filter(|tag| rule.matches(tag)));
             }
         }
         let mut others: Vec<_> = others.into_iter().filter(|tag| !tags.contains(*tag)).collect();
@@ -84,16 +85,6 @@ impl<'a> Followed<'a> {
         self.by_branch.contains(&self.app.lane_of_tag(tag))
             && self.app.components_of_tag(tag).any(|(component, _)| component == self.component)
     }
-}
-
-/// Those that no other is newer than: one, or several of which nothing says which is.
-fn highest<'t>(rule: &TagRule, fitting: impl Iterator<Item = &'t String> + Clone) -> Vec<&'t String> {
-    let newer = |one: &str, other: &str| rule.compare(one, other) == Some(Ordering::Greater);
-    let Some(best) = fitting.clone().reduce(|best, tag| if newer(tag, best) { tag } else { best }) else {
-        return Vec::new();
-    };
-    let equal = |tag: &&String| rule.compare(tag, best) == Some(Ordering::Equal);
-    std::iter::once(best).chain(fitting.filter(|tag| *tag != best).filter(equal)).collect()
 }
 
 /// By name, and by number where names differ in one: `build-9` before `build-10`.
@@ -125,7 +116,7 @@ mod tests {
 
     use super::*;
 
-    fn chosen(app: &str, listed: &[&str]) -> (bool, bool, Vec<String>) {
+    fn chosen(app: &str, listed: &[&str]) -> (bool, Vec<String>) {
         let text = format!(
             "apps: {{ shop: {{ repository: acme/shop, {app}, gitops: {{ repository: 'https://git.example/g' }}, \
              environments: {{ staging: {{ path: staging, sync: {{ argocd: s }} }} }} }} }}"
@@ -135,7 +126,7 @@ mod tests {
         let followed = Followed::new(config.apps.values().next().unwrap(), &component);
         let listed: Vec<_> = listed.iter().map(ToString::to_string).collect();
         let tags = followed.choose(&listed).tags.into_iter().collect();
-        (followed.needs_list(), followed.is_ordered(), tags)
+        (followed.needs_list(), tags)
     }
 
     const WEB: &str = "components: { web: { image: ghcr.io/acme/web } }";
@@ -143,25 +134,25 @@ mod tests {
     #[test]
     fn a_branch_that_is_named_needs_no_list() {
         let app = format!("deploy: [main, release/1], {WEB}");
-        assert_eq!(chosen(&app, &[]), (false, false, vec!["main".into(), "release-1".into()]));
+        assert_eq!(chosen(&app, &[]), (false, vec!["main".into(), "release-1".into()]));
     }
 
     #[test]
     fn a_pattern_stands_for_what_is_listed() {
         let app = format!("deploy: [main], hotfix: ['hotfix/*', '!hotfix/old-*'], {WEB}");
         let listed = ["main", "hotfix-a", "hotfix-old-b", "0123456", "feature-x"];
-        assert_eq!(chosen(&app, &listed), (true, false, vec!["hotfix-a".into(), "main".into()]));
+        assert_eq!(chosen(&app, &listed), (true, vec!["hotfix-a".into(), "main".into()]));
         let elsewhere = "deploy: [main, dev], components: { web: { image: ghcr.io/acme/web, branches: [main] } }";
-        assert_eq!(chosen(elsewhere, &[]).2, ["main"]);
+        assert_eq!(chosen(elsewhere, &[]).1, ["main"]);
     }
 
     #[test]
     fn of_tags_that_can_be_compared_the_highest_counts() {
         let app = format!("tags: {{ semver: '>=1.2, <2' }}, {WEB}");
-        assert_eq!(chosen(&app, &["1.2.0", "1.10.0", "1.9.9", "2.0.0", "main"]), (true, true, vec!["1.10.0".into()]));
+        assert_eq!(chosen(&app, &["1.2.0", "1.10.0", "1.9.9", "2.0.0", "main"]), (true, vec!["1.10.0".into()]));
         let app = format!("tags: {{ glob: 'release-*' }}, {WEB}");
-        let (_, ordered, tags) = chosen(&app, &["release-1", "release-2", "main"]);
-        assert_eq!((ordered, tags), (false, vec!["release-1".to_owned(), "release-2".to_owned()]));
+        let (_, tags) = chosen(&app, &["release-1", "release-2", "main"]);
+        assert_eq!(tags, ["release-1", "release-2"]);
     }
 
     #[test]
@@ -194,6 +185,50 @@ mod tests {
         assert_eq!(tags, ["1.2.3_10"]);
     }
 
+    #[test]
+    fn which_tags_are_looked_at_does_not_hang_on_the_order_of_the_list() {
+        let app = format!("tags: {{ semver: '^1' }}, {WEB}");
+        // Nothing says how builds of a name stand to those of a number; of these the second is the later.
+        let mut listed = ["1.2.3_1.c", "1.2.3_2.c", "1.2.3_main", "1.2.2_9"];
+        for _ in 0..2 {
+            for _ in 0..listed.len() {
+                let (.., tags) = chosen(&app, &listed);
+                assert_eq!(tags, ["1.2.3_2.c", "1.2.3_main"], "of {listed:?}");
+                listed.rotate_left(1);
+            }
+            listed.reverse();
+        }
+        let numbers = format!("tags: {{ regex: '-(?<n>[0-9]+)$', order: numerical }}, {WEB}");
+        for listed in [["a-9", "a-10", "b-10"], ["b-10", "a-9", "a-10"], ["a-10", "b-10", "a-9"]] {
+            assert_eq!(chosen(&numbers, &listed).1, ["a-10", "b-10"], "of {listed:?}");
+        }
+    }
+
+    #[test]
+    fn of_some_tags_nothing_says_which_is_newer() {
+        let open = |tags: &str, one: &str, other: &str| {
+            let text = format!(
+                "apps: {{ shop: {{ repository: acme/shop, {WEB}, gitops: {{ repository: 'https://git.example/g' }}, \
+                 environments: {{ staging: {{ path: s, sync: {{ argocd: s }}, tags: {tags} }}, production: {{ path: p, \
+                 sync: {{ argocd: p }}, tags: {{ semver: '^2' }} }} }} }} }}"
+            );
+            let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+            let component = ComponentName::new("web").unwrap();
+            Followed::new(config.apps.values().next().unwrap(), &component).is_open_between(one, other)
+        };
+        for (tags, one, other, is_open) in [
+            ("{ semver: '^1' }", "1.2.0", "1.3.0", false),
+            ("{ semver: '^1' }", "1.2.3_9", "1.2.3_10", false),
+            ("{ semver: '^1' }", "1.2.3_0ac1", "1.2.3_ff00", true),
+            // No environment follows both.
+            ("{ semver: '^1' }", "1.2.3", "2.0.0", false),
+            ("{ glob: 'release-*' }", "release-1", "2.0.0", false),
+            ("{ glob: 'release-*' }", "release-1", "release-2", true),
+        ] {
+            assert_eq!(open(tags, one, other), is_open, "{tags}: {one} {other}");
+        }
+    }
+
     const FAST: &str = "deploy: [main], hotfix: ['hotfix/*'], fast_path: { to: [production] }, components: { web: \
         { image: ghcr.io/acme/web } }, gitops: { repository: 'https://git.example/g' }, environments: { staging: { \
         path: s, sync: { argocd: s }, tags: { semver: '^1' } }, production: { path: p, after: staging, sync: { argocd: \
@@ -207,6 +242,7 @@ mod tests {
         let followed = Followed::new(config.apps.values().next().unwrap(), &component);
         let listed = ["main", "hotfix-a", "1.2.0", "1.3.0"].map(ToOwned::to_owned);
         let tags: Vec<_> = followed.choose(&listed).tags.into_iter().collect();
-        assert_eq!((tags, followed.is_ordered()), (vec!["1.3.0".to_owned(), "hotfix-a".to_owned()], false));
+        assert_eq!(tags, ["1.3.0", "hotfix-a"]);
+        assert!(followed.is_open_between("1.3.0", "hotfix-a"));
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 /// A look under way.
 pub(super) struct Look<'a> {
     of: &'a Tags,
-    is_ordered: bool,
+    followed: &'a Followed<'a>,
     mode: Mode,
     pub(super) tags: BTreeSet<String>,
     /// The tags that cannot be looked at, and when each last could.
@@ -74,13 +74,13 @@ impl From<anyhow::Error> for Trouble {
 impl<'a> Look<'a> {
     pub(super) fn new(
         of: &'a Tags,
-        followed: &Followed<'_>,
+        followed: &'a Followed<'a>,
         tags: BTreeSet<String>,
         left_out: usize,
         mode: Mode,
     ) -> Self {
         let report = TagsReport { place: of.name(), tags: tags.len(), left_out, ..TagsReport::default() };
-        Self { of, is_ordered: followed.is_ordered(), mode, tags, broken: BTreeMap::new(), report }
+        Self { of, followed, mode, tags, broken: BTreeMap::new(), report }
     }
 
     pub(super) async fn run(&mut self, before: &Before) -> Result<()> {
@@ -89,7 +89,8 @@ impl<'a> Look<'a> {
         let Tags { context, app, component, .. } = self.of;
         let heard = Heard::since(&context.ledger, app, component, since).await?;
         for changed in changed {
-            let others = |tag: &str| tag != changed.tag && self.tags.contains(tag) && !self.is_ordered;
+            let open = |tag: &str| self.followed.is_open_between(tag, &changed.tag);
+            let others = |tag: &str| tag != changed.tag && self.tags.contains(tag) && open(tag);
             let fate = match heard.tag_since(changed.since, others) {
                 _ if heard.knows(&changed.digest) => Fate::Told,
                 Some(other) => Fate::Unclear(other.to_owned()),

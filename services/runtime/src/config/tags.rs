@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     glob,
     value::as_string_schema,
-    versions::{self, VersionRange, as_numbers, number, version_of},
+    versions::{self, VersionRange, as_numbers, number, version_of, weight},
 };
 
 /// Which tags are followed. All that is given must fit.
@@ -137,6 +137,23 @@ impl TagRule {
         self.compare(one, other).is_some_and(Ordering::is_ne)
     }
 
+    /// Of these tags those that are followed and that no other is later than, in the order given: one, or several of
+    /// which nothing says which is. Without an order all that are followed.
+    pub fn latest<'t, T: AsRef<str>>(&self, tags: impl IntoIterator<Item = &'t T>) -> Vec<&'t T> {
+        let followed = tags.into_iter().filter(|tag| self.matches(tag.as_ref()));
+        let known = followed.filter_map(|tag| Some((tag, self.looked_at(tag.as_ref())?)));
+        match self.order {
+            _ if self.semver.is_some() => {
+                let versions = known.filter_map(|(tag, text)| Some((tag, version_of(text)?)));
+                let (tags, versions): (Vec<_>, Vec<_>) = versions.unzip();
+                versions::latest(&versions).into_iter().map(|place| tags[place]).collect()
+            }
+            Some(TagOrder::Numerical) => greatest(known.filter_map(|(tag, text)| Some((tag, weight(text)?)))),
+            Some(TagOrder::Alphabetical) => greatest(known),
+            None => known.map(|(tag, _)| tag).collect(),
+        }
+    }
+
     /// Whether its tags can be compared.
     pub fn is_ordered(&self) -> bool {
         self.semver.is_some() || self.order.is_some()
@@ -166,6 +183,19 @@ impl TagRule {
             None => Some(tag),
         }
     }
+}
+
+/// All that no other weighs more than.
+fn greatest<T, W: Ord>(weighed: impl Iterator<Item = (T, W)>) -> Vec<T> {
+    let mut greatest: Option<(W, Vec<T>)> = None;
+    for (tag, weight) in weighed {
+        match &mut greatest {
+            Some((most, _)) if weight < *most => {}
+            Some((most, tags)) if weight == *most => tags.push(tag),
+            more => *more = Some((weight, vec![tag])),
+        }
+    }
+    greatest.map(|(_, tags)| tags).unwrap_or_default()
 }
 
 fn refused_by(range: &VersionRange, text: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Ranges of versions, as they are written for Flux and for Cargo, over tags that are versions.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::HashMap};
 
 use semver::{Comparator, Op, Prerelease, Version, VersionReq};
 use serde::Deserialize;
@@ -59,16 +59,46 @@ pub(super) fn version_of(tag: &str) -> Option<Version> {
 /// number in both. Else nothing says which is later: a commit's id has no order.
 pub(super) fn compare(one: &Version, other: &Version) -> Ordering {
     one.cmp_precedence(other).then_with(|| {
-        let (one, other) = (one.build.split(['.', '-']), other.build.split(['.', '-']));
-        let unequal = one.zip(other).find(|(one, other)| one != other);
+        let unequal = parts(one).into_iter().zip(parts(other)).find(|(one, other)| one != other);
         unequal.and_then(|(one, other)| as_numbers(one, other)).unwrap_or(Ordering::Equal)
     })
 }
 
+/// The places of those that no other is later than, as [`compare`] has it. Not each is compared with each: a registry may
+/// list a hundred thousand.
+pub(super) fn latest(versions: &[Version]) -> Vec<usize> {
+    let Some(highest) = versions.iter().max_by(|one, other| one.cmp_precedence(other)) else { return Vec::new() };
+    let is_highest = |(_, version): &(usize, &Version)| version.cmp_precedence(highest).is_eq();
+    let mut builds: Vec<_> =
+        versions.iter().enumerate().filter(is_highest).map(|(place, v)| (place, parts(v))).collect();
+    let longest = builds.iter().map(|(_, parts)| parts.len()).max().unwrap_or(0);
+    for at in 0..longest {
+        // Of those that are alike up to here the highest number counts, and what is none.
+        let mut highest = HashMap::new();
+        for (parts, number) in builds.iter().filter_map(|(_, parts)| Some((parts, weight(parts.get(at)?)?))) {
+            let known = highest.entry(parts[..at].to_vec()).or_insert(number);
+            *known = number.max(*known);
+        }
+        let stays =
+            |parts: &[&str]| parts.get(at).and_then(|part| weight(part)).is_none_or(|n| n == highest[&parts[..at]]);
+        builds.retain(|(_, parts)| stays(parts));
+    }
+    builds.into_iter().map(|(place, _)| place).collect()
+}
+
+/// What stands behind a version's `+`, part by part.
+fn parts(version: &Version) -> Vec<&str> {
+    version.build.split(['.', '-']).collect()
+}
+
+/// A whole number's size: how many digits it has, and which.
+pub(super) fn weight(text: &str) -> Option<(usize, &str)> {
+    number(text).map(|digits| (digits.len(), digits))
+}
+
 /// How two whole numbers of any length stand to each other; `None` where either is none.
 pub(super) fn as_numbers(one: &str, other: &str) -> Option<Ordering> {
-    let (one, other) = (number(one)?, number(other)?);
-    Some(one.len().cmp(&other.len()).then(one.cmp(other)))
+    Some(weight(one)?.cmp(&weight(other)?))
 }
 
 /// The digits of a whole number without the zeros before it.
@@ -215,6 +245,16 @@ mod tests {
             prop_assert!(!version.pre.is_empty() || is_in == between);
             prop_assert!(version.pre.is_empty() || !is_in || !low.pre.is_empty());
             prop_assert!(!is_in || version >= low);
+        }
+
+        #[test]
+        fn the_latest_are_those_that_no_other_is_later_than(
+            tags in prop::collection::vec("1\\.[01]\\.0(-rc\\.[12])?(_[0-2a]{1,2}([.-][01a]{1,2}){0,2})?", 0..12)
+        ) {
+            let versions: Vec<_> = tags.iter().filter_map(|tag| version_of(tag)).collect();
+            let is_later = |place: usize| versions.iter().any(|other| compare(other, &versions[place]).is_gt());
+            let wanted: Vec<_> = (0..versions.len()).filter(|place| !is_later(*place)).collect();
+            prop_assert_eq!(latest(&versions), wanted, "{:?}", tags);
         }
     }
 }

@@ -8,7 +8,7 @@ mod pulls;
 mod routes;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -50,12 +50,23 @@ struct State {
     /// How many webhooks were ever made.
     made: u64,
     attempts: Attempts,
-    /// Deliveries that cannot be sent again.
-    gone: BTreeSet<String>,
+    /// Deliveries that are not sent again.
+    unsent: BTreeMap<String, Unsent>,
     tokens: BTreeSet<String>,
     app: Option<apps::Known>,
     repository: Option<Repository>,
     gate: Gate,
+}
+
+/// Why a delivery is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unsent {
+    /// There is no such thing any more.
+    Gone,
+    /// 500, each time.
+    Fails,
+    /// It is accepted, and nothing comes of that.
+    Forgotten,
 }
 
 /// A webhook.
@@ -114,7 +125,17 @@ impl FakeGithub {
 
     /// From now on this delivery cannot be sent again.
     pub fn cannot_send(&self, guid: &str) {
-        self.state().gone.insert(guid.to_owned());
+        self.state().unsent.insert(guid.to_owned(), Unsent::Gone);
+    }
+
+    /// From now on it is answered 500 when this delivery is to be sent again.
+    pub fn fails_to_send(&self, guid: &str) {
+        self.state().unsent.insert(guid.to_owned(), Unsent::Fails);
+    }
+
+    /// From now on nothing comes of it when this delivery is to be sent again.
+    pub fn forgets_to_send(&self, guid: &str) {
+        self.state().unsent.insert(guid.to_owned(), Unsent::Forgotten);
     }
 
     /// Sends a delivery, and lists what became of it; its GUID.
@@ -138,6 +159,13 @@ impl FakeGithub {
     pub fn missed(&self, hook: u64, event: &str, payload: &Value, at: Timestamp, outcome: Outcome) -> String {
         let sent = attempts::Sent::new(event, payload);
         self.state().attempts.add(hook, &sent, at, outcome, false);
+        sent.guid
+    }
+
+    /// The same, listed right below the first attempt of another, which was listed before; its GUID.
+    pub fn missed_below(&self, other: &str, event: &str, payload: &Value, at: Timestamp, outcome: Outcome) -> String {
+        let sent = attempts::Sent::new(event, payload);
+        self.state().attempts.add_below(other, &sent, at, outcome);
         sent.guid
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Gate {
     turn: Mutex<()>,
     /// Nobody asks before this.
     rest: Plain<Option<Instant>>,
+    /// Whoever has the turn waits until this.
+    waits: Plain<Option<Instant>>,
 }
 
 impl Gates {
@@ -39,12 +41,26 @@ impl Gate {
 
     /// How long nobody is to ask from now on, if anybody was told so.
     pub(crate) fn rest(&self) -> Option<Duration> {
-        let until = *self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
+        left_until(&self.rest)
     }
 
     /// Tells until when nobody is to ask.
     pub(crate) fn rest_until(&self, until: Option<Instant>) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
+
+    /// How long whoever has the turn waits from now on, if they do.
+    pub(crate) fn waits(&self) -> Option<Duration> {
+        left_until(&self.waits)
+    }
+
+    /// Tells until when whoever has the turn waits.
+    pub(crate) fn waits_until(&self, until: Instant) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+}
+
+fn left_until(time: &Plain<Option<Instant>>) -> Option<Duration> {
+    let until = *time.lock().unwrap_or_else(PoisonError::into_inner);
+    until.and_then(|until| until.checked_duration_since(Instant::now())).filter(|wait| !wait.is_zero())
 }

@@ -51,7 +51,8 @@ pub enum Cause {
     Secondary,
 }
 
-/// Nobody should ask before a while has passed; told to those who do not wait themselves.
+/// Nobody should ask before a while has passed; told to those who do not wait themselves, and where waiting again and
+/// again did not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why}")]
 pub struct Later {

@@ -217,6 +217,10 @@ pub struct SweepState {
     pub ended_at: Option<Timestamp>,
     /// What that one could not do.
     pub trouble: Option<String>,
+    /// Whether one is under way.
+    pub under_way: bool,
+    /// Until when that one waits, as far as it said lately: the sender's limits are to be kept.
+    pub waits_until: Option<Timestamp>,
 }
 
 /// A delivery that its sender was asked to send again.

@@ -16,14 +16,15 @@ use crate::{
 // Parameters are numbered in the order in which they first appear: SQLite goes by it.
 const BEGIN: &str = "
     INSERT INTO sweeps (target, owner, lease_until) VALUES ($1, $2, clock_timestamp() + CAST($3 AS interval))
-    ON CONFLICT (target) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until
+    ON CONFLICT (target) DO UPDATE
+    SET owner = excluded.owner, lease_until = excluded.lease_until, waits_until = NULL
     WHERE sweeps.lease_until <= clock_timestamp()
       AND (sweeps.swept_at IS NULL OR sweeps.swept_at <= clock_timestamp() - CAST($4 AS interval))
     RETURNING watermark, swept_at, left_over";
 
 const EXTEND: &str = "
-    UPDATE sweeps SET lease_until = clock_timestamp() + CAST($1 AS interval)
-    WHERE target = $2 AND owner = $3 RETURNING target";
+    UPDATE sweeps SET lease_until = clock_timestamp() + CAST($1 AS interval), waits_until = $2
+    WHERE target = $3 AND owner = $4 RETURNING target";
 
 const END: &str = "
     UPDATE sweeps SET watermark = coalesce($1, watermark), left_over = coalesce($2, left_over), trouble = $3,
@@ -40,7 +41,9 @@ const LET_GO: &str = "
 
 const SWEPT: &str = "SELECT watermark, swept_at, left_over FROM sweeps WHERE target = $1";
 
-const STATES: &str = "SELECT target, swept_at, ended_at, trouble FROM sweeps ORDER BY target";
+const STATES: &str = "
+    SELECT target, swept_at, ended_at, trouble, lease_until > clock_timestamp(), waits_until
+    FROM sweeps ORDER BY target";
 
 const ASKED: &str = "
     INSERT INTO redeliveries (target, delivery, times, attempt, first_at, asked_at)
@@ -95,9 +98,15 @@ impl Ledger {
         rows.first().map(swept).transpose()
     }
 
-    /// Extends the lease; false when the place is no longer `owner`'s.
-    pub async fn extend_sweep(&self, target: &str, owner: Uuid, lease: Duration) -> Result<bool> {
-        Ok(!self.db.write(EXTEND, args![lease, target, owner]).await?.is_empty())
+    /// Extends the lease, and notes until when the sweep waits; false when the place is no longer `owner`'s.
+    pub async fn extend_sweep(
+        &self,
+        target: &str,
+        owner: Uuid,
+        lease: Duration,
+        waits_until: Option<Timestamp>,
+    ) -> Result<bool> {
+        Ok(!self.db.write(EXTEND, args![lease, waits_until, target, owner]).await?.is_empty())
     }
 
     /// Ends a sweep that went well. False when the place is no longer `owner`'s; then nothing is written.
@@ -124,7 +133,10 @@ impl Ledger {
     /// How it stands with every place that was ever swept, in the order of their names.
     pub async fn sweeps(&self) -> Result<Vec<SweepState>> {
         let state = |row: &Row| {
-            Ok(SweepState { target: row.get(0)?, swept_at: row.get(1)?, ended_at: row.get(2)?, trouble: row.get(3)? })
+            let (target, swept_at, ended_at, trouble) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            let under_way: bool = row.get(4)?;
+            let waits_until = if under_way { row.get(5)? } else { None };
+            Ok(SweepState { target, swept_at, ended_at, trouble, under_way, waits_until })
         };
         self.db.read(STATES, args![]).await?.iter().map(state).collect()
     }

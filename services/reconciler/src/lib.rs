@@ -148,7 +148,7 @@ impl Sweeper {
         let Context { ledger, config, shutdown, .. } = &self.context;
         let taken = Turn::take(ledger, &place.target(), config.harness.lease, every).await?;
         let Some((turn, swept)) = taken else { return Ok(None) };
-        match turn.hold(shutdown, place.sweep(&self.context, Some(swept), mode)).await {
+        match turn.hold(shutdown, || place.waits_until(), place.sweep(&self.context, Some(swept), mode)).await {
             Ok(Some(done)) if done.report.door_is_shut() => {
                 turn.break_off(&done.end()).await;
                 Ok(Some(done.report))

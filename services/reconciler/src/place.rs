@@ -92,6 +92,14 @@ impl Place {
         }
     }
 
+    /// Until when whoever sweeps it waits, as the limits of who is asked have it.
+    pub(crate) fn waits_until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Hook(_, hook) => hook.webhook.waits_until(),
+            Self::Tags(_) => None,
+        }
+    }
+
     /// Whether it belongs to this source.
     pub(crate) fn is_of(&self, source: &SourceName) -> bool {
         matches!(self, Self::Hook(name, _) if name == source)

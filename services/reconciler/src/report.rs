@@ -54,6 +54,8 @@ pub struct HookReport {
     pub came: usize,
     /// Of these, how many were not.
     pub missing_still: usize,
+    /// What GitHub did not send when it was asked to, each with its words.
+    pub unsent: Vec<String>,
     /// Asked for before, and not yet again.
     pub waiting: usize,
     /// Not asked for any more.
@@ -66,7 +68,7 @@ pub struct HookReport {
 
 impl HookReport {
     pub(crate) fn new(place: String, since: Timestamp, deliveries: usize) -> Self {
-        let (missing, given_up) = (Vec::new(), Vec::new());
+        let (missing, unsent, given_up) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             place,
             since,
@@ -76,6 +78,7 @@ impl HookReport {
             asked: 0,
             came: 0,
             missing_still: 0,
+            unsent,
             waiting: 0,
             given_up,
             unheard: 0,
@@ -84,13 +87,16 @@ impl HookReport {
     }
 
     fn troubles(&self) -> Vec<String> {
-        let Self { since, missing, given_up, .. } = self;
+        let Self { since, missing, unsent, given_up, .. } = self;
         let mut all = Vec::new();
         if self.door_is_shut {
             all.push(format!("nobody takes what is sent here, and {} deliveries wait", missing.len() + self.waiting));
         }
         if let Some(last) = self.unseen_since {
             all.push(format!("it was not swept from {last:.0} on, and GitHub keeps nothing from before {since:.0}"));
+        }
+        if !unsent.is_empty() {
+            all.push(format!("{} that GitHub did not send: {}", unsent.len(), few(unsent)));
         }
         if !given_up.is_empty() {
             all.push(format!("{} not asked for any more: {}", given_up.len(), few(given_up)));
@@ -154,7 +160,9 @@ impl Report {
     /// What it is about, one by one.
     pub fn details(&self, dry_run: bool) -> Vec<String> {
         let all: Vec<_> = match self {
-            Self::Hook(report) => report.missing.iter().filter(|_| dry_run).chain(&report.given_up).collect(),
+            Self::Hook(report) => {
+                report.missing.iter().filter(|_| dry_run).chain(&report.unsent).chain(&report.given_up).collect()
+            }
             Self::Tags(report) => report.told.iter().chain(&report.unclear).chain(&report.broken).collect(),
         };
         all.into_iter().cloned().collect()
@@ -196,6 +204,7 @@ impl fmt::Display for HookReport {
         }
         for (count, what) in [
             (self.missing_still, "have not come yet"),
+            (self.unsent.len(), "not sent by GitHub"),
             (self.waiting, "wait to be asked for again"),
             (self.given_up.len(), "given up"),
             (self.unheard, "failed that nobody hears"),

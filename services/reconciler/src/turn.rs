@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use ledger::{Ledger, LedgerError, SweepEnd, Swept};
+use proto::Timestamp;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -29,24 +30,25 @@ impl Turn {
         Ok(swept.map(|swept| (turn(), swept)))
     }
 
-    /// Does this work while the turn is kept; `None` when it is to stop.
+    /// Does this work while the turn is kept, and notes until when it waits; `None` when it is to stop.
     pub(crate) async fn hold<T>(
         &self,
         stop: &CancellationToken,
+        waits_until: impl Fn() -> Option<Timestamp>,
         work: impl Future<Output = Result<T>>,
     ) -> Result<Option<T>> {
         tokio::select! {
             done = work => done.map(Some),
-            lost = self.keep() => Err(lost),
+            lost = self.keep(waits_until) => Err(lost),
             () = stop.cancelled() => Ok(None),
         }
     }
 
     /// Extends the lease until that fails.
-    async fn keep(&self) -> anyhow::Error {
+    async fn keep(&self, waits_until: impl Fn() -> Option<Timestamp>) -> anyhow::Error {
         loop {
             tokio::time::sleep(self.lease / 3).await;
-            match self.ledger.extend_sweep(&self.target, self.owner, self.lease).await {
+            match self.ledger.extend_sweep(&self.target, self.owner, self.lease, waits_until()).await {
                 Ok(true) => {}
                 Ok(false) => return anyhow::anyhow!("the turn went to another; it goes on there"),
                 Err(error) => tracing::warn!(%error, "cannot keep the turn for {}: {error}", self.target),

@@ -86,8 +86,18 @@ impl Attempts {
     /// Lists an attempt. Numbers grow with time, as far as GitHub's do: what is listed later has a higher one.
     pub(super) fn add(&mut self, hook: u64, sent: &Sent, at: Timestamp, outcome: Outcome, again: bool) {
         let id = self.by_id.last_key_value().map_or(17_000_000_000, |(last, _)| last + 3);
-        self.by_guid.entry(sent.guid.clone()).or_default().push(id);
-        self.by_id.insert(id, Attempt { id, at, again, outcome, hook, sent: sent.clone() });
+        self.insert(Attempt { id, at, again, outcome, hook, sent: sent.clone() });
+    }
+
+    /// Lists an attempt late: its number is that before the first of another.
+    pub(super) fn add_below(&mut self, other: &str, sent: &Sent, at: Timestamp, outcome: Outcome) {
+        let Some(Attempt { id, hook, .. }) = self.of(other).first().cloned() else { return };
+        self.insert(Attempt { id: id - 1, at, again: false, outcome, hook, sent: sent.clone() });
+    }
+
+    fn insert(&mut self, attempt: Attempt) {
+        self.by_guid.entry(attempt.sent.guid.clone()).or_default().push(attempt.id);
+        self.by_id.insert(attempt.id, attempt);
     }
 
     pub(super) fn get(&self, id: u64) -> Option<&Attempt> {

@@ -7,7 +7,7 @@ use proto::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
-    Hook, Shared, State,
+    Hook, Shared, State, Unsent,
     limits::Entry,
     pulls::{Pulls, Request},
 };
@@ -156,15 +156,23 @@ fn deliveries(request: &HttpRequest, shared: &Shared, path: &str) -> Option<Http
 }
 
 fn redeliver(shared: &web::Data<Shared>, path: &str, id: &str) -> Option<HttpResponse> {
-    let (hook, sent, answer) = {
+    let (hook, sent, unsent, answer) = {
         let mut state = shared.state();
         let hook = hook_at(&state, path)?;
         let attempt = state.attempts.get(id.parse().ok()?).filter(|attempt| attempt.hook == hook.id)?;
-        let sent = Some(attempt.sent.clone()).filter(|sent| !state.gone.contains(&sent.guid))?;
+        let sent = attempt.sent.clone();
+        let unsent = state.unsent.get(&sent.guid).copied();
+        match unsent {
+            Some(Unsent::Gone) => return None,
+            Some(Unsent::Fails) => return Some(HttpResponse::InternalServerError().body("Server Error")),
+            Some(Unsent::Forgotten) | None => {}
+        }
         state.gate.requests.redeliveries += 1;
-        (hook, sent, state.gate.headed(StatusCode::ACCEPTED).json(json!({})))
+        (hook, sent, unsent, state.gate.headed(StatusCode::ACCEPTED).json(json!({})))
     };
     let shared = Arc::clone(shared);
-    actix_web::rt::spawn(async move { shared.send(&hook, &sent, true).await });
+    if unsent.is_none() {
+        actix_web::rt::spawn(async move { shared.send(&hook, &sent, true).await });
+    }
     Some(answer)
 }

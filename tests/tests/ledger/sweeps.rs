@@ -56,10 +56,10 @@ pub(crate) async fn a_sweep_that_vanished_is_taken_over_and_keeps_its_watermark(
     ledger.begin_sweep("hook", vanished, LONG, LONG).await.unwrap();
     ledger.end_sweep("hook", vanished, &up_to(Some(mark))).await.unwrap();
     ledger.begin_sweep("hook", vanished, Duration::ZERO, Duration::ZERO).await.unwrap();
-    assert!(ledger.extend_sweep("hook", vanished, Duration::ZERO).await.unwrap());
+    assert!(ledger.extend_sweep("hook", vanished, Duration::ZERO, None).await.unwrap());
     let taken = ledger.begin_sweep("hook", heir, LONG, Duration::ZERO).await.unwrap().unwrap();
     assert_eq!(taken.watermark, Some(mark));
-    assert!(!ledger.extend_sweep("hook", vanished, LONG).await.unwrap());
+    assert!(!ledger.extend_sweep("hook", vanished, LONG, None).await.unwrap());
     assert!(!ledger.end_sweep("hook", vanished, &up_to(Some(time("2026-04-01T10:00:00Z")))).await.unwrap());
     assert_eq!(ledger.swept("hook").await.unwrap().unwrap().watermark, Some(mark));
 }
@@ -86,6 +86,18 @@ pub(crate) async fn what_a_sweep_leaves_and_could_not_do_is_known(place: Place) 
     assert_eq!(told().await, (true, true, None));
     assert_eq!(ledger.swept("hook").await.unwrap().unwrap().left, text("one"), "what is not said stays");
     ledger.begin_sweep("another", owner, LONG, LONG).await.unwrap();
+    let waits = async || {
+        let states = ledger.sweeps().await.unwrap();
+        states.into_iter().map(|state| (state.under_way, state.waits_until)).collect::<Vec<_>>()
+    };
+    assert_eq!(waits().await, [(true, None), (false, None)]);
+    let until = Some(time("2026-03-01T11:00:00Z"));
+    assert!(ledger.extend_sweep("another", owner, LONG, until).await.unwrap());
+    assert_eq!(waits().await, [(true, until), (false, None)]);
+    assert!(ledger.extend_sweep("another", owner, Duration::ZERO, until).await.unwrap());
+    assert_eq!(waits().await, [(false, None), (false, None)], "who says so may have vanished");
+    ledger.begin_sweep("another", other, LONG, LONG).await.unwrap();
+    assert_eq!(waits().await, [(true, None), (false, None)], "that was another's");
     let targets: Vec<_> = ledger.sweeps().await.unwrap().into_iter().map(|state| state.target).collect();
     assert_eq!(targets, ["another", "hook"]);
 }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+use anyhow::{Context as _, ensure};
 use reconciler::{Mode, Reconciler};
+use serde_json::Value;
+use testkit::wait;
 
-use crate::world::{Over, World};
+use crate::world::{Over, SOON, World, program};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_others_have_used_the_limit_up_it_waits_for_the_next_window() {
@@ -17,6 +20,30 @@ async fn when_others_have_used_the_limit_up_it_waits_for_the_next_window() {
     assert_eq!(report.came, 20, "{report}");
     let requests = world.github.requests();
     assert_eq!((requests.answered[&403], requests.rude), (1, 0), "{requests:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_waits_for_the_limit_a_doctor_says_so_and_until_when() {
+    let world = World::open(Over::Files).await;
+    world.outage(2);
+    world.github.limit(1000, Duration::from_mins(10));
+    world.github.use_up();
+    let told = async || {
+        let shown = program("windlass", &world.config()).args(["doctor", "--json"]).output()?;
+        let report: Value = serde_json::from_slice(&shown.stdout)?;
+        let mut checks = report["checks"].as_array().context("checks")?.iter();
+        let sweeps = checks.find(|check| check["part"] == "sweeps").context("sweeps")?;
+        let says = sweeps["says"].as_str().context("words")?;
+        ensure!(sweeps["standing"] == "ok" && says.contains("waits until") && says.contains("no trouble"), "{sweeps}");
+        let until =
+            world.context.ledger.sweeps().await?.pop().and_then(|state| state.waits_until).context("no time")?;
+        ensure!(says.contains(&format!("{until:.0}")), "{says}: {until}");
+        Ok(())
+    };
+    tokio::select! {
+        swept = world.try_sweep(Mode::default()) => panic!("it is to wait: {swept:?}"),
+        told = wait::until(SOON, "a doctor to say that it waits", told) => told.unwrap(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

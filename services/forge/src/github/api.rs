@@ -112,6 +112,11 @@ impl Api {
         self.ask(Question { method, path, body: Some(body) }).await
     }
 
+    /// Until when whoever asks waits for the limit, and all others who share it; `None` while nobody does.
+    pub fn waits_until(&self) -> Option<Timestamp> {
+        self.gate.waits().map(|wait| Timestamp::now() + wait)
+    }
+
     /// What to mend when something is not there, in words: GitHub says so too of what one may not see.
     pub fn hint(&self) -> String {
         self.credentials.hint()
@@ -184,7 +189,11 @@ impl Api {
                 return Err(self.later(cause, wait, format!("{question} at {}: {why}", self.base)));
             }
             if tried >= limits::patience(cause) {
-                bail!("{question} at {}: {why}, again and again", self.base);
+                bail!(Later {
+                    cause,
+                    after: wait,
+                    why: format!("{question} at {}: {why}, again and again", self.base)
+                });
             }
             tried += 1;
             tracing::info!(question = %question, "asks {} again after {wait:?}: {why}", self.base);
@@ -198,6 +207,9 @@ impl Api {
 
     async fn wait(&self, cause: Cause, wait: Duration) {
         (self.on_wait)(cause, wait);
+        if cause != Cause::Trouble {
+            self.gate.waits_until(Instant::now() + wait);
+        }
         tokio::time::sleep(wait).await;
     }
 

@@ -31,10 +31,10 @@ macro_rules! migrations {
     };
 }
 
-pub(super) const POSTGRES: &[Migration] =
-    migrations!("postgres": 1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left");
-pub(super) const SQLITE: &[Migration] =
-    migrations!("sqlite": 1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left");
+pub(super) const POSTGRES: &[Migration] = migrations!("postgres":
+    1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left", 6 "0006_waits");
+pub(super) const SQLITE: &[Migration] = migrations!("sqlite":
+    1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left", 6 "0006_waits");
 
 impl Migration {
     /// A hash of the file, kept to notice when it was edited after it was applied.

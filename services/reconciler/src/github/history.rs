@@ -13,9 +13,10 @@ use super::wire::Attempt;
 
 /// How long GitHub sends a delivery again.
 pub(crate) const KEPT: Duration = Duration::from_hours(3 * 24);
-/// How often a delivery is asked for that somebody answers, and never takes.
+/// How many tries a delivery is given: as often somebody answers and does not take it, or GitHub does not send it.
 pub(crate) const MOST: u32 = 5;
-/// How long after it was asked for once a delivery is asked for again; four times as long each time after that.
+/// How long after its first try a delivery is asked for again, and after what was none; four times as long after each
+/// try that follows.
 const SPACING: Duration = Duration::from_mins(4);
 
 /// Every delivery of a stretch of time, folded from attempts in any order.
@@ -59,8 +60,8 @@ pub(crate) struct Wanted {
     pub(crate) attempt: u64,
     /// When it was first attempted.
     pub(crate) first: Timestamp,
-    /// Whether it was asked for before.
-    pub(crate) again: bool,
+    /// How many tries it was given, where it was asked for before: what nobody answered was none.
+    pub(crate) tries: Option<u32>,
 }
 
 /// A delivery that will not be asked for any more.
@@ -94,6 +95,11 @@ impl Wanted {
     /// Its place among the others, whatever is attempted.
     pub(crate) fn place(&self) -> (Timestamp, String) {
         (self.first, self.guid.clone())
+    }
+
+    /// Whether it was asked for before.
+    pub(crate) fn is_again(&self) -> bool {
+        self.tries.is_some()
     }
 }
 
@@ -140,7 +146,7 @@ impl History {
         self.deliveries.len()
     }
 
-    /// When the newest attempt was made.
+    /// When the newest attempt was made, of all that were read.
     pub(crate) fn newest(&self) -> Option<Timestamp> {
         self.newest.map(|(at, ..)| at)
     }
@@ -175,7 +181,8 @@ impl History {
             } else if GITHUB_EVENTS.contains(&delivery.event.as_str()) {
                 let known = before.and_then(|before| before.first_at).unwrap_or(delivery.first);
                 let (attempt, first) = (delivery.attempt, delivery.first.min(known));
-                plan.add(Wanted { guid: guid.clone(), attempt, first, again: before.is_some() }, before, now, again);
+                let tries = before.map(|before| before.times);
+                plan.add(Wanted { guid: guid.clone(), attempt, first, tries }, before, now, again);
             } else {
                 plan.unheard += 1;
             }
@@ -183,7 +190,8 @@ impl History {
         for (guid, before) in asked.iter().filter(|(guid, _)| !self.deliveries.contains_key(*guid)) {
             let attempt = before.attempt.and_then(|attempt| u64::try_from(attempt).ok());
             let (Some(attempt), Some(first)) = (attempt, before.first_at) else { continue };
-            plan.add(Wanted { guid: guid.clone(), attempt, first, again: true }, Some(before), now, again);
+            let wanted = Wanted { guid: guid.clone(), attempt, first, tries: Some(before.times) };
+            plan.add(wanted, Some(before), now, again);
         }
         plan.ask.sort_by_key(Wanted::place);
         plan.given_up.sort();
@@ -352,7 +360,7 @@ mod tests {
     #[test]
     fn the_fate_of_what_was_asked_for_is_that_of_a_newer_attempt() {
         let mut history = history(&[(1, "a", 9, 503)]);
-        let wanted = Wanted { guid: "a".to_owned(), attempt: 1, first: now(), again: false };
+        let wanted = Wanted { guid: "a".to_owned(), attempt: 1, first: now(), tries: None };
         assert_eq!(history.since(&wanted), None);
         assert!(history.add(attempt(2, "a", 1, 503)));
         assert_eq!(history.since(&wanted), Some(Fate::Away));

@@ -43,6 +43,8 @@ pub(crate) struct Read {
     watermark: Option<Timestamp>,
     /// How far back it was read.
     since: Timestamp,
+    /// The newest attempt when it was read so far back. What was made somewhat before may be listed since.
+    newest: Option<Timestamp>,
     history: History,
 }
 

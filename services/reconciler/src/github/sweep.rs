@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use ledger::{Redelivery, Swept};
 use proto::Timestamp;
 use runtime::Context;
@@ -28,11 +28,14 @@ use crate::{Mode, report::HookReport};
 
 /// How many are asked for between two looks.
 const BATCH: usize = 50;
+/// After so many in a row that GitHub fails to send, GitHub is in trouble, and not a delivery.
+const TROUBLES: u32 = 3;
 /// How many may be under way; more would only queue up before the receiver.
 const UNDER_WAY: usize = 200;
 /// How far before the watermark a sweep begins: GitHub may list an attempt somewhat after it was made.
 const OVERLAP: Duration = Duration::from_mins(10);
-/// How much further back than GitHub sends again it is read after an earlier sweep: to tell of what was lost since.
+/// How much further back than GitHub sends again it is read after an earlier sweep, at least: to tell of what was lost
+/// since.
 const LOST: Duration = Duration::from_hours(1);
 /// The pauses between looks for what was asked for last. Mostly GitHub sends it within seconds.
 const LOOKS: [Duration; 7] = [
@@ -61,9 +64,22 @@ pub(crate) struct Sweep<'a> {
     /// Asked for in this sweep, and not seen again yet.
     under_way: Vec<Wanted>,
     asked_at: Option<Instant>,
+    /// What GitHub did not send in this sweep, and how many at the end of that it failed to.
+    unsent: Vec<Unsent>,
+    troubles: u32,
     /// Whether GitHub would not send something, and the webhook was still there after that.
     is_there: bool,
     report: HookReport,
+}
+
+/// What GitHub did not send.
+#[derive(Debug)]
+struct Unsent {
+    wanted: Wanted,
+    /// In its words.
+    why: String,
+    /// It failed to; else it cannot any more.
+    in_trouble: bool,
 }
 
 /// What one look found of what was under way.
@@ -90,8 +106,15 @@ impl<'a> Sweep<'a> {
         let last = swept.as_ref().and_then(last_read);
         let swept_to = swept.and_then(|swept| swept.watermark);
         let oldest = read_at - KEPT;
-        let since = swept_to.map_or(oldest, |mark| (mark - OVERLAP).max(oldest - LOST));
-        let known = hook.take_read(swept_to).map(|read| (read.history, Until::Known(read.since), read.since));
+        // Of what has become too old since it was last read nobody was told, however long ago that is.
+        let unread =
+            last.filter(|last| *last >= oldest).map_or(LOST, |last| read_at.duration_since(last).unsigned_abs());
+        let since = swept_to.map_or(oldest, |mark| (mark - OVERLAP).max(oldest - LOST.max(unread)));
+        let known = hook.take_read(swept_to).map(|read| {
+            // GitHub may have listed since what it made somewhat before the newest that was read.
+            let until = read.newest.map_or(read.since, |newest| (newest - OVERLAP).max(read.since));
+            (read.history, Until::Time(until), read.since)
+        });
         let (mut history, until, since) = known.unwrap_or_else(|| (History::default(), Until::Time(since), since));
         let path = hook.webhook.path().await?;
         let path = match hook.webhook.read(&path, &mut history, until).await {
@@ -105,7 +128,6 @@ impl<'a> Sweep<'a> {
         };
         let mut report = HookReport::new(hook.webhook.name(), since, history.len());
         report.unseen_since = last.filter(|last| *last < oldest);
-        let (under_way, asked_at) = (Vec::new(), None);
         Ok(Self {
             hook,
             context,
@@ -115,8 +137,10 @@ impl<'a> Sweep<'a> {
             read_at,
             newest: history.newest(),
             history,
-            under_way,
-            asked_at,
+            under_way: Vec::new(),
+            asked_at: None,
+            unsent: Vec::new(),
+            troubles: 0,
             is_there: false,
             report,
         })
@@ -129,24 +153,40 @@ impl<'a> Sweep<'a> {
         if mode.dry_run {
             return Ok(Done { report: self.report, watermark: None, left: None });
         }
-        self.hook.webhook.metrics.missing(plan.ask.iter().filter(|wanted| !wanted.again).count());
+        self.hook.webhook.metrics.missing(plan.ask.iter().filter(|wanted| !wanted.is_again()).count());
         self.tell_unseen().await?;
         self.tell_lost(plan.lost).await?;
         self.came(&plan.came).await?;
-        let mut queue = VecDeque::from(plan.ask);
+        match self.recover(VecDeque::from(plan.ask)).await {
+            Ok(true) => self.finish(&plan.unnoted).await,
+            Ok(false) => self.leave().await,
+            Err(error) => {
+                if let Err(unnoted) = self.note_rest().await {
+                    tracing::warn!(place = self.target(), "what was asked for is asked for again: {unnoted:#}");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Asks for all of it and looks what becomes of it, and says whether somebody is there.
+    async fn recover(&mut self, mut queue: VecDeque<Wanted>) -> Result<bool> {
         let open = self.history.door_is_open() || self.probe(&mut queue).await?;
         if !open || !self.ask_all(&mut queue).await? {
-            return Ok(self.leave());
+            return Ok(false);
         }
-        self.finish(&plan.unnoted).await
+        self.wait_for_rest().await?;
+        Ok(true)
     }
 
     /// Ends before a shut door: what was read is kept, for it need not be read again.
-    fn leave(mut self) -> Done {
+    async fn leave(mut self) -> Result<Done> {
         self.report.door_is_shut = true;
+        self.note_unsent().await?;
         let left = Some(self.read_at.to_string());
-        self.hook.keep_read(Read { watermark: self.swept_to, since: self.since, history: self.history });
-        Done { report: self.report, watermark: None, left }
+        let Self { swept_to: watermark, since, newest, history, .. } = self;
+        self.hook.keep_read(Read { watermark, since, newest, history });
+        Ok(Done { report: self.report, watermark: None, left })
     }
 
     async fn plan(&self, mode: Mode) -> Result<Plan> {
@@ -220,18 +260,31 @@ impl<'a> Sweep<'a> {
         self.asked_at = Some(Instant::now());
         match self.hook.webhook.redeliver(&self.path, wanted.attempt).await? {
             Asked::Accepted => {
+                self.troubles = 0;
                 self.report.asked += 1;
                 self.hook.webhook.metrics.asked();
                 self.under_way.push(wanted);
             }
             Asked::Gone(why) => {
-                let (place, delivery) = (&self.report.place, &wanted.guid);
-                tracing::warn!(place, delivery, "{place}: GitHub does not send {delivery} again: {why}");
-                self.note(vec![wanted]).await?;
+                self.troubles = 0;
                 self.check_is_there().await?;
+                self.is_unsent(wanted, why, false);
+            }
+            Asked::Failed(why) => {
+                self.troubles += 1;
+                self.is_unsent(wanted, why.clone(), true);
+                if self.troubles >= TROUBLES {
+                    bail!("GitHub failed to send {TROUBLES} deliveries one after the other: {why}");
+                }
             }
         }
         Ok(())
+    }
+
+    fn is_unsent(&mut self, wanted: Wanted, why: String, in_trouble: bool) {
+        let (place, delivery) = (&self.report.place, &wanted.guid);
+        tracing::warn!(place, delivery, "{place}: GitHub does not send {delivery} again: {why}");
+        self.unsent.push(Unsent { wanted, why, in_trouble });
     }
 
     /// Fails where not the delivery is gone, but the webhook. Once a sweep is enough.
@@ -258,18 +311,18 @@ impl<'a> Sweep<'a> {
         Ok(seen)
     }
 
-    /// Counts what was seen. What came to a shut door was no try.
+    /// Counts what was seen. What nobody answered was no try; before a shut door it is asked for again at once.
     async fn settle(&mut self, seen: Seen, open: bool) -> Result<()> {
         self.report.came += seen.taken.len();
         self.hook.webhook.metrics.came(seen.taken.len());
-        let again = seen.taken.into_iter().filter(|wanted| wanted.again);
+        let again = seen.taken.into_iter().filter(Wanted::is_again);
         self.came(&again.map(|wanted| wanted.guid).collect::<Vec<_>>()).await?;
-        let failed = seen.refused.into_iter().chain(seen.away.into_iter().filter(|_| open));
-        self.note(failed.collect()).await
+        self.note(seen.refused, true).await?;
+        self.note(seen.away.into_iter().filter(|_| open).collect(), false).await
     }
 
-    /// Waits a while for what is still under way, and says how far was swept.
-    async fn finish(mut self, unnoted: &[Timestamp]) -> Result<Done> {
+    /// Waits a while for what is still under way.
+    async fn wait_for_rest(&mut self) -> Result<()> {
         for pause in [Duration::ZERO].into_iter().chain(LOOKS) {
             if self.under_way.is_empty() {
                 break;
@@ -278,8 +331,19 @@ impl<'a> Sweep<'a> {
             let seen = self.look(Until::Known(self.since)).await?;
             self.settle(seen, true).await?;
         }
-        let left = std::mem::take(&mut self.under_way);
-        self.note(left).await?;
+        Ok(())
+    }
+
+    /// Notes what GitHub did not send, and what was not seen again: nobody answered it, as far as is known.
+    async fn note_rest(&mut self) -> Result<()> {
+        let unseen = std::mem::take(&mut self.under_way);
+        self.note(unseen, false).await?;
+        self.note_unsent().await
+    }
+
+    /// Ends with everything noted that has not come, and says how far was swept.
+    async fn finish(mut self, unnoted: &[Timestamp]) -> Result<Done> {
+        self.note_rest().await?;
         let forget = Timestamp::now() - KEPT * 2;
         let forgotten = self.context.ledger.forget_redeliveries(self.target(), forget).await;
         forgotten.context("forgetting what was asked for")?;

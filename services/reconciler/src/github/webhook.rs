@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use forge::github::{Api, Credentials, Gates, Rights, parse};
+use forge::{
+    Later,
+    github::{Api, Cause, Credentials, Gates, Rights, parse},
+};
 use proto::{SourceName, Timestamp};
 use runtime::config::{GithubHook, Reconcile};
 use url::Url;
@@ -92,6 +95,8 @@ pub(crate) enum Asked {
     Accepted,
     /// GitHub cannot send it any more, and says why.
     Gone(String),
+    /// GitHub was in trouble each time it was asked to; its last words.
+    Failed(String),
 }
 
 impl Webhook {
@@ -127,6 +132,11 @@ impl Webhook {
     /// Its name, for people and in the ledger.
     pub(crate) fn name(&self) -> String {
         name(&self.source, self.owner.as_deref(), self.id)
+    }
+
+    /// Until when nobody asks GitHub who shares the limit that this one has; `None` while anybody may.
+    pub(crate) fn waits_until(&self) -> Option<Timestamp> {
+        self.api.waits_until()
     }
 
     /// Where it is in the API, as far as is known; it may have been made anew since.
@@ -189,14 +199,11 @@ impl Webhook {
         let mut cursor = None::<String>;
         loop {
             let (attempts, next) = self.page(path, cursor.as_deref()).await?;
-            let mut end = attempts.is_empty();
+            // One that is older alone says nothing: it may have been listed late, and stand before what is newer.
+            let end = attempts[attempts.len() / 2..].iter().all(|attempt| attempt.delivered_at < since);
             let mut known = true;
-            for attempt in attempts {
-                if attempt.delivered_at < since {
-                    end = true;
-                } else {
-                    known &= !history.add(attempt);
-                }
+            for attempt in attempts.into_iter().filter(|attempt| attempt.delivered_at >= since) {
+                known &= !history.add(attempt);
             }
             cursor = next;
             if cursor.is_none() || end || (known && matches!(until, Until::Known(_))) {
@@ -222,7 +229,12 @@ impl Webhook {
 
     /// Has a delivery sent again, by one of its attempts.
     pub(crate) async fn redeliver(&self, path: &str, attempt: u64) -> Result<Asked> {
-        let answer = self.api.post(&format!("{path}/deliveries/{attempt}/attempts")).await?;
+        let answer = match self.api.post(&format!("{path}/deliveries/{attempt}/attempts")).await {
+            Err(error) if error.downcast_ref::<Later>().is_some_and(|later| later.cause == Cause::Trouble) => {
+                return Ok(Asked::Failed(error.to_string()));
+            }
+            answer => answer?,
+        };
         if (200..300).contains(&answer.status) {
             return Ok(Asked::Accepted);
         }

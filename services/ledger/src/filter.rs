@@ -52,6 +52,7 @@ pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
     query.and("type = ?", filter.kind.map(EventType::as_str));
     query.and("app = ?", filter.app.as_ref().map(proto::AppName::as_str));
     query.and("correlation = ?", filter.correlation.map(|id| id.0));
+    query.and("cause = ?", filter.cause.map(|id| id.0));
     query.and_id_begins(filter.id_prefix.as_deref())?;
     query.and("time >= ?", filter.since);
     query.and("time < ?", filter.until);

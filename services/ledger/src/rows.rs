@@ -90,6 +90,8 @@ pub struct EventFilter {
     pub app: Option<AppName>,
     /// Of this chain.
     pub correlation: Option<EventId>,
+    /// Whose cause is this event; no index serves it, so give a time as well.
+    pub cause: Option<EventId>,
     /// Whose id begins so, in lower-case hex with hyphens.
     pub id_prefix: Option<String>,
     /// That happened at or after this.

@@ -134,16 +134,16 @@ impl Desk {
         let id = from.id(headers, &body);
         let mut event = webhook(from, id, content_type, described, body);
         event.traceparent = Some(trace::parent(given));
-        self.make_durable(&event.to_message()).await?;
+        self.make_durable(&event.to_message(), self.publish_deadline.min(from.patience())).await?;
         Ok(if from.is_silent() { Answer::Acknowledged } else { Answer::Accepted(event.id) })
     }
 
     /// On the bus; or in the spool, where the bus does not confirm, or something waits there to go first.
-    async fn make_durable(&self, message: &Message) -> Result<(), Refusal> {
+    async fn make_durable(&self, message: &Message, deadline: Duration) -> Result<(), Refusal> {
         let (id, source) = (message.attribute("id"), message.attribute("webhooksource"));
         match &self.spool {
             Some(spool) if spool.is_in_use() => {}
-            spool => match self.publish(message).await {
+            spool => match self.publish(message, deadline).await {
                 Ok(()) => {
                     tracing::debug!(event = id, source, "webhook {id} is durable");
                     return Ok(());
@@ -167,10 +167,10 @@ impl Desk {
         })
     }
 
-    async fn publish(&self, message: &Message) -> Result<(), BusError> {
+    async fn publish(&self, message: &Message, deadline: Duration) -> Result<(), BusError> {
         let published = self.bus.publish(std::slice::from_ref(message));
-        let late = |_| BusError::Unavailable(format!("not confirmed after {:?}", self.publish_deadline));
-        tokio::time::timeout(self.publish_deadline, published).await.map_err(late)?
+        let late = |_| BusError::Unavailable(format!("not confirmed after {deadline:?}"));
+        tokio::time::timeout(deadline, published).await.map_err(late)?
     }
 }
 

@@ -1,5 +1,7 @@
 //! What each kind of sender's requests look like: a row a kind. Headers only; what bodies mean is the normalizer's.
 
+use std::time::Duration;
+
 use runtime::config::{GITHUB_EVENTS, SourceKind};
 
 const JSON: &str = "application/json";
@@ -8,6 +10,8 @@ const CLOUDEVENT: &str = "application/cloudevents+json";
 /// The attributes of a `CloudEvent` in binary mode (`CloudEvents` HTTP binding 1.0.2, 3.1.3).
 const CLOUDEVENT_HEADERS: &[&str] =
     &["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-datacontenttype"];
+/// Slack shows an error to the person who clicked after three seconds (docs.slack.dev, "Handling user interaction").
+const OF_SLACK: Duration = Duration::from_secs(2);
 /// What tells one of them from another (`CloudEvents` 1.0.2, 3.1.1: `source` and `id` together).
 const CLOUDEVENT_ID: &[&str] = &["ce-source", "ce-id"];
 
@@ -25,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) identity: Identity,
     /// Whether it is answered 200 and nothing: what else it gets, it shows to the person who clicked as an error.
     pub(crate) silent: bool,
+    /// How long the bus may take before the webhook goes to the spool, where that must be sooner than for others.
+    pub(crate) patience: Duration,
 }
 
 /// A header that names the event.
@@ -49,7 +55,15 @@ impl Identity {
 
 /// The row of a kind.
 pub(crate) fn row(kind: SourceKind) -> Row {
-    let plain = Row { media: &[JSON], event: None, required: &[], kept: &[], identity: Identity::BYTES, silent: false };
+    let plain = Row {
+        media: &[JSON],
+        event: None,
+        required: &[],
+        kept: &[],
+        identity: Identity::BYTES,
+        silent: false,
+        patience: Duration::MAX,
+    };
     match kind {
         SourceKind::Github => Row {
             media: &[JSON, FORM],
@@ -119,7 +133,9 @@ pub(crate) fn row(kind: SourceKind) -> Row {
             Row { identity: Identity::NOTHING, ..plain }
         }
         // Each click has an id and a time of its own in the body.
-        SourceKind::Slack => Row { media: &[FORM], kept: &["x-slack-request-timestamp"], silent: true, ..plain },
+        SourceKind::Slack => {
+            Row { media: &[FORM], kept: &["x-slack-request-timestamp"], silent: true, patience: OF_SLACK, ..plain }
+        }
         // Its id is signed with the body, unless it was set up to prove itself otherwise.
         SourceKind::StandardWebhooks => Row {
             kept: &["webhook-id", "webhook-timestamp"],

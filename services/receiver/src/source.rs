@@ -82,6 +82,11 @@ impl Source {
         self.row.silent
     }
 
+    /// How long it waits for an answer, as far as that is less than others do.
+    pub(crate) fn patience(&self) -> Duration {
+        self.row.patience
+    }
+
     /// Begins a verification.
     pub(crate) async fn unverified(&self, shown: &Shown<'_>) -> Result<Unverified, Refusal> {
         self.verifier.begin(shown).await

@@ -16,6 +16,8 @@ use crate::{describe, open, out, replay};
 const FOLLOWED: u32 = 10_000;
 /// How far back to look again: several recorders may commit in another order than they took their places.
 const OVERLAP: i64 = 500;
+/// How soon an event leads to others, at the latest: a worker may have been away.
+const LED_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 #[derive(Debug, Args)]
 pub(crate) struct Events {
@@ -152,6 +154,11 @@ async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
     let correlation = found.message.attribute("correlationid").parse().unwrap_or(id);
     let filter = EventFilter { correlation: Some(correlation), limit: 1000, ..EventFilter::default() };
     let mut chain = ledger.events(&filter).await?;
+    if let Some(other) = led_to(ledger, &found, id, correlation).await? {
+        let filter = EventFilter { correlation: Some(other), ..filter };
+        chain.extend(ledger.events(&filter).await?);
+        chain.sort_by_key(|recorded| std::cmp::Reverse(recorded.seq));
+    }
     chain.reverse();
     if as_json {
         let chain: Vec<Value> = chain.iter().map(to_json).collect();
@@ -171,6 +178,16 @@ async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
         out::line(format_args!("  {}", text_line(recorded)))?;
     }
     Ok(())
+}
+
+/// The other chain that an event led on, if it did: an answer to what waits belongs to the chain of what it answers.
+async fn led_to(ledger: &Ledger, found: &Recorded, id: EventId, own: EventId) -> Result<Option<EventId>> {
+    let Ok(event) = Event::from_message(&found.message) else { return Ok(None) };
+    let until = event.time.checked_add(LED_WITHIN).ok();
+    let filter = EventFilter { cause: Some(id), since: Some(event.time), until, ..EventFilter::default() };
+    let caused = ledger.events(&filter).await?;
+    let chains = caused.iter().filter_map(|caused| caused.message.attribute("correlationid").parse().ok());
+    Ok(chains.into_iter().find(|chain| *chain != own))
 }
 
 fn run_line(run: &Run) -> String {

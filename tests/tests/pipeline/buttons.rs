@@ -85,6 +85,13 @@ async fn a_click_of_somebody_who_may_lets_a_release_in_and_every_click_is_answer
         assert!(shown.contains(words), "{words}: {shown}");
     }
 
+    let clicks = place.events("webhook.received").await.unwrap();
+    let clicked = clicks.iter().rfind(|event| event["data"]["webhook_source"] == "slack").unwrap();
+    let shown = place.windlass(&["events", "show", clicked["attributes"]["id"].as_str().unwrap()]).await;
+    for words in ["slack sent", "ada approves", "production promotes"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+
     // The same click sent once more is none; another is answered, and does nothing.
     let (before, history) = (place.events("approval.granted").await.unwrap().len(), place.history().await);
     place.again(&click).await;

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use runtime::Config;
-use testkit::slack::sign;
+use rustix::process::{Pid, Signal, kill_process};
+use testkit::{rabbitmq::RabbitMq, slack::sign};
 
-use crate::story::{OTHER_SECRET, Request, SECRET, Story, configured, webhook};
+use crate::story::{OTHER_SECRET, Request, SECRET, Sender, Story, configured, webhook};
 
 const BODY: &[u8] = b"payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%221%22%7D";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -13,13 +14,18 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A receiver with a Slack app whose signing secret is being replaced.
 async fn story() -> Story {
     let folder = tempfile::tempdir().unwrap();
+    let bus = format!("sqlite:{}", folder.path().join("bus.db").display());
+    story_on(folder, &bus, "").await
+}
+
+async fn story_on(folder: tempfile::TempDir, bus: &str, receiver: &str) -> Story {
     for (name, secret) in [("old", SECRET), ("new", OTHER_SECRET), ("token", "unused")] {
         std::fs::write(folder.path().join(name), format!("{secret}\n")).unwrap();
     }
-    let (path, bus) = (folder.path().display(), format!("sqlite:{}", folder.path().join("bus.db").display()));
+    let path = folder.path().display();
     let slack =
         format!("  slack: {{ kind: slack, secrets: [file:{path}/old, file:{path}/new], slack: {{ team: T0ACME }} }}\n");
-    let config = configured(folder.path(), &bus, "") + &slack;
+    let config = configured(folder.path(), bus, receiver) + &slack;
     Story::of(folder, &Config::parse(&config, Path::new("windlass.yaml")).unwrap()).await
 }
 
@@ -47,6 +53,26 @@ async fn a_click_is_durable_and_slack_hears_nothing_but_that_it_was_taken() {
         assert!(data.proof.is_some_and(|proof| proof.ends_with(["/old", "/new"][n])));
         assert_eq!(data.headers.keys().collect::<Vec<_>>(), ["xslackrequesttimestamp"], "and no signature");
     }
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slack_is_not_kept_waiting_for_a_broker_that_does_not_answer() {
+    let broker = RabbitMq::start().await.unwrap();
+    let story = story_on(tempfile::tempdir().unwrap(), &broker.url(), "  publish_deadline: 1h").await;
+    assert_eq!(story.send(&click(SECRET, 0, BODY)).await.status, 200);
+    let send = |signal| kill_process(Pid::from_raw(broker.id().unwrap().try_into().unwrap()).unwrap(), signal).unwrap();
+    send(Signal::STOP);
+    // Another sender, who was first, still waits for the broker when this one has its answer.
+    let mut other = Sender::connect(story.address).await;
+    other.write(&Request::github("a push").bytes()).await.unwrap();
+    let other = tokio::spawn(async move { other.answer().await.unwrap().status });
+    let answer = story.send(&click(SECRET, 0, &[BODY, b"2"].concat())).await;
+    assert_eq!((answer.status, answer.headers["content-length"].as_str()), (200, "0"), "{answer:?}");
+    assert!(story.metrics().contains("windlass_spool_events 1"), "{}", story.metrics());
+    assert!(!other.is_finished());
+    send(Signal::CONT);
+    assert_eq!(other.await.unwrap(), 202);
     story.end().await;
 }
 

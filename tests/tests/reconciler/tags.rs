@@ -182,6 +182,27 @@ async fn what_somebody_told_of_is_not_told_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_under_a_tag_that_nobody_follows_is_told_under_one_that_is_followed() {
+    let shelf = Shelf::open(BRANCHES).await;
+    shelf.push("main", "one").await;
+    shelf.look().await;
+    // A build pushes its commit's tag and then its branch's; the first webhook came, and the second did not.
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let digest = shelf.push(commit, "two").await;
+    shelf.webhook(commit, &digest).await;
+    assert_eq!(shelf.push("main", "two").await, digest);
+    assert_eq!(shelf.look().await.told, ["main"]);
+    assert_eq!(shelf.told().await.1.tag.as_deref(), Some("main"));
+
+    // The very image is no other that might be newer.
+    let digest = shelf.push("main", "three").await;
+    shelf.webhook("main", &digest).await;
+    assert_eq!(shelf.push("hotfix-login", "three").await, digest);
+    let report = shelf.look().await;
+    assert_eq!((report.told.as_slice(), report.unclear.len()), (["hotfix-login".to_owned()].as_slice(), 0), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_older_than_what_was_told_is_left_alone() {
     let shelf = Shelf::open(BRANCHES).await;
     shelf.push("main", "one").await;

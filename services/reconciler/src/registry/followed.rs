@@ -46,6 +46,14 @@ impl<'a> Followed<'a> {
         !self.by_branch.is_empty() || self.rules.iter().any(is_open)
     }
 
+    /// Whether an image that was told of under the other tag need not be told of under this one: whoever follows this one
+    /// follows the other too. Images come under a commit's tag as well, which nobody follows.
+    pub(crate) fn is_covered(&self, tag: &str, other: &str) -> bool {
+        let as_rules_have_it = || self.rules.iter().all(|rule| !rule.matches(tag) || rule.matches(other));
+        let (lane, others) = (self.app.lane_of_tag(tag), self.app.lane_of_tag(other));
+        tag == other || (lane == others && self.is_of_branch(tag) == self.is_of_branch(other) && as_rules_have_it())
+    }
+
     /// A text that is another once other tags are followed: what was not followed before is then new here, and was
     /// pushed nobody knows when.
     pub(crate) fn mark(&self) -> String {
@@ -226,6 +234,25 @@ mod tests {
             ("{ glob: 'release-*' }", "release-1", "release-2", true),
         ] {
             assert_eq!(open(tags, one, other), is_open, "{tags}: {one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_under_one_tag_is_told_under_another_that_the_same_follow() {
+        let text = format!("apps: {{ shop: {{ repository: acme/shop, {FAST} }} }}");
+        let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+        let component = ComponentName::new("web").unwrap();
+        let followed = Followed::new(config.apps.values().next().unwrap(), &component);
+        for (tag, other, is_covered) in [
+            ("1.2.3", "1.2.3", true),
+            ("1.2.3_9", "1.2.3", true),
+            ("1.2.3", "2.0.0", false),
+            ("1.2.3", "hotfix-a", false),
+            ("hotfix-a", "hotfix-b", true),
+            ("hotfix-a", "0123456789abcdef0123456789abcdef01234567", false),
+            ("hotfix-a", "main", false),
+        ] {
+            assert_eq!(followed.is_covered(tag, other), is_covered, "{tag} {other}");
         }
     }
 

@@ -17,11 +17,19 @@ const OVERLAP: Duration = Duration::from_mins(1);
 /// What was told.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// Somewhat further back than the tags: what was told once is told.
-    digests: BTreeSet<Digest>,
-    /// With when it was told. Not what a look of ours told: it told that in the order in which it was made, and what
-    /// comes after it may have been left by a look that was cut off.
-    tags: Vec<(String, Timestamp)>,
+    deployed: BTreeSet<Digest>,
+    pushed: Vec<Push>,
+}
+
+/// An image that was told of under a tag.
+#[derive(Debug)]
+struct Push {
+    tag: String,
+    digest: Option<Digest>,
+    told: Timestamp,
+    /// A look of ours told: in the order in which it was made, and what comes after it may have been left by a look that
+    /// was cut off.
+    ours: bool,
 }
 
 impl Heard {
@@ -43,29 +51,33 @@ impl Heard {
         Ok(heard)
     }
 
-    /// Whether somebody told of this, or it was deployed.
-    pub(crate) fn knows(&self, digest: &Digest) -> bool {
-        self.digests.contains(digest)
+    /// Whether somebody told of this under a tag that counts, or it was deployed: somewhat further back than other tags
+    /// are asked for, for what was told once is told.
+    pub(crate) fn knows(&self, digest: &Digest, counts: impl Fn(&str) -> bool) -> bool {
+        let is_it = |push: &Push| push.digest.as_ref() == Some(digest) && counts(&push.tag);
+        self.deployed.contains(digest) || self.pushed.iter().any(is_it)
     }
 
-    /// A tag, of those that count, that was told of at this time or later.
-    pub(crate) fn tag_since(&self, since: Timestamp, counts: impl Fn(&str) -> bool) -> Option<&str> {
-        self.tags.iter().find(|(tag, told)| *told >= since && counts(tag)).map(|(tag, _)| tag.as_str())
+    /// A tag, of those that count, under which something else than this was told of at this time or later.
+    pub(crate) fn other_since(&self, since: Timestamp, than: &Digest, counts: impl Fn(&str) -> bool) -> Option<&str> {
+        let is_it =
+            |push: &&Push| !push.ours && push.told >= since && push.digest.as_ref() != Some(than) && counts(&push.tag);
+        self.pushed.iter().find(is_it).map(|push| push.tag.as_str())
     }
 
     fn add(&mut self, component: &ComponentName, event: Event) {
-        let (ours, time) = (event.source == SOURCE, event.time);
+        let (ours, told) = (event.source == SOURCE, event.time);
         match event.data {
             Data::ImagePushed(pushed) if pushed.component == *component => {
-                self.tags.extend(pushed.tag.filter(|_| !ours).map(|tag| (tag, time)));
-                self.digests.extend(pushed.digest);
+                let digest = pushed.digest;
+                self.pushed.extend(pushed.tag.map(|tag| Push { tag, digest, told, ours }));
             }
             Data::ImageBuilt(built) if built.component == *component => {
-                self.tags.push((built.change.branch.as_tag(), time));
-                self.digests.insert(built.digest);
+                let (tag, digest) = (built.change.branch.as_tag(), Some(built.digest));
+                self.pushed.push(Push { tag, digest, told, ours });
             }
             Data::ManifestBumped(bumped) => {
-                self.digests.extend(bumped.deployment.release.get(component).map(|released| released.digest.clone()));
+                self.deployed.extend(bumped.deployment.release.get(component).map(|released| released.digest.clone()));
             }
             _ => {}
         }

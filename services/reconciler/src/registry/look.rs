@@ -91,8 +91,9 @@ impl<'a> Look<'a> {
         for changed in changed {
             let open = |tag: &str| self.followed.is_open_between(tag, &changed.tag);
             let others = |tag: &str| tag != changed.tag && self.tags.contains(tag) && open(tag);
-            let fate = match heard.tag_since(changed.since, others) {
-                _ if heard.knows(&changed.digest) => Fate::Told,
+            let enough = |tag: &str| self.followed.is_covered(&changed.tag, tag);
+            let fate = match heard.other_since(changed.since, &changed.digest, others) {
+                _ if heard.knows(&changed.digest, enough) => Fate::Told,
                 Some(other) => Fate::Unclear(other.to_owned()),
                 None => Fate::Tell,
             };

@@ -2,8 +2,8 @@
 //! changed without anybody telling is told, as the normalizer tells of a registry's webhook.
 //!
 //! What a tag stands for when it is first seen is only noted, unless it is known not to have been there before: it was
-//! pushed nobody knows when. So is what somebody has told of, or what was deployed since the last look; else a look
-//! would undo what people have put back meanwhile.
+//! pushed nobody knows when. So is what somebody has told of under a tag that the same environments follow, or what was
+//! deployed since the last look; else a look would undo what people have put back meanwhile.
 
 mod before;
 mod followed;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, ErrorKind},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -10,8 +10,8 @@ use std::{
 /// that were there may have been made by one who was killed before he synced them.
 ///
 /// # Errors
-/// Where the folder cannot be made, or one above it not be synced. One that was there and must not be read is left: who
-/// made it without being allowed to look into it made it long ago.
+/// Where the folder cannot be made, or one above it in which one was made cannot be synced. Others are synced as far as
+/// they can be: some must not be read, and some file systems sync no folders.
 pub fn make(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let missing = folder.ancestors().take_while(|above| !is_there(above)).count();
     std::fs::create_dir_all(folder)?;
@@ -20,7 +20,7 @@ pub fn make(folder: &Path) -> io::Result<Vec<PathBuf>> {
         let above = made.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
         match File::open(above).and_then(|above| above.sync_all()) {
             Ok(()) => synced.push(above.to_owned()),
-            Err(error) if place < missing || error.kind() != ErrorKind::PermissionDenied => return Err(error),
+            Err(error) if place < missing => return Err(error),
             Err(_) => {}
         }
     }

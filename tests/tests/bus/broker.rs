@@ -76,6 +76,7 @@ async fn a_deleted_queue_is_declared_and_subscribed_again() {
 async fn what_is_published_while_somebody_deletes_all_queues_is_not_lost() {
     let place = Place::amqp().await;
     let bus = place.open_for(&[BUILDER]).await;
+    let mut deliveries = bus.consume(BUILDER, 64).await.unwrap();
     let (_connection, channel) = operator(&place).await;
     let delete = async || {
         for queue in ["windlass.builder", "windlass.unrouted"] {
@@ -94,12 +95,13 @@ async fn what_is_published_while_somebody_deletes_all_queues_is_not_lost() {
     for caller in callers.collect::<Vec<_>>() {
         caller.await.unwrap().unwrap();
     }
-    // The large one was there when they were deleted once more.
-    let mut deliveries = bus.consume(BUILDER, 64).await.unwrap();
+    // The large one may have been there when they were deleted once more.
     let mut missing: BTreeSet<_> = (1..2001).collect();
     while !missing.is_empty() {
         let delivery = next(&mut deliveries).await;
-        missing.remove(&number(&delivery.message));
+        if delivery.message.body.len() < 10 {
+            missing.remove(&number(&delivery.message));
+        }
         delivery.ack().await.unwrap();
     }
     bus.close().await;

@@ -27,7 +27,8 @@ const UNCONFIRMED: usize = 4096;
 /// What no queue takes comes back.
 pub(super) const MANDATORY: BasicPublishOptions = BasicPublishOptions { mandatory: true, immediate: false };
 
-/// A channel in confirm mode that callers share. Its task ends when the last of them lets go of it.
+/// A channel in confirm mode that callers share. Its task ends when the last of them lets go of it, or a message comes
+/// back.
 pub(super) struct Lane {
     channel: Channel,
     pub(super) connection: Arc<Connection>,
@@ -72,10 +73,10 @@ impl Lane {
     }
 
     /// Puts a message on it; what is returned resolves with its confirm.
-    pub(super) async fn send(&self, exchange: &str, key: &str, envelope: Envelope) -> Result<Sending, BusError> {
+    pub(super) async fn send(&self, exchange: &str, key: &str, envelope: Envelope) -> Result<Sending, Lost> {
         let (done, sending) = oneshot::channel();
         let job = Job { exchange: exchange.to_owned(), key: key.to_owned(), envelope, done };
-        self.jobs.send(job).await.map_err(|_| gone())?;
+        self.jobs.send(job).await.map_err(|_| Lost::Channel(gone()))?;
         Ok(Sending(sending))
     }
 }
@@ -123,10 +124,15 @@ async fn drive(channel: Channel, mut jobs: mpsc::Receiver<Job>) {
 /// of them. Whether none did.
 fn pass_on(first: Settled, unconfirmed: &mut FuturesUnordered<OnItsWay>) -> bool {
     let mut settled = vec![first];
-    while let Some(Some(more)) = unconfirmed.next().now_or_never() {
-        settled.push(more);
+    // It may say once that nothing is ready while it only lets others have their turn.
+    for _ in 0..2 {
+        while let Some(Some(more)) = unconfirmed.next().now_or_never() {
+            settled.push(more);
+        }
     }
-    if settled.iter().any(|Settled(_, said)| matches!(said, Ok(Confirmation::Ack(Some(_))))) {
+    let has_returned =
+        |Settled(_, said): &Settled| matches!(said, Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_))));
+    if settled.iter().any(has_returned) {
         return false;
     }
     for Settled(done, said) in settled {

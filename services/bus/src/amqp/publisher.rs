@@ -4,7 +4,11 @@
 //! A broker may take less than what is large here, or have no queue for a message any more: then the lane breaks, whatever
 //! was unconfirmed on it is sent again one by one, only what is too large is refused, and queues are declared again.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use lapin::{options::QueueDeclareOptions, protocol::AMQPSoftError, types::FieldTable};
 use proto::{
@@ -33,12 +37,14 @@ pub(super) struct Publisher {
     deadline: Duration,
     lane: tokio::sync::Mutex<Option<Arc<Lane>>>,
     alone: Alone,
+    /// When queues were last declared again.
+    declared: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Publisher {
     pub(super) fn new(link: Arc<Link>, deadline: Duration) -> Self {
         let alone = Alone::new(Arc::clone(&link));
-        Self { link, deadline, lane: tokio::sync::Mutex::default(), alone }
+        Self { link, deadline, lane: tokio::sync::Mutex::default(), alone, declared: tokio::sync::Mutex::default() }
     }
 
     pub(super) fn link(&self) -> &Arc<Link> {
@@ -127,7 +133,7 @@ impl Publisher {
             if self.alone.wants(&envelope) {
                 // Alone, and in its place.
                 flight.land(0).await?;
-                self.alone(message, exchange, &key, &envelope).await?;
+                self.send_alone(message, exchange, &key, &envelope).await?;
                 flight.confirmed += 1;
                 continue;
             }
@@ -141,14 +147,20 @@ impl Publisher {
     async fn one_by_one(&self, exchange: &str, messages: &[Message]) -> Result<(), BusError> {
         for message in messages {
             let envelope = wire::write(message, Beside::Nothing).await?;
-            self.alone(message, exchange, &message.routing_key(), &envelope).await?;
+            self.send_alone(message, exchange, &message.routing_key(), &envelope).await?;
         }
         Ok(())
     }
 
     /// Sends one alone. Where it comes back there is not even a queue for what belongs nowhere, so somebody deleted
     /// queues: they are declared again, and it is sent once more.
-    async fn alone(&self, message: &Message, exchange: &str, key: &str, envelope: &Envelope) -> Result<(), BusError> {
+    async fn send_alone(
+        &self,
+        message: &Message,
+        exchange: &str,
+        key: &str,
+        envelope: &Envelope,
+    ) -> Result<(), BusError> {
         if let Sent::Confirmed = self.alone.send(message, exchange, key, envelope).await? {
             return Ok(());
         }
@@ -161,24 +173,32 @@ impl Publisher {
         }
     }
 
-    /// Declares what somebody deleted, a moment after.
+    /// Declares what somebody deleted, a moment after; once for all who miss it at that moment.
     async fn declare_again(&self) -> Result<(), BusError> {
+        let missed = Instant::now();
+        let mut declared = self.declared.lock().await;
+        if declared.is_some_and(|at| at > missed) {
+            return Ok(());
+        }
         tokio::time::sleep(FAREWELL).await;
         let connection = self.link.flowing().await?;
-        self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))
+        self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))?;
+        *declared = Some(Instant::now());
+        Ok(())
     }
 
     /// Sends one message and waits for its confirm.
     async fn send(&self, message: &Message, exchange: &str, key: &str, envelope: Envelope) -> Result<(), BusError> {
         if !self.alone.wants(&envelope) {
-            let sending = self.lane().await?.send(exchange, key, envelope.clone()).await?;
-            match sending.confirmed().await {
+            let lane = self.lane().await?;
+            let sent = async { lane.send(exchange, key, envelope.clone()).await?.confirmed().await };
+            match sent.await {
                 Err(Lost::Channel(_)) if self.link.ready().is_ok() => {}
                 Err(Lost::Channel(error) | Lost::Other(error)) => return Err(error),
                 Ok(()) => return Ok(()),
             }
         }
-        self.alone(message, exchange, key, &envelope).await
+        self.send_alone(message, exchange, key, &envelope).await
     }
 
     /// The shared lane; a new one where it broke.
@@ -191,7 +211,7 @@ impl Publisher {
             }
             if Arc::ptr_eq(&lane.connection, &connection) {
                 // The channel alone broke: perhaps somebody deleted what it published to.
-                self.link.topology().declare(&connection).await.map_err(|error| unavailable(&error))?;
+                self.declare_again().await?;
             }
         }
         Ok(Arc::clone(slot.insert(Arc::new(Lane::open(connection).await?))))

@@ -108,6 +108,11 @@ async fn a_click_keeps_a_release_out() {
     let place = Place::open(&Options { app, ..Options::default() }, Layout::Together).await.unwrap();
     let (commit, _) = place.push("main", &[("VERSION", "2.8.0\n")]).await;
     let message = place.asks().await;
+    // As an operator tries it without Slack; Dana wrote it.
+    let asked = place.event("approval.requested", |_| true).await;
+    let approval = asked["data"]["approval"].as_str().unwrap();
+    place.windlass(&["send", "slack", "--sample", "approve", "--approval", approval, "--user", "U0DANA"]).await;
+    place.told(&["Dana Developer's approval for production does not count"]).await;
     place.click(&message, "windlass.reject", "U0ADA").await;
     place.told(&["production does not get a release: ada rejected it"]).await;
     place.event("event.ignored", |event| event["summary"].as_str().unwrap().contains("ada rejected it")).await;

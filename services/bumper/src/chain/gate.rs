@@ -76,7 +76,8 @@ impl Gates<'_> {
         self.chain.place(self.name)
     }
 
-    fn hold(&self, offer: &Offer) -> Option<Wait> {
+    /// By the configuration, by a person, or by a rollback that did not help.
+    pub(crate) fn hold(&self, offer: &Offer) -> Option<Wait> {
         let by_config = self.config.hold.as_ref().map(|why| format!("`hold` ({why}) to be taken from the config"));
         let held = self.place().and_then(|place| place.hold.as_ref());
         // A fix that people send by the fast path is just what Windlass's own hold calls for.

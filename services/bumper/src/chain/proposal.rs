@@ -21,7 +21,7 @@ impl Step<'_> {
         let is_rollback = waiting.offer.reason == BumpReason::Rollback;
         let gate = match self.chain.why_barred(&waiting.offer.release) {
             Some(why) => Gate::Never(format!("{name} does not get it: {why}")),
-            None if is_rollback => Gate::Open,
+            None if is_rollback => self.way_back_is_open(name, config, &waiting),
             None => self.gates(name, config).ask(&waiting.offer, Some(&waiting)),
         };
         let instead_of = waiting.proposed.as_ref().and_then(|proposed| proposed.instead_of.clone());
@@ -31,6 +31,14 @@ impl Step<'_> {
             Gate::Never(why) => self.closed(&wish, &why),
             Gate::Open | Gate::Closed(_) => self.wishes.push(wish),
         }
+    }
+
+    /// What is taken back waits for no gate. Nobody ordered it, though, where it is for exactly what was found bad: then a
+    /// hold keeps Windlass from it, as it would have kept it from beginning.
+    fn way_back_is_open(&self, name: &proto::EnvironmentName, config: &Environment, waiting: &Waiting) -> Gate {
+        let is_automatic = waiting.proposed.as_ref().is_some_and(|proposed| proposed.instead_of.is_some());
+        let held = self.gates(name, config).hold(&waiting.offer).filter(|_| is_automatic);
+        held.map_or(Gate::Open, Gate::Closed)
     }
 
     /// A pull request asks for it; whoever merges it goes on. The wait for that is told once for each state it is in.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use proto::{Deployment, Event};
+use proto::{Data, Deployment, Event};
+use runtime::{Failure, Outcome};
 use testkit::{
     folder::Folder,
     forge_api::FakeForge,
@@ -30,6 +31,10 @@ pub(super) struct Hosted {
     pub(super) world: World,
     pub(super) host: Host,
     pub(super) secrets: Folder,
+}
+
+fn is_bump(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Event { data, .. } if matches!(**data, Data::ManifestBumped(_)))
 }
 
 impl Kind {
@@ -165,6 +170,17 @@ impl Hosted {
             }
         }
         (waiting, why)
+    }
+
+    /// Looks until it is merged; the event that told so. Each state that it is in meanwhile is told by one of its own.
+    pub(super) async fn lands(&self, mut waiting: Event) -> Event {
+        loop {
+            match self.world.handle(&waiting).await {
+                Ok(outcomes) if outcomes.iter().any(is_bump) => return waiting,
+                Ok(_) => (waiting, _) = self.world.waits(&waiting).await,
+                Err(failure) => assert!(matches!(failure, Failure::NotYet { .. }), "{failure:?}"),
+            }
+        }
     }
 
     pub(super) fn repository<T>(&self, with: impl FnOnce(&mut Repository) -> T) -> T {

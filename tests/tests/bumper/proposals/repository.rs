@@ -1,6 +1,6 @@
 //! What hangs on the repository alone, whatever hosts it.
 
-use proto::Data;
+use proto::{Data, HoldChanged, RollbackRequested};
 use runtime::Outcome;
 
 use super::hosted::{Hosted, Kind};
@@ -59,4 +59,41 @@ async fn an_environment_that_is_pushed_to_has_no_pull_request() {
     assert!(hosted.pulls().is_empty());
     hosted.world.waits(&verdict(&staging, true)).await;
     assert_eq!(hosted.last().branch, "windlass/shop/production");
+}
+
+async fn holds(hosted: &Hosted, held: bool) {
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let (by, reason) = ("mona".to_owned(), "a fix by hand".to_owned());
+    hosted.world.handle(&event(HoldChanged { app, environment, held, by, reason })).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hold_keeps_windlass_from_merging_a_rollback_that_nobody_ordered_and_no_other() {
+    let hosted = Hosted::new(Kind::Github, "merge: when_checks_pass").await;
+    let good = verdict(&hosted.merged('a').await, true);
+    hosted.world.context.ledger.record(&[good.to_message()]).await.unwrap();
+    hosted.world.handle(&good).await.unwrap();
+    let bad = hosted.merged('b').await;
+    let (waiting, _) = hosted.world.waits(&verdict(&bad, false)).await;
+    let rollback = hosted.last();
+    assert_eq!(rollback.branch, "windlass/shop/staging.rollback");
+    holds(&hosted, true).await;
+    hosted.check(&rollback.head, "unit", Some("success"));
+    let (waiting, why) = hosted.settles(waiting).await;
+    assert!(why.contains("the merge of") && hosted.last().state == "open", "{why}");
+    holds(&hosted, false).await;
+    let waiting = hosted.lands(waiting).await;
+    let back = hosted.world.bump(&waiting).await;
+    assert_eq!(hosted.last().merged, Some(back.revision.to_string()));
+    hosted.world.handle(&verdict(&back, true)).await.unwrap();
+    // What a person orders is theirs, whoever holds the place.
+    hosted.merged('c').await;
+    holds(&hosted, true).await;
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let (by, reason) = ("mona".to_owned(), "checkout is slow".to_owned());
+    let ordered = event(RollbackRequested { app, environment, to: None, by, reason });
+    let (waiting, _) = hosted.world.waits(&ordered).await;
+    hosted.check(&hosted.last().head, "unit", Some("success"));
+    let waiting = hosted.lands(waiting).await;
+    assert_eq!(hosted.world.bump(&waiting).await.reason, proto::BumpReason::Rollback);
 }

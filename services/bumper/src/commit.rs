@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use proto::{BumpReason, CommitSha, ComponentName, EnvironmentName, EventId};
+use proto::{BumpReason, CommitSha, ComponentName, EnvironmentName, EventId, ReleasedImage};
+use runtime::config::{Placeholder, Subject};
 
 use crate::edit::Ask;
 
@@ -12,21 +13,9 @@ const ENVIRONMENT: &str = "Windlass-Environment";
 const RELEASE: &str = "Windlass-Release-Commit";
 
 /// The whole message.
-pub(crate) fn message(ask: &Ask, changed: &[ComponentName]) -> String {
-    let names = changed.iter().map(ComponentName::as_str).collect::<Vec<_>>().join(",");
+pub(crate) fn message(first: &Subject, ask: &Ask, changed: &[ComponentName]) -> String {
     let released: Vec<_> = changed.iter().filter_map(|name| Some((name, ask.wanted.get(name)?))).collect();
-    let mut targets: Vec<String> = Vec::new();
-    for (_, image) in &released {
-        let target = match (&image.commit, &image.tag) {
-            (Some(commit), _) => commit.short().to_owned(),
-            (None, Some(tag)) => tag.clone(),
-            (None, None) => image.digest.short().to_owned(),
-        };
-        if !targets.contains(&target) {
-            targets.push(target);
-        }
-    }
-    let mut text = format!("{} {}: {names} -> {}\n\n", ask.app, ask.environment, targets.join(","));
+    let mut text = format!("{}\n\n", subject(first, ask, changed));
     text += body(ask.reason);
     if let Some(note) = &ask.note {
         // One line, so that nothing in it can pass for a trailer.
@@ -46,6 +35,48 @@ pub(crate) fn message(ask: &Ask, changed: &[ComponentName]) -> String {
     }
     let _ = writeln!(text, "Windlass-Reason: {}", word(ask.reason));
     text
+}
+
+/// The first line.
+pub(crate) fn subject(first: &Subject, ask: &Ask, changed: &[ComponentName]) -> String {
+    let value = |placeholder| value(placeholder, ask, changed);
+    let line = Some(first.fill(value)).filter(|line| !line.is_empty());
+    let line = line.unwrap_or_else(|| Subject::default().fill(value));
+    // A value at its beginning must not make a trailer of it.
+    if line.starts_with("Windlass-") { format!("{}: {line}", ask.app) } else { line }
+}
+
+fn value(placeholder: Placeholder, ask: &Ask, changed: &[ComponentName]) -> String {
+    let images = || changed.iter().filter_map(|name| ask.wanted.get(name));
+    match placeholder {
+        Placeholder::App => ask.app.to_string(),
+        Placeholder::Environment => ask.environment.to_string(),
+        Placeholder::Components => changed.iter().map(ComponentName::as_str).collect::<Vec<_>>().join(","),
+        Placeholder::Version => distinct(images().map(version)),
+        Placeholder::Tag => distinct(images().filter_map(|image| image.tag.clone())),
+        Placeholder::Commit => distinct(images().filter_map(|image| Some(image.commit.as_ref()?.short().to_owned()))),
+        Placeholder::Reason => word(ask.reason).to_owned(),
+        Placeholder::Event => ask.event.to_string(),
+    }
+}
+
+fn version(image: &ReleasedImage) -> String {
+    match (&image.commit, &image.tag) {
+        (Some(commit), _) => commit.short().to_owned(),
+        (None, Some(tag)) => tag.clone(),
+        (None, None) => image.digest.short().to_owned(),
+    }
+}
+
+/// Each once, in their order.
+fn distinct(all: impl Iterator<Item = String>) -> String {
+    let mut seen: Vec<String> = Vec::new();
+    for one in all {
+        if !seen.contains(&one) {
+            seen.push(one);
+        }
+    }
+    seen.join(",")
 }
 
 pub(crate) fn body(reason: BumpReason) -> &'static str {

@@ -38,9 +38,15 @@ use anyhow::Context as _;
 use ledger::Ledger;
 use propose::Hosts;
 use proto::{AppName, Data, Event, WorkerName};
-use repo::Repositories;
+use repo::{Repositories, Style};
 use run::Input;
-use runtime::{Config, Context, Failure, Outcomes, Worker, config::App, oci::Registries, programs::Needed, workspace};
+use runtime::{
+    Config, Context, Failure, Outcomes, Worker,
+    config::{self, App},
+    oci::Registries,
+    programs::Needed,
+    workspace,
+};
 use source::Sources;
 
 /// Who holds it, decides and has it written.
@@ -61,7 +67,8 @@ pub struct Bumper {
 impl Bumper {
     /// Clones are kept in `gitops` and `sources` below the data folder.
     pub fn new(context: &Context) -> anyhow::Result<Self> {
-        let author = context.config.git.author.clone();
+        let config::Git { author, message, .. } = &context.config.git;
+        let style = Style { author: author.clone(), first: message.clone() };
         let (sources, workspaces) = (context.folder("sources")?, context.folder("compared")?);
         workspace::clean(&workspaces).context("removing old workspaces")?;
         Ok(Self {
@@ -69,7 +76,7 @@ impl Bumper {
             ledger: context.ledger.clone(),
             registries: context.registries.clone(),
             hosts: Hosts::new(&context.config, &context.http)?,
-            repositories: Repositories::new(context.git.clone(), author, context.folder("gitops")?),
+            repositories: Repositories::new(context.git.clone(), style, context.folder("gitops")?),
             sources: Sources::new(context.git.clone(), sources, workspaces),
             turns: Mutex::default(),
         })

@@ -57,6 +57,38 @@ async fn the_commit_says_what_led_to_it_and_nothing_can_forge_that() {
 }
 
 #[tokio::test]
+async fn the_first_line_is_as_the_configuration_writes_it_and_the_trailers_stay() {
+    let message =
+        "git: { message: '{reason}({app}): {tag} to {environment}, {components} at {commit} for {event}', author:";
+    let world = World::with(&CONFIG.replace("git: { author:", message)).await;
+    let a = commit('a');
+    let (frontend, _) = world.push_both(&a).await;
+    let event = world.built("frontend", &a, &frontend);
+    let deployed = world.bump(&event).await;
+    let message = world.repo.message("main");
+    let (first, rest) = message.split_once("\n\n").unwrap();
+    let (short, id) = (a.short(), event.id);
+    assert_eq!(first, format!("deploy(shop): {a} to staging, backend,frontend at {short} for {id}"));
+    assert!(rest.contains(&format!("\n\nWindlass-Event: {id}\nWindlass-Environment: staging\n")), "{rest}");
+    assert_eq!(world.bump(&event).await, deployed, "its commit is known again");
+    assert_eq!(world.repo.count(), 2);
+}
+
+#[tokio::test]
+async fn a_tag_at_the_first_lines_beginning_makes_no_trailer_of_it() {
+    let config = CONFIG.replace("git: { author:", "git: { message: '{tag}: {environment}', author:");
+    let world =
+        World::with(&config.replace("deploy: [main]", "deploy: [main]\n    tags: { glob: 'Windlass-*' }")).await;
+    let a = commit('a');
+    for component in ["frontend", "backend"] {
+        world.push(component, Some(&a), &[a.as_str(), "Windlass-Environment"]).await;
+    }
+    world.bump(&world.pushed("frontend", "Windlass-Environment", None)).await;
+    let first = world.repo.message("main").lines().next().unwrap().to_owned();
+    assert_eq!(first, "shop: Windlass-Environment: staging");
+}
+
+#[tokio::test]
 async fn together_waits_for_every_component() {
     let world = World::new().await;
     let (a, b) = (commit('a'), commit('b'));

@@ -98,7 +98,7 @@ impl Bumper {
         let pull = if let Some(pull) = pull.filter(|pull| pull.head.as_ref() == Some(&head)) {
             pull
         } else {
-            let text = text::Text { target, wish, ask, landed: &landed };
+            let text = text::Text { target, wish, ask, landed: &landed, first: &self.config.git.message };
             let into = target.gitops.branch.to_string();
             let draft = Draft { branch: onto.branch.clone(), into, title: text.title(), body: text.body() };
             host.open(&draft).await.map_err(failure)?

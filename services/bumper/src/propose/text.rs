@@ -4,6 +4,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use proto::ComponentName;
+use runtime::config::Subject;
 
 use crate::{chain::Wish, commit, edit::Ask, outcome::Target, repo::Landed};
 
@@ -16,13 +17,14 @@ pub(super) struct Text<'a> {
     pub(super) wish: &'a Wish,
     pub(super) ask: &'a Ask,
     pub(super) landed: &'a Landed,
+    /// The first line of commits.
+    pub(super) first: &'a Subject,
 }
 
 impl Text<'_> {
     /// The commit's own first line.
     pub(super) fn title(&self) -> String {
-        let message = commit::message(self.ask, &self.landed.changed);
-        message.lines().next().unwrap_or_default().chars().take(TITLE).collect()
+        commit::subject(self.first, self.ask, &self.landed.changed).chars().take(TITLE).collect()
     }
 
     pub(super) fn body(&self) -> String {

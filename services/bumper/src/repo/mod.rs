@@ -21,7 +21,7 @@ use std::{
 use ledger::Proposed;
 use proto::{Branch, CommitSha, ComponentName};
 use runtime::{
-    config::{GitAuthor, Gitops},
+    config::{GitAuthor, Gitops, Subject},
     git::Git,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -85,10 +85,19 @@ pub(crate) struct Landed {
     pub(crate) values: BTreeMap<ComponentName, String>,
 }
 
+/// How commits are made.
+#[derive(Debug, Clone)]
+pub(crate) struct Style {
+    /// By whom.
+    pub(crate) author: GitAuthor,
+    /// Their first line.
+    pub(crate) first: Subject,
+}
+
 /// Every GitOps repository there is work for.
 pub(crate) struct Repositories {
     git: Git,
-    author: GitAuthor,
+    style: Style,
     folder: PathBuf,
     writers: Mutex<HashMap<(String, Branch), mpsc::Sender<Message>>>,
 }
@@ -98,8 +107,8 @@ const WAITING: usize = 1024;
 
 impl Repositories {
     /// Clones are kept below `folder`.
-    pub(crate) fn new(git: Git, author: GitAuthor, folder: PathBuf) -> Self {
-        Self { git, author, folder, writers: Mutex::default() }
+    pub(crate) fn new(git: Git, style: Style, folder: PathBuf) -> Self {
+        Self { git, style, folder, writers: Mutex::default() }
     }
 
     /// Has the files changed, or says why not.
@@ -148,7 +157,7 @@ impl Repositories {
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         let kept = Kept::new(self.git.clone(), gitops, &self.folder);
-        tokio::spawn(Writer::new(kept, self.author.clone()).run(receiver));
+        tokio::spawn(Writer::new(kept, self.style.clone()).run(receiver));
         writers.insert(key, sender.clone());
         sender
     }

@@ -6,11 +6,10 @@ mod tries;
 use std::{collections::BTreeSet, sync::Arc};
 
 use proto::CommitSha;
-use runtime::config::GitAuthor;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Answer, Landed, Onto, Proposing, Trouble,
+    Answer, Landed, Onto, Proposing, Style, Trouble,
     import::NewCommit,
     kept::{Kept, Pushed},
 };
@@ -46,7 +45,7 @@ struct Job {
 /// The one who writes to a branch.
 pub(super) struct Writer {
     kept: Kept,
-    author: GitAuthor,
+    style: Style,
 }
 
 /// An ask, decided; what is made of it hangs on the push.
@@ -69,8 +68,8 @@ enum Setback {
 }
 
 impl Writer {
-    pub(super) fn new(kept: Kept, author: GitAuthor) -> Self {
-        Self { kept, author }
+    pub(super) fn new(kept: Kept, style: Style) -> Self {
+        Self { kept, style }
     }
 
     pub(super) async fn run(self, mut messages: mpsc::Receiver<Message>) {
@@ -186,7 +185,7 @@ impl Writer {
         let commits: Vec<_> = made.collect();
         let mut ids = Vec::new();
         if !commits.is_empty() {
-            ids = self.kept.commit(&head, &self.author, &commits).await?;
+            ids = self.kept.commit(&head, &self.style.author, &commits).await?;
             match self.push(&ids).await? {
                 Pushed::Done => {}
                 Pushed::Overtaken => return Ok(None),
@@ -240,7 +239,7 @@ impl Writer {
                 let values = edit::values(tree, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
                 let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
                 let landed = Landed { revision: head.clone(), commit: ask.commit.clone(), changed, previous, values };
-                Decided::Commit { message: commit::message(ask, &edit.changed), edit, landed }
+                Decided::Commit { message: commit::message(&self.style.first, ask, &edit.changed), edit, landed }
             }
         })
     }

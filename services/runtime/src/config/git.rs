@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::SecretRef;
+use super::{SecretRef, Subject};
 
 /// Git.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -15,6 +15,10 @@ pub struct Git {
     pub credentials: Vec<GitCredential>,
     /// Who commits to GitOps repositories.
     pub author: GitAuthor,
+    /// The first line of those commits: text with `{app}`, `{environment}`, `{components}`, `{version}`, `{tag}`,
+    /// `{commit}`, `{reason}` and `{event}` in it. `{app} {environment}: {components} -> {version}` unless said. The trailers
+    /// by which Windlass knows its commits again stay below it.
+    pub message: Subject,
     /// The key that those commits are signed with; they are not signed without one.
     pub sign: Option<SigningKey>,
 }

@@ -57,8 +57,8 @@ impl Writer {
         if !onto.push {
             return stands(there.unwrap_or(target));
         }
-        let commits = [NewCommit { message: commit::message(ask, &edit.changed), edit: &edit }];
-        let ids = self.kept.commit(&target, &self.author, &commits).await?;
+        let commits = [NewCommit { message: commit::message(&self.style.first, ask, &edit.changed), edit: &edit }];
+        let ids = self.kept.commit(&target, &self.style.author, &commits).await?;
         let [head] = ids.as_slice() else { return Err(Trouble::Damaged("git made no commit".to_owned())) };
         match self.kept.replace(head, &onto.branch, there.as_ref()).await? {
             Pushed::Done => stands(head.clone()),

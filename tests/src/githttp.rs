@@ -27,8 +27,8 @@ pub struct GitServer {
 /// What stands before `git http-backend`.
 #[derive(Debug, Default)]
 struct Gate {
-    /// `user:password`, when one is asked for.
-    credentials: Option<String>,
+    /// Whom it lets in by user and password, when it asks for them.
+    credentials: Option<Check>,
     /// Answers to give instead, the first to the next request.
     failures: Vec<u16>,
     /// What befalls every request that pushes.
@@ -48,6 +48,17 @@ pub enum AtPush {
     Cut,
     /// It is served after this, in a shell: `ulimit -f 0`.
     After(String),
+}
+
+/// Says of a user and password whether they are let in.
+struct Check(Box<LetsIn>);
+
+type LetsIn = dyn Fn(&str, &str) -> bool + Send;
+
+impl std::fmt::Debug for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Check")
+    }
 }
 
 /// A commit, as `git log` tells it.
@@ -98,7 +109,13 @@ impl GitServer {
 
     /// From now on asks everybody for this user and password (basic authentication).
     pub fn require(&self, user: &str, password: &str) {
-        self.gate().credentials = Some(format!("{user}:{password}"));
+        let wanted = (user.to_owned(), password.to_owned());
+        self.require_by(move |user, password| (user, password) == (wanted.0.as_str(), wanted.1.as_str()));
+    }
+
+    /// The same, with whoever says which of them are let in.
+    pub fn require_by(&self, check: impl Fn(&str, &str) -> bool + Send + 'static) {
+        self.gate().credentials = Some(Check(Box::new(check)));
     }
 
     /// Answers the next requests with this status.

@@ -53,6 +53,7 @@ struct State {
     /// Deliveries that are not sent again.
     unsent: BTreeMap<String, Unsent>,
     tokens: BTreeSet<String>,
+    token_life: Option<Duration>,
     app: Option<apps::Known>,
     repository: Option<Repository>,
     gate: Gate,
@@ -102,6 +103,16 @@ impl FakeGithub {
         let token = format!("ghp_{}", hex::encode(rand::random::<[u8; 18]>()));
         self.state().tokens.insert(token.clone());
         token
+    }
+
+    /// Whether a token is good now.
+    pub fn knows(&self, token: &str) -> bool {
+        self.state().tokens.contains(token)
+    }
+
+    /// How long the tokens of installations are good from now on; an hour unless said. They are taken after that, too.
+    pub fn token_life(&self, life: Duration) {
+        self.state().token_life = Some(life);
     }
 
     /// Takes back every token, and those of installations.

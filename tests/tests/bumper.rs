@@ -7,6 +7,8 @@ mod gitops;
 #[path = "bumper/world.rs"]
 mod world;
 
+#[path = "bumper/apps.rs"]
+mod apps;
 #[path = "bumper/conflicts.rs"]
 mod conflicts;
 #[path = "bumper/corpus.rs"]

@@ -9,6 +9,7 @@ pub mod exec;
 #[cfg(test)]
 mod fuzz;
 pub mod git;
+pub mod github_app;
 pub mod harness;
 pub mod http;
 pub mod logs;

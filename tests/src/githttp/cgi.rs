@@ -45,9 +45,11 @@ fn refusal(request: &HttpRequest, backend: &Backend) -> Option<HttpResponse> {
         let status = StatusCode::from_u16(gate.failures.remove(0)).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return Some(HttpResponse::build(status).body("told to fail"));
     }
-    let Some(credentials) = &gate.credentials else { return refused_push(request, &gate) };
-    let wanted = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(credentials));
-    if header(request, "authorization") == wanted {
+    let Some(check) = &gate.credentials else { return refused_push(request, &gate) };
+    let said = header(request, "authorization").strip_prefix("Basic ").unwrap_or_default();
+    let said = base64::engine::general_purpose::STANDARD.decode(said).unwrap_or_default();
+    let said = String::from_utf8(said).unwrap_or_default();
+    if said.split_once(':').is_some_and(|(user, password)| check.0(user, password)) {
         return refused_push(request, &gate);
     }
     Some(HttpResponse::Unauthorized().insert_header(("WWW-Authenticate", "Basic realm=\"git\"")).finish())

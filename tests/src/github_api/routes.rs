@@ -127,7 +127,7 @@ fn access(state: &mut State, id: &str) -> Option<HttpResponse> {
     state.app.as_ref()?.installed.get(id)?;
     let token = format!("ghs_{}", hex::encode(rand::random::<[u8; 18]>()));
     state.tokens.insert(token.clone());
-    let expires_at = format!("{:.0}", Timestamp::now() + Duration::from_hours(1));
+    let expires_at = format!("{:.0}", Timestamp::now() + state.token_life.unwrap_or(Duration::from_hours(1)));
     Some(state.gate.headed(StatusCode::CREATED).json(json!({ "token": token, "expires_at": expires_at })))
 }
 

@@ -1,25 +1,12 @@
-//! As whom GitHub is asked: with a token, as an App, or as an App's installation.
-//!
-//! An App's word is a JWT (RFC 7519) signed by RS256, made with the rustls that is in every build of ours: octocrab
-//! would bring a second set of cryptography for it. Secrets are read anew whenever a client is made.
+//! As whom GitHub is asked: with a token, as an App, or as an App's installation. Secrets are read anew whenever a client is
+//! made.
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use anyhow::{Result, bail};
 use proto::Timestamp;
-use runtime::{Secret, SecretRef, config::GithubApp};
-use rustls::{
-    SignatureScheme,
-    crypto::ring::sign,
-    pki_types::{PrivateKeyDer, pem::PemObject},
-};
-use serde_json::json;
+use runtime::{Secret, SecretRef, config::GithubApp, github_app};
 
-/// GitHub takes a JWT that is good for ten minutes at most; its clock may be behind ours.
-const JWT_LIFE: Duration = Duration::from_mins(9);
-/// GitHub's advice: a minute in the past, where clocks differ.
-const JWT_BACKDATED: Duration = Duration::from_mins(1);
 /// What has this little time left is made anew.
 pub(super) const MARGIN: Duration = Duration::from_mins(1);
 /// How long a token is used before its reference is read again.
@@ -108,18 +95,7 @@ pub(super) fn token(reference: &SecretRef) -> Result<Bearer> {
 
 /// The App's own word.
 pub(super) fn jwt(app: &GithubApp) -> Result<Bearer> {
-    let pem = app.private_key.read()?;
-    let wrong = || format!("{} holds no RSA private key in PEM; download one from the App's settings", app.private_key);
-    let key = PrivateKeyDer::from_pem_slice(pem.expose().as_bytes()).ok().with_context(wrong)?;
-    let key = sign::any_supported_type(&key).ok().with_context(wrong)?;
-    let by = key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]).with_context(wrong)?;
-    let now = Timestamp::now();
-    let (issued, until) = (now - JWT_BACKDATED, now + JWT_LIFE);
-    let claims = json!({ "iat": issued.as_second(), "exp": until.as_second(), "iss": app.id });
-    let part = |value: serde_json::Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-    let signed = format!("{}.{}", part(json!({ "alg": "RS256", "typ": "JWT" })), part(claims));
-    let signature = by.sign(signed.as_bytes()).context("signing the App's JWT")?;
-    let secret = format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature)).into();
+    let (secret, until) = github_app::jwt(&app.id, &app.private_key)?;
     Ok(Bearer { secret, until })
 }
 

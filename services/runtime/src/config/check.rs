@@ -186,6 +186,11 @@ fn check_addresses(config: &Config, found: &mut Vec<String>) {
             found.push(format!("`{key}`: {blocked}"));
         }
     };
+    for (n, credential) in config.git.credentials.iter().enumerate() {
+        if let Some(api) = credential.app.as_ref().and_then(|app| app.api.as_ref()) {
+            check(format!("git.credentials[{n}].app.api"), api);
+        }
+    }
     for (name, app) in &config.apps {
         let at = format!("apps.{name}");
         check(format!("{at}.clone"), &app.clone_url());

@@ -90,19 +90,7 @@ impl Gitops {
         if let Some(api) = self.forge.as_ref().and_then(|forge| forge.api.clone()) {
             return Some(api);
         }
-        let url = Url::parse(&self.repository).ok()?;
-        let host = url.host_str()?;
-        if (kind, host) == (ForgeKind::Github, "github.com") {
-            return Some("https://api.github.com".to_owned());
-        }
-        // A port of SSH's says nothing of where HTTP is.
-        let (scheme, port) = match url.scheme() {
-            "http" => ("http", url.port()),
-            "https" => ("https", url.port()),
-            _ => ("https", None),
-        };
-        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        Some(format!("{scheme}://{host}{port}{}", kind.api_path()))
+        api_at(kind, &Url::parse(&self.repository).ok()?)
     }
 
     /// The repository, as its host's API names it: `owner/name`, at GitLab with every group above it. `None` when the URL
@@ -127,6 +115,28 @@ impl Gitops {
         let root = root.unwrap_or_default().trim_matches('/');
         path.strip_prefix(root).filter(|rest| !root.is_empty() && rest.starts_with('/')).unwrap_or(path)
     }
+}
+
+/// Where the API is of a host of this kind that has a repository with this URL.
+pub(super) fn api_at(kind: ForgeKind, repository: &Url) -> Option<String> {
+    let host = repository.host_str()?;
+    if (kind, host) == (ForgeKind::Github, "github.com") {
+        return Some("https://api.github.com".to_owned());
+    }
+    // A port of SSH's says nothing of where HTTP is.
+    let (scheme, port) = match repository.scheme() {
+        "http" => ("http", repository.port()),
+        "https" => ("https", repository.port()),
+        _ => ("https", None),
+    };
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    Some(format!("{scheme}://{host}{port}{}", kind.api_path()))
+}
+
+/// Whether an API may be there.
+pub(super) fn is_api(address: &str) -> bool {
+    let is = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host() && url.query().is_none();
+    Url::parse(address).is_ok_and(|url| is(&url))
 }
 
 impl Forge {
@@ -166,9 +176,7 @@ pub(super) fn problems(at: &str, gitops: &Gitops, forge: &Forge) -> Vec<String> 
         let form = if kind == ForgeKind::Gitlab { "<group>/…/<name>" } else { "<owner>/<name>" };
         found.push(format!("`{at}.repository`: a repository of this host is `https://<host>/{form}.git`"));
     }
-    let api = forge.api.as_ref().map(|api| (api, Url::parse(api).ok()));
-    let is_api = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host() && url.query().is_none();
-    if let Some((api, _)) = api.filter(|(_, url)| !url.as_ref().is_some_and(is_api)) {
+    if let Some(api) = forge.api.as_ref().filter(|api| !is_api(api)) {
         found.push(format!("`{at}.forge.api`: `{api}` is no URL; write `https://<host>{}`", kind.api_path()));
     }
     found

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
-use super::{SecretRef, Subject};
+use super::{ForgeKind, SecretRef, Subject, forge};
 
 /// Git.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -35,6 +36,10 @@ pub struct GitCredential {
     /// The password or token.
     #[serde(default)]
     pub password: Option<SecretRef>,
+    /// A GitHub App in the place of a password: the token of its installation on whatever repository is asked for, renewed
+    /// before it expires.
+    #[serde(default)]
+    pub app: Option<GitApp>,
     /// A private key without a passphrase, as `ssh-keygen` writes it.
     #[serde(default)]
     pub key: Option<SecretRef>,
@@ -42,6 +47,20 @@ pub struct GitCredential {
     /// not in it is not talked to.
     #[serde(default)]
     pub known_hosts: Option<PathBuf>,
+}
+
+/// A GitHub App that is installed on repositories.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GitApp {
+    /// Its client id or its number, as its settings show them.
+    #[schemars(schema_with = "super::reconcile::text_or_number")]
+    pub id: String,
+    /// Its private key, in PEM.
+    pub private_key: SecretRef,
+    /// Where the API is; unless said `https://api.github.com`, or `https://<the repository's host>/api/v3`.
+    #[serde(default)]
+    pub api: Option<String>,
 }
 
 /// The author of commits.
@@ -68,7 +87,7 @@ impl Git {
     /// Whatever is secret here.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
         let sign = self.sign.iter().map(|(SigningKey::Ssh(key) | SigningKey::Gpg(key))| key);
-        self.credentials.iter().flat_map(|c| c.password.iter().chain(&c.key)).chain(sign)
+        self.credentials.iter().flat_map(GitCredential::secrets).chain(sign)
     }
 
     /// What contradicts itself in it, by key.
@@ -78,16 +97,40 @@ impl Git {
     }
 }
 
+impl GitApp {
+    /// Where the API is that tells of a repository with this URL.
+    pub fn api_for(&self, repository: &Url) -> Option<String> {
+        self.api.clone().or_else(|| forge::api_at(ForgeKind::Github, repository))
+    }
+}
+
 impl GitCredential {
+    fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        self.password.iter().chain(&self.key).chain(self.app.iter().map(|app| &app.private_key))
+    }
+
     fn problem(&self) -> Option<String> {
         let url = &self.url;
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+        if let Some(app) = &self.app {
+            let api = app.api.as_ref().filter(|api| !forge::is_api(api));
+            return match api {
+                Some(api) => Some(format!("`app.api`: `{api}` is no URL; write `https://<host>/api/v3`")),
+                None if !matches!(scheme, Some("http" | "https")) => {
+                    Some(format!("an `app` is for https://, and `{url}` is not"))
+                }
+                None if self.password.is_some() || self.key.is_some() || self.known_hosts.is_some() => {
+                    Some("it has an `app` and something else to be let in by; take one of the two out".to_owned())
+                }
+                None => None,
+            };
+        }
         match (scheme, &self.password, &self.key) {
             (Some("http" | "https"), Some(_), None) if self.known_hosts.is_some() => {
                 Some(format!("`known_hosts` is for ssh://, and `{url}` is not"))
             }
             (Some("http" | "https"), Some(_), None) => None,
-            (Some("http" | "https"), ..) => Some(format!("`{url}` wants a `password`, and no `key`")),
+            (Some("http" | "https"), ..) => Some(format!("`{url}` wants a `password` or an `app`, and no `key`")),
             (Some("ssh"), None, Some(_)) => self.known_hosts.as_deref().and_then(unfit_for_ssh),
             (Some("ssh"), ..) => Some(format!("`{url}` wants a `key`, and no `password`")),
             _ => Some(format!("`{url}` is no beginning of a repository's URL; write https:// or ssh://")),
@@ -135,6 +178,13 @@ mod tests {
             ("url: 'https://host/', password: 'file:/p', known_hosts: /k", "`known_hosts` is for ssh://"),
             ("url: 'ssh://git@host/', password: 'file:/p'", "wants a `key`"),
             ("url: 'ssh://git@host/', key: 'file:/k', known_hosts: '/a b'", "would misread `/a b`"),
+            ("url: 'https://host/', app: { id: 12, private_key: 'file:/k' }", ""),
+            (
+                "url: 'https://host/', app: { id: 12, private_key: 'file:/k' }, password: 'file:/p'",
+                "take one of the two out",
+            ),
+            ("url: 'ssh://git@host/', app: { id: 12, private_key: 'file:/k' }", "an `app` is for https://"),
+            ("url: 'https://host/', app: { id: 12, private_key: 'file:/k', api: x }", "`app.api`: `x` is no URL"),
             ("url: 'git@host:x', key: 'file:/k'", "write https:// or ssh://"),
         ] {
             let said = said(credential);

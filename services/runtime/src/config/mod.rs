@@ -43,7 +43,7 @@ pub use fast_path::{FastPath, Skip};
 pub use filters::NearestRule;
 pub use forge::{Forge, ForgeKind, MergeMethod};
 pub use gates::{Approval, Freeze, Window, Zone};
-pub use git::{Git, GitAuthor, GitCredential, SigningKey};
+pub use git::{Git, GitApp, GitAuthor, GitCredential, SigningKey};
 pub use glob::{BranchPattern, PathPattern};
 pub use load::{ConfigError, Overrides};
 pub use proof::{

@@ -116,7 +116,7 @@ impl GithubHook {
 }
 
 /// The config's reader takes a number for the text it is written as.
-fn text_or_number(_: &mut SchemaGenerator) -> Schema {
+pub(super) fn text_or_number(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "integer"] })
 }
 

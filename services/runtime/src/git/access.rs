@@ -24,13 +24,16 @@ pub(super) struct Access {
 
 impl Git {
     /// By the credential in the URL itself, or that of the longest configured prefix.
-    pub(super) fn access(&self, url: &str) -> Result<Access, GitError> {
+    pub(super) async fn access(&self, url: &str) -> Result<Access, GitError> {
         if let Some((origin, username, password)) = url::userinfo(url) {
             return Ok(by_password(&origin, &username, password));
         }
         let matching = self.config.credentials.iter().filter(|c| url::is_below(url, &c.url));
         let Some(best) = matching.max_by_key(|c| c.url.len()) else { return Ok(Access::default()) };
-        let GitCredential { url: prefix, username, password, key, known_hosts } = best;
+        let GitCredential { url: prefix, username, password, app, key, known_hosts } = best;
+        if let Some(app) = app {
+            return Ok(by_password(prefix, username, self.tokens.of(app, url).await?));
+        }
         let access = || {
             if let Some(key) = key {
                 return by_key(&key.read()?, known_hosts.as_deref());

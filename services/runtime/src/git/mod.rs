@@ -13,6 +13,7 @@ mod error;
 mod fuzz;
 mod pin;
 mod sign;
+mod tokens;
 mod url;
 mod version;
 
@@ -42,12 +43,13 @@ pub const MOST_PATHS: usize = 16 * 1024 * 1024;
 pub struct Git {
     config: Arc<config::Git>,
     guard: Guard,
+    tokens: Arc<tokens::Tokens>,
 }
 
 impl Git {
     /// Git as `git` in the config says, with servers where the guard lets them be; secrets are read when they are used.
     pub fn new(config: &config::Git, guard: &Guard) -> Self {
-        Self { config: Arc::new(config.clone()), guard: guard.clone() }
+        Self { config: Arc::new(config.clone()), guard: guard.clone(), tokens: Arc::new(tokens::Tokens::new(guard)) }
     }
 
     /// `git` in this folder, for what asks no server. Add a subcommand and its arguments; put `--` or
@@ -65,7 +67,7 @@ impl Git {
     /// [`Git::local`], and with [`without_userinfo`] around the URL.
     pub async fn remote(&self, dir: Option<&Path>, url: &str) -> Result<Program, GitError> {
         let pinned = pin::pin(&self.guard, url).await?;
-        let access = self.access(url)?;
+        let access = self.access(url).await?;
         let mut settings = settings();
         settings.extend(pinned.settings.into_iter().chain(access.settings));
         let ssh = pinned.ssh.map(|command| ("GIT_SSH_COMMAND", command + &access.ssh));

@@ -191,6 +191,7 @@ async fn credentials_travel_in_the_environment_and_only_to_their_server() {
         url: "https://127.0.0.1/acme/".to_owned(),
         username: "me".to_owned(),
         password: Some(format!("file:{}", token.display()).try_into().unwrap()),
+        app: None,
         key: None,
         known_hosts: None,
     };

@@ -1,0 +1,88 @@
+//! GitOps repositories that a GitHub App's installation is let into, over a Git server that asks for its tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use runtime::Failure;
+use testkit::{folder::Folder, github_api::FakeGithub};
+
+use crate::world::*;
+
+/// A world whose repositories only this App's installation is let into.
+struct Installed {
+    world: World,
+    github: Arc<FakeGithub>,
+    _key: Folder,
+}
+
+impl Installed {
+    async fn on(repositories: &[&str]) -> Self {
+        let (github, key) = (Arc::new(FakeGithub::start().unwrap()), Folder::new("app").unwrap());
+        let app = github.app("Iv23li", repositories).await.unwrap();
+        std::fs::write(key.join("key.pem"), &app.private_key).unwrap();
+        let (api, path) = (github.api(), key.join("key.pem").display().to_string());
+        let app = format!("{{ id: Iv23li, private_key: 'file:{path}', api: '{api}' }}");
+        let credentials = format!("git: {{ credentials: [{{ url: 'GITOPS', app: {app} }}], author:");
+        let world = World::named("acme/gitops", &CONFIG.replace("git: { author:", &credentials)).await;
+        let known = Arc::clone(&github);
+        world.git.require_by(move |user, password| user == "x-access-token" && known.knows(password));
+        Self { world, github, _key: key }
+    }
+
+    /// How many tokens were made.
+    fn made(&self) -> u64 {
+        self.github.requests().answered.get(&201).copied().unwrap_or_default()
+    }
+}
+
+#[tokio::test]
+async fn commits_are_pushed_with_the_token_of_the_apps_installation_which_is_used_again() {
+    let it = Installed::on(&["repos/acme/gitops"]).await;
+    let staging = it.world.deploy(&commit('a')).await;
+    it.world.healthy(&staging).await;
+    assert_eq!((it.world.repo.count(), it.made()), (3, 1));
+    // Nothing of it is written down where others read.
+    let clones = it.world.folder.join("data/gitops");
+    let found = std::process::Command::new("grep").args(["-rl", "ghs_"]).arg(&clones).output().unwrap();
+    assert_eq!((found.status.code(), String::from_utf8_lossy(&found.stdout).as_ref()), (Some(1), ""));
+}
+
+#[tokio::test]
+async fn a_token_that_would_end_while_it_is_used_is_renewed_before() {
+    let it = Installed::on(&["repos/acme/gitops"]).await;
+    it.github.token_life(Duration::from_mins(9));
+    let staging = it.world.deploy(&commit('a')).await;
+    let made = it.made();
+    assert!(made > 1, "{made}: a fetch and a push");
+    it.github.token_life(Duration::from_hours(1));
+    let production = deployments(&it.world.healthy(&staging).await).remove(0);
+    it.world.healthy(&production).await;
+    it.world.deploy(&commit('b')).await;
+    assert_eq!(it.made(), made + 1);
+}
+
+#[tokio::test]
+async fn an_app_that_is_not_installed_there_or_not_known_is_told_by_its_id() {
+    let it = Installed::on(&["repos/acme/other"]).await;
+    let (frontend, _) = it.world.push_both(&commit('a')).await;
+    let pushed = it.world.pushed("frontend", "main", Some(&frontend));
+    let why = it.world.refused(&pushed).await;
+    assert!(why.contains("the App Iv23li is not installed on it (404 Not Found)"), "{why}");
+    it.github.app("another", &[]).await.unwrap();
+    let why = it.world.refused(&pushed).await;
+    assert!(
+        why.contains("GitHub does not know the App Iv23li (401 Bad credentials)") && why.contains("key.pem"),
+        "{why}"
+    );
+}
+
+#[tokio::test]
+async fn github_in_trouble_is_asked_again_later() {
+    let it = Installed::on(&["repos/acme/gitops"]).await;
+    let (frontend, _) = it.world.push_both(&commit('a')).await;
+    let pushed = it.world.pushed("frontend", "main", Some(&frontend));
+    it.github.fail_next(1_000, 502);
+    let failure = it.world.handle(&pushed).await.unwrap_err();
+    assert!(matches!(failure, Failure::Transient(_)), "{failure:?}");
+    it.github.fail_next(0, 502);
+    it.world.bump(&pushed).await;
+}

@@ -21,6 +21,12 @@ pub struct ReleaseWaiting {
     pub lane: Lane,
     /// What it waited for when this was written.
     pub waits_for: String,
+    /// The page of the pull request whose merge it waits for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<String>,
+    /// Whether people are to be told of that pull request: it waits for them, and did not before. Once for each.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tell: bool,
 }
 
 /// `approval.requested`. Subject: the environment. Once for each release; the answer names the approval.

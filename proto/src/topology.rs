@@ -140,6 +140,7 @@ pub const QUEUES: &[Queue] = &[
             EventType::ManifestBumped,
             EventType::SyncFinished,
             EventType::HealthReported,
+            EventType::ReleaseWaiting,
             EventType::ApprovalRequested,
             EventType::ApprovalAnswered,
             EventType::HoldChanged,

@@ -274,7 +274,9 @@ fn waiting() -> ReleaseWaiting {
         release: release(),
         reason: BumpReason::Promotion,
         lane: Lane::Deploy,
-        waits_for: "1 more approval".to_owned(),
+        waits_for: "the merge of https://github.com/acme/shop-gitops/pull/41".to_owned(),
+        pull_request: Some("https://github.com/acme/shop-gitops/pull/41".to_owned()),
+        tell: true,
     }
 }
 

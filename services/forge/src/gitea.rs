@@ -87,14 +87,13 @@ impl From<Wire> for Pull {
             "open" => State::Open,
             _ => State::Closed,
         };
-        // Whether it is looked at still is not told apart from what is found.
-        let unfit = || Readiness::Blocked(Some("it conflicts, is marked as a draft, or is looked at still".to_owned()));
         Self {
             number: wire.number,
             url: wire.html_url,
             state,
             head: CommitSha::new(wire.head.sha).ok(),
-            readiness: if wire.mergeable { Readiness::Ready } else { unfit() },
+            // One that conflicts or is a draft is not told apart from one that is looked at still.
+            readiness: if wire.mergeable { Readiness::Ready } else { Readiness::Unknown },
             pipeline: None,
             title: wire.title,
             body: wire.body.unwrap_or_default(),

@@ -119,6 +119,9 @@ pub struct Place {
     /// Why what waited does so no more, the last ones.
     #[serde(default)]
     pub ended: Vec<Ended>,
+    /// The pages of the pull requests here that people were told of, the last few.
+    #[serde(default)]
+    pub told: Vec<String>,
     /// Why nothing automatic happens there.
     #[serde(default)]
     pub hold: Option<Hold>,
@@ -183,6 +186,9 @@ pub struct Proposed {
     /// When given: only while the files still ask for these.
     #[serde(default)]
     pub instead_of: Option<Release>,
+    /// Whether that is people, or something goes on by itself.
+    #[serde(default)]
+    pub for_people: bool,
 }
 
 /// A release that is to go to an environment.

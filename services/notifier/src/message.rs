@@ -1,5 +1,7 @@
 //! What is worth telling of an event, and how it reads. Pure: an event goes in, a message comes out.
 
+mod proposal;
+
 use proto::{
     AppName, ApprovalAnswered, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment,
     EnvironmentName, Event, EventId, FixSettled, HealthReported, HoldChanged, ImageFailed, ManifestBumped,
@@ -46,6 +48,7 @@ impl Message {
             Data::HealthReported(data) => of_health(data),
             Data::ApprovalRequested(data) => Some(of_approval(data, event.correlation)),
             Data::ApprovalAnswered(data) => Some(of_answer(data)),
+            Data::ReleaseWaiting(data) => proposal::of(data),
             Data::HoldChanged(data) => Some(of_hold(data)),
             Data::FixSettled(data) => Some(of_settled(data)),
             Data::DeliveryParked(data) => of_parked(data),

@@ -41,7 +41,8 @@ impl Step<'_> {
         held.map_or(Gate::Open, Gate::Closed)
     }
 
-    /// A pull request asks for it; whoever merges it goes on. The wait for that is told once for each state it is in.
+    /// A pull request asks for it; whoever merges it goes on. The wait for that is told once for each state it is in, and
+    /// people once for each pull request, whichever release is in it.
     pub(crate) fn proposed(&mut self, wish: &Wish, proposed: Proposed) {
         let name = &wish.environment;
         let known = self.slot_of(wish).take();
@@ -61,7 +62,10 @@ impl Step<'_> {
             .map_or((self.cause.now, BTreeMap::new()), |w| (w.since, w.granted.clone()));
         let (app, environment, release) = (self.name.clone(), name.clone(), wish.wanted.clone());
         let (reason, lane, waits_for) = (wish.reason, wish.lane, proposed.waits_for.clone());
-        self.tell(name.to_string(), ReleaseWaiting { app, environment, release, reason, lane, waits_for });
+        let tell = proposed.for_people && self.is_news(name, &proposed.url);
+        let pull_request = Some(proposed.url.clone());
+        let waits = ReleaseWaiting { app, environment, release, reason, lane, waits_for, pull_request, tell };
+        self.tell(name.to_string(), waits);
         if let Some(other) = known.filter(|w| !same(w)) {
             end_of(
                 self.place(name),
@@ -72,6 +76,20 @@ impl Step<'_> {
         let Wish { wanted: release, commit, verified, author, note, .. } = wish.clone();
         let offer = Offer { release, commit, reason, lane, verified, author, note };
         *self.slot_of(wish) = Some(Waiting { id, offer, since, granted, proposed: Some(proposed) });
+    }
+
+    /// Whether people have not been told of this pull request. From now on they have.
+    fn is_news(&mut self, name: &proto::EnvironmentName, url: &str) -> bool {
+        /// One for each lane and the way back may be open at once.
+        const KEPT: usize = 8;
+        let told = &mut self.place(name).told;
+        let is_news = !told.iter().any(|known| known == url);
+        if is_news {
+            told.push(url.to_owned());
+            let surplus = told.len().saturating_sub(KEPT);
+            told.drain(..surplus);
+        }
+        is_news
     }
 
     /// Nothing will come of its pull request.

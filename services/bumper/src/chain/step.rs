@@ -293,6 +293,8 @@ impl<'a> Step<'a> {
             reason: offer.reason,
             lane,
             waits_for: wait.waits_for,
+            pull_request: None,
+            tell: false,
         };
         self.tell(name.to_string(), waits);
         if config.approval.is_some() && !self.app.skips(lane, &Skip::Approval) {

@@ -34,8 +34,10 @@ pub(crate) struct Hosts(BTreeMap<AppName, Forge>);
 
 /// How far a pull request is whose checks are waited for.
 enum Progress {
-    /// It waits, and for what.
+    /// It waits, and for what; something goes on, or will be over.
     Waits(String),
+    /// It waits for people, and for what.
+    People(String),
     /// It must begin at its target's head.
     Behind,
     /// Windlass has merged it.
@@ -105,11 +107,14 @@ impl Bumper {
         };
         let progress = if merge == Merge::WhenChecksPass && wish.may_merge {
             merge_when_green(host, &pull, &head).await.map_err(failure)?
+        } else if merge == Merge::ByHand {
+            Progress::People(format!("the merge of {}", pull.url))
         } else {
             Progress::Waits(format!("the merge of {}", pull.url))
         };
+        let for_people = matches!(progress, Progress::People(_));
         let (waits_for, again) = match progress {
-            Progress::Waits(waits_for) => (waits_for, None),
+            Progress::Waits(waits_for) | Progress::People(waits_for) => (waits_for, None),
             Progress::Behind => (checks_of(&pull), Some((true, true))),
             Progress::Merged => (format!("{}, which is merged, to be in the branch", pull.url), Some((false, false))),
         };
@@ -123,7 +128,7 @@ impl Bumper {
         }
         let Pull { number, url, .. } = pull;
         let instead_of = wish.instead_of.clone();
-        Ok(Answer::Proposed(Box::new(Proposed { number, url, head, waits_for, instead_of })))
+        Ok(Answer::Proposed(Box::new(Proposed { number, url, head, waits_for, instead_of, for_people })))
     }
 
     /// What was merged since anybody looked.
@@ -172,25 +177,25 @@ impl Bumper {
 /// Merges a pull request if all is green.
 async fn merge_when_green(host: &Forge, pull: &Pull, head: &CommitSha) -> anyhow::Result<Progress> {
     let url = &pull.url;
-    let waits_for = match host.checks(pull, head).await? {
-        Checks::Failed(names) => format!("{url}: failed there: {}", names.join(", ")),
-        Checks::Pending(_) => checks_of(pull),
-        Checks::None => format!("{}, of which none has begun", checks_of(pull)),
+    Ok(match host.checks(pull, head).await? {
+        Checks::Failed(names) => Progress::People(format!("{url}: failed there: {}", names.join(", "))),
+        Checks::Pending(_) => Progress::Waits(checks_of(pull)),
+        Checks::None => Progress::Waits(format!("{}, of which none has begun", checks_of(pull))),
         Checks::Passed => match &pull.readiness {
             Readiness::Ready => match host.merge(pull.number, head).await? {
-                Merging::Merged => return Ok(Progress::Merged),
-                Merging::Behind => return Ok(Progress::Behind),
-                Merging::Refused(why) => format!("{url}, which passed, and cannot be merged: {why}"),
+                Merging::Merged => Progress::Merged,
+                Merging::Behind => Progress::Behind,
+                Merging::Refused(why) => Progress::People(format!("{url}, which passed, and cannot be merged: {why}")),
             },
             Readiness::Blocked(what) => {
                 let what = what.as_ref().map(|what| format!(": {what}")).unwrap_or_default();
-                format!("what the branch's rules want besides the checks of {url}{what}")
+                Progress::People(format!("what the branch's rules want besides the checks of {url}{what}"))
             }
-            Readiness::Conflicts => format!("{url}, which conflicts with its branch"),
-            Readiness::Behind | Readiness::Unknown => checks_of(pull),
+            Readiness::Conflicts => Progress::People(format!("{url}, which conflicts with its branch")),
+            Readiness::Unknown => Progress::Waits(format!("{url}, which passed, to be found mergeable")),
+            Readiness::Behind => Progress::Waits(checks_of(pull)),
         },
-    };
-    Ok(Progress::Waits(waits_for))
+    })
 }
 
 fn checks_of(pull: &Pull) -> String {

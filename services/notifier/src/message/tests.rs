@@ -232,3 +232,25 @@ fn however_much_there_is_to_say_slack_takes_it() {
             .unwrap(),
     );
 }
+
+#[test]
+fn a_pull_request_that_waits_for_people_is_told_and_no_other_wait() {
+    let url = "https://git.example/acme/gitops/pull/41";
+    let waits = |more: Value| {
+        let image = json!({ "image": "ghcr.io/acme/web", "digest": format!("sha256:{}", "d".repeat(64)), "commit": "c".repeat(40) });
+        let mut data = json!({
+            "app": "shop", "environment": "production", "release": { "web": image }, "reason": "promotion",
+            "lane": "deploy", "waits_for": format!("the merge of {url}"),
+        });
+        data.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        told::<proto::ReleaseWaiting>(data)
+    };
+    let message = waits(json!({ "pull_request": url, "tell": true })).unwrap();
+    assert_eq!((message.topic, message.environment.as_ref().unwrap().as_str()), (Topic::Approval, "production"));
+    holds(
+        &read(&message),
+        &["shop: production has a pull request", url, "web `cccccccccccc`", "waits for the merge of"],
+    );
+    assert_eq!(waits(json!({ "pull_request": url })), None, "told already");
+    assert_eq!(waits(json!({})), None);
+}

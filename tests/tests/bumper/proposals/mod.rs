@@ -25,6 +25,7 @@ macro_rules! over {
                 what_is_kept_out_has_its_pull_request_closed_with_the_reason,
                 what_is_bad_is_taken_back_by_a_pull_request_of_its_own,
                 a_pull_request_of_a_fork_with_the_same_branch_is_left_alone,
+                people_are_told_once_of_each_pull_request_that_waits_for_them,
                 a_limit_is_waited_for_elsewhere_and_credentials_that_are_refused_are_for_people_to_mend,
             );
         }

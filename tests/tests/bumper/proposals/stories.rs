@@ -1,6 +1,6 @@
 //! What every host of pull requests has in common, told once and run over each.
 
-use proto::{ApprovalRejected, BumpReason, Data};
+use proto::{ApprovalRejected, BumpReason, Data, Event};
 use runtime::Failure;
 use testkit::pulls::Rules;
 
@@ -245,4 +245,34 @@ pub(super) async fn a_limit_is_waited_for_elsewhere_and_credentials_that_are_ref
     let (frontend, _) = other.world.push_both(&commit('a')).await;
     let why = other.world.refused(&other.world.pushed("frontend", "main", Some(&frontend))).await;
     assert!(why.contains("it does not know who we are") && why.contains("/token may "), "{why}");
+}
+
+pub(super) async fn people_are_told_once_of_each_pull_request_that_waits_for_them(kind: Kind) {
+    let hosted = Hosted::new(kind, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    assert_eq!(told(&waiting), Some((kind.page(41), true)));
+    let (waiting, _) = hosted.proposed('b').await;
+    assert_eq!(told(&waiting), Some((kind.page(41), false)), "a newer release in the same one");
+    hosted.close(41);
+    hosted.world.ignored(&waiting).await;
+    let (waiting, _) = hosted.proposed('c').await;
+    assert_eq!(told(&waiting), Some((kind.page(42), true)));
+    // Where the checks decide, not before something is in their way.
+    let hosted = Hosted::new(kind, "merge: when_checks_pass").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    assert_eq!(told(&waiting), Some((kind.page(41), false)));
+    hosted.check(&hosted.last().head, "unit", Some("failure"));
+    let (waiting, _) = hosted.settles(waiting).await;
+    assert_eq!(told(&waiting), Some((kind.page(41), true)));
+    hosted.check(&hosted.last().head, "unit", None);
+    let (waiting, _) = hosted.settles(waiting).await;
+    hosted.check(&hosted.last().head, "unit", Some("failure"));
+    let (waiting, _) = hosted.settles(waiting).await;
+    assert_eq!(told(&waiting), Some((kind.page(41), false)));
+}
+
+/// The pull request that a wait is for, and whether people are told of it.
+fn told(waiting: &Event) -> Option<(String, bool)> {
+    let Data::ReleaseWaiting(waits) = &waiting.data else { panic!("{waiting:?}") };
+    Some((waits.pull_request.clone()?, waits.tell))
 }

@@ -1,5 +1,7 @@
 //! What waits, and what people say to it: approvals, holds, rollbacks, releases from quarantine, settled fixes.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +47,9 @@ pub struct ApprovalRequested {
     pub running: Release,
     /// How many must grant it.
     pub approvers: u32,
-    /// Who may not, because they wrote it; absent where the author is unknown or may.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
+    /// Who may not, because they wrote some of it; empty where nobody knows who did, or they may.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub authors: BTreeSet<String>,
     /// What speaks for it: the verdict over the environment before, in a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,

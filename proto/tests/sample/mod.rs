@@ -288,7 +288,7 @@ fn approval(approval: EventId) -> ApprovalRequested {
         release: release(),
         running: release(),
         approvers: 2,
-        author: Some("Ada <ada@example.org>".to_owned()),
+        authors: ["Ada <ada@example.org>".to_owned()].into(),
         evidence: Some("staging: every check passed".to_owned()),
         note: Some("Sell more".to_owned()),
         expires_at: Some(time()),

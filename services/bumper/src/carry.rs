@@ -140,9 +140,9 @@ pub(crate) fn ask(target: Target<'_>, event: EventId, wish: &Wish) -> Option<Ask
     })
 }
 
-/// New images do not come over newer ones; what is promoted or restored was chosen by its health.
+/// No image comes over a newer one, be it new or promoted; what is restored is chosen by its health.
 fn rules(app: &App, wish: &Wish) -> BTreeMap<ComponentName, TagRule> {
-    let components = wish.wanted.keys().filter(|_| wish.reason == BumpReason::Deploy);
+    let components = wish.wanted.keys().filter(|_| wish.reason != BumpReason::Rollback);
     let rule = |name: &ComponentName| app.tag_rule(&wish.environment, name).map(|nearest| nearest.rule.clone());
     components.filter_map(|component| Some((component.clone(), rule(component)?))).collect()
 }

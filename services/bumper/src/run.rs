@@ -95,14 +95,15 @@ impl Bumper {
         let mut step = loop {
             let mut step = Step::new(before.clone(), name, app, cause, facts);
             take(&mut step, event, &input, &seen);
-            let open = step.facts.open();
-            if open.is_empty() {
-                break step;
-            }
+            let Some(open) = step.facts.open() else { break step };
             facts = step.facts;
-            for question in open {
+            for question in open.questions {
                 let order = self.sources.answer(app, &question).await?;
                 facts.learn(question, order);
+            }
+            for commit in open.authors {
+                let author = self.sources.author(app, &commit).await?;
+                facts.learn_author(commit, author);
             }
         };
         self.carry_out(target, event, &mut step).await?;

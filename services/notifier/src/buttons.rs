@@ -37,12 +37,13 @@ impl Asks {
     pub(crate) fn block(&self) -> Value {
         let plain = |text: &str| json!({ "type": "plain_text", "text": text });
         let value = json!(self.value).to_string();
-        let confirm = json!({
-            "title": plain("Let it in?"), "text": plain(&self.then), "confirm": plain("Approve"), "deny": plain("Cancel"),
-        });
+        let confirm = |title: &str, text: &str, yes: &str| json!({ "title": plain(title), "text": plain(text), "confirm": plain(yes), "deny": plain("Cancel") });
+        let (app, environment) = (&self.value.app, &self.value.environment);
+        let never = start(&format!("{environment} does not get this release of {app}"), DIALOG);
+        let (yes, no) = (confirm("Let it in?", &self.then, "Approve"), confirm("Keep it out?", &never, "Reject"));
         json!({ "type": "actions", "elements": [
-            { "type": "button", "action_id": APPROVE, "style": "primary", "text": plain("Approve"), "value": value, "confirm": confirm },
-            { "type": "button", "action_id": REJECT, "style": "danger", "text": plain("Reject"), "value": value },
+            { "type": "button", "action_id": APPROVE, "style": "primary", "text": plain("Approve"), "value": value, "confirm": yes },
+            { "type": "button", "action_id": REJECT, "style": "danger", "text": plain("Reject"), "value": value, "confirm": no },
         ] })
     }
 }

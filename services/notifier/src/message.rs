@@ -183,8 +183,10 @@ fn of_approval(data: &ApprovalRequested, chain: EventId) -> Message {
     }
     message.lines.extend(data.note.as_ref().map(|note| format!("_{}_", start(note, LINE))));
     message.lines.extend(data.evidence.as_ref().map(|evidence| start(evidence, LINE)));
-    let author = data.author.as_ref().map(|author| format!("not by {}, who wrote it", start(author, LINE)));
-    message.lines.extend(author);
+    let authors = data.authors.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    if !authors.is_empty() {
+        message.lines.push(format!("not by {}, who wrote it", start(&authors, LINE)));
+    }
     message.lines.extend(data.expires_at.map(|at| format!("until {}", at.strftime("%F %H:%M UTC"))));
     let (yes, no) = (format!("windlass approve {approval}"), format!("windlass reject {approval}"));
     message.lines.push(format!("{} or {}", code(&yes), code(&no)));

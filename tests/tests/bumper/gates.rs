@@ -73,6 +73,10 @@ async fn an_approval_is_asked_for_once_with_the_exact_release_and_lets_it_in_onc
 #[tokio::test]
 async fn the_rules_say_how_many_and_who_and_never_the_author() {
     let world = World::with(&approval("{ approvers: 2, by: [mona, ada, grace] }")).await;
+    let rejected = |waiting: &Event, by: &str| {
+        let (app, environment) = ("shop".parse().unwrap(), "production".parse().unwrap());
+        event(ApprovalRejected { approval: waiting.id, app, environment, by: by.to_owned(), comment: None })
+    };
     let a = commit('a');
     let (frontend, _) = world.push_both(&a).await;
     let mut built = world.built("frontend", &a, &frontend);
@@ -85,6 +89,8 @@ async fn the_rules_say_how_many_and_who_and_never_the_author() {
         let why = world.ignored(&granted(&waiting, by)).await;
         assert!(why.contains(words), "{why}");
     }
+    let why = world.ignored(&rejected(&waiting, "linus")).await;
+    assert!(why.contains("linus may not reject for production; these may: ada, grace, mona"), "{why}");
     let first = world.handle(&granted(&waiting, "mona")).await.unwrap();
     assert_eq!(answered(&first), (true, "it waits for 1 more approval".to_owned()));
     assert!(world.ignored(&granted(&waiting, "mona")).await.contains("mona had approved it already"));
@@ -107,14 +113,44 @@ async fn who_wrote_it_is_asked_of_the_source_where_no_event_says_so() {
 }
 
 #[tokio::test]
+async fn of_components_that_wait_together_no_author_may_approve_any() {
+    let config = approval("{ approvers: 2 }").replace("deploy: [main]", "deploy: [main]\n    release: apart");
+    let world = World::with(&config).await;
+    let sha: proto::CommitSha = world.work().await.change("file", "text", "A change").await.unwrap().parse().unwrap();
+    let web = world.push("frontend", Some(&sha), &["main"]).await;
+    let web = world.bump(&world.pushed("frontend", "main", Some(&web))).await;
+    world.waits(&verdict(&web, true)).await;
+    // Somebody else's, which takes its place beside the first.
+    let b = commit('b');
+    let api = world.push("backend", Some(&b), &["main"]).await;
+    let mut built = world.built("backend", &b, &api);
+    if let Data::ImageBuilt(built) = &mut built.data {
+        built.change.author = Some("Grace <grace@example.org>".to_owned());
+    }
+    let api = world.bump(&built).await;
+    let (waiting, _) = world.waits(&verdict(&api, true)).await;
+    for by in ["dana", "grace"] {
+        let why = world.ignored(&granted(&waiting, by)).await;
+        assert!(why.contains("wrote it, so somebody else must approve it"), "{by}: {why}");
+    }
+    world.handle(&granted(&waiting, "Ada <ada@example.org>")).await.unwrap();
+    // One person is one, whatever they are called.
+    let why = world.ignored(&granted(&waiting, "ADA")).await;
+    assert!(why.contains("Ada <ada@example.org> had approved it already, and is the same as ADA"), "{why}");
+    assert_eq!(world.bump(&granted(&waiting, "mona")).await.release.len(), 2);
+}
+
+#[tokio::test]
 async fn who_has_no_name_may_not_approve_what_they_may_have_written() {
     let nobody = "slack:U0STRANGER";
     for (rules, author, counts) in [
         ("required", true, false),
         ("{ by: ['slack:U0STRANGER'] }", true, false),
         ("{ not_author: false }", true, true),
-        // Of whom nobody knows who wrote it, nobody is kept from approving it.
-        ("required", false, true),
+        // Nor where nobody knows who wrote it: it may be they.
+        ("required", false, false),
+        // Or they have approved it by another name.
+        ("{ approvers: 2, not_author: false }", true, false),
     ] {
         let world = World::with(&approval(rules)).await;
         let a = commit('a');

@@ -123,6 +123,24 @@ async fn what_is_unhealthy_is_taken_back_to_the_older_version() {
 }
 
 #[tokio::test]
+async fn what_is_promoted_does_not_come_over_a_newer_version_either() {
+    let world = World::with(&apart("tags: { semver: '*' }")).await;
+    let (_, event) = push(&world, "1.3.0").await;
+    let staging = world.bump(&event).await;
+    // A person's word in production.
+    let text = world.repo.text("production/app.yaml");
+    let image = world.image("frontend");
+    world.repo.write(&[("production/app.yaml", &text.replace(&format!("{image}:v0"), &format!("{image}:1.4.0")))]);
+    let why = world.ignored(&verdict(&staging, true)).await;
+    assert!(why.contains("production is left as it is: frontend 1.3.0 is older than 1.4.0"), "{why}");
+    assert!(world.repo.text("production/app.yaml").contains(":1.4.0"));
+    let (_, event) = push(&world, "1.5.0").await;
+    let staging = world.bump(&event).await;
+    world.bump(&verdict(&staging, true)).await;
+    assert!(world.repo.text("production/app.yaml").contains(":1.5.0@"));
+}
+
+#[tokio::test]
 async fn a_number_in_the_tag_may_say_which_is_newer() {
     let rule = r"tags: { regex: '^main-[0-9a-f]+-(?<build>[0-9]+)$', order: numerical }";
     let world = World::with(&apart(rule)).await;

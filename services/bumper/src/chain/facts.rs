@@ -1,5 +1,5 @@
-//! What the source repository knows of commits: how they stand to each other. A step that needs to know notes the
-//! question; it is answered, and the step taken again from where it began.
+//! What the source repository knows of commits: how they stand to each other, and who wrote them. A step that needs to
+//! know notes the question; it is answered, and the step taken again from where it began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,7 +33,16 @@ pub(crate) enum Order {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     known: BTreeMap<Question, Order>,
-    open: BTreeSet<Question>,
+    authors: BTreeMap<CommitSha, Option<String>>,
+    open: Open,
+}
+
+/// What is to be answered before a step can be taken.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Open {
+    pub(crate) questions: BTreeSet<Question>,
+    /// Commits of which it is asked who wrote them.
+    pub(crate) authors: BTreeSet<CommitSha>,
 }
 
 impl Facts {
@@ -46,17 +55,31 @@ impl Facts {
         if let Some(known) = self.known.get(&question) {
             return known.clone();
         }
-        self.open.insert(question);
+        self.open.questions.insert(question);
         Order::Unknown("it has not been asked yet".to_owned())
     }
 
-    /// What is to be answered before the step can be taken.
-    pub(crate) fn open(&self) -> Vec<Question> {
-        self.open.iter().cloned().collect()
+    /// Who wrote a commit, `Ada <ada@example.org>`; `None` where that is not known, or not yet.
+    pub(super) fn author(&mut self, commit: &CommitSha) -> Option<String> {
+        if let Some(known) = self.authors.get(commit) {
+            return known.clone();
+        }
+        self.open.authors.insert(commit.clone());
+        None
+    }
+
+    /// What is open; `None` when the step can be taken.
+    pub(crate) fn open(&self) -> Option<Open> {
+        Some(self.open.clone()).filter(|open| *open != Open::default())
     }
 
     pub(crate) fn learn(&mut self, question: Question, order: Order) {
-        self.open.remove(&question);
+        self.open.questions.remove(&question);
         self.known.insert(question, order);
+    }
+
+    pub(crate) fn learn_author(&mut self, commit: CommitSha, author: Option<String>) {
+        self.open.authors.remove(&commit);
+        self.authors.insert(commit, author);
     }
 }

@@ -1,9 +1,12 @@
 //! What people say to a chain: they let a release in or keep it out, hold an environment, take it back, lift a quarantine.
 
+use std::collections::BTreeSet;
+
 use ledger::{Hold, Offer, Waiting};
 use proto::{
-    ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, Deployment, Digest, EnvironmentName,
-    EventId, HoldChanged, Lane, QuarantineReleased, Release, RollbackRequested, Timestamp, button,
+    ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, CommitSha, ComponentName, Deployment,
+    Digest, EnvironmentName, EventId, HoldChanged, Lane, QuarantineReleased, Release, ReleasedImage, RollbackRequested,
+    Timestamp, button,
 };
 use runtime::config::{Approval, Environment};
 
@@ -52,7 +55,11 @@ impl<'a> Step<'a> {
             return Err(self.ended(name, lane, why));
         }
         let rules = Gates::rules(config).ok_or_else(|| format!("{name} asks for no approval any more"))?;
-        may_grant(&rules, name, by, waiting.offer.author.as_deref())?;
+        let authors = self.authors(&rules, name, &waiting.offer);
+        may_grant(&rules, name, by, &authors)?;
+        if let Some(known) = waiting.granted.keys().find(|known| *known != by && is_same(known, by)) {
+            return Err(format!("{known} had approved it already, and is the same as {by}"));
+        }
         let again = waiting.granted.insert(by.to_owned(), self.cause.now).is_some();
         *slot(self.place(name), lane) = Some(waiting.clone());
         match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
@@ -74,7 +81,10 @@ impl<'a> Step<'a> {
         by: &str,
         comment: Option<&str>,
     ) -> Result<String, String> {
-        let (_, lane, _) = self.asked_of_people(approval, name)?;
+        let (config, lane, _) = self.asked_of_people(approval, name)?;
+        if let Some(why) = Gates::rules(config).and_then(|rules| is_outside(&rules, by, "reject", name)) {
+            return Err(why);
+        }
         let words = comment.map(|comment| format!(": {comment}")).unwrap_or_default();
         // For the one that waits.
         end(self.place(name), lane, &format!("{name} does not get it: {by} rejected it{words}"));
@@ -151,6 +161,7 @@ impl<'a> Step<'a> {
     /// Asks for approval of what waits.
     pub(super) fn ask_people(&mut self, id: EventId, name: &EnvironmentName, config: &Environment, offer: &Offer) {
         let Some(rules) = Gates::rules(config) else { return };
+        let authors = self.authors(&rules, name, offer);
         let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
         let expires = rules.expires.and_then(|after| self.cause.now.checked_add(after).ok());
         let asks = ApprovalRequested {
@@ -160,12 +171,29 @@ impl<'a> Step<'a> {
             release: offer.release.clone(),
             running: running.map(|asked| asked.deployment.release.clone()).unwrap_or_default(),
             approvers: rules.approvers,
-            author: offer.author.clone().filter(|_| rules.not_author),
+            authors,
             evidence: offer.verified.as_ref().map(|verdict| verdict.summary.clone()),
             note: offer.note.clone(),
             expires_at: expires,
         };
         self.tell(name.to_string(), asks);
+    }
+
+    /// Who may not approve a release because they wrote some of what it brings: its own commit, and that of each image
+    /// that is not there yet.
+    fn authors(&mut self, rules: &Approval, name: &EnvironmentName, offer: &Offer) -> BTreeSet<String> {
+        if !rules.not_author {
+            return BTreeSet::new();
+        }
+        let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
+        let running = running.map(|asked| asked.deployment.release.clone()).unwrap_or_default();
+        let is_new = |(component, image): &(&ComponentName, &ReleasedImage)| {
+            running.get(*component).is_none_or(|there| there.digest != image.digest)
+        };
+        let images = offer.release.iter().filter(is_new).filter_map(|(_, image)| image.commit.clone());
+        let commits: BTreeSet<CommitSha> = images.chain(offer.commit.clone()).collect();
+        let known = commits.iter().filter_map(|commit| self.facts.author(commit));
+        known.chain(offer.author.clone()).collect()
     }
 
     /// The wait that an answer names, or a word that there is none.
@@ -194,31 +222,48 @@ fn told(became: Result<String, String>) -> (bool, String) {
     }
 }
 
+/// Why this person may not answer, where the rules name those who may.
+fn is_outside(rules: &Approval, by: &str, what: &str, name: &EnvironmentName) -> Option<String> {
+    let may = rules.by.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let is_outside = !rules.by.is_empty() && !rules.by.contains(by);
+    is_outside.then(|| format!("{by} may not {what} for {name}; these may: {may}"))
+}
+
 /// Why this person's approval does not count, if it does not.
-fn may_grant(rules: &Approval, name: &EnvironmentName, by: &str, author: Option<&str>) -> Result<(), String> {
-    if !rules.by.is_empty() && !rules.by.contains(by) {
-        let may = rules.by.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(format!("{by} may not approve for {name}; these may: {may}"));
+fn may_grant(rules: &Approval, name: &EnvironmentName, by: &str, authors: &BTreeSet<String>) -> Result<(), String> {
+    if let Some(why) = is_outside(rules, by, "approve", name) {
+        return Err(why);
     }
-    let Some(author) = author.filter(|_| rules.not_author) else { return Ok(()) };
-    if is_same(author, by) {
+    if let Some(author) = authors.iter().find(|author| is_same(author, by)) {
         return Err(format!("{author} wrote it, so somebody else must approve it"));
     }
-    if button::is_unnamed(by) {
+    // They may be the author, or one who has approved it under another name.
+    if button::is_unnamed(by) && (rules.not_author || rules.approvers > 1) {
         return Err(format!(
-            "nobody says who {by} is, so it may be {author}, who wrote it; name them in `sources.<source>.slack.users`"
+            "nobody says who {by} is, so it may be who wrote it, or has approved it already; name them in \
+             `sources.<source>.slack.users`"
         ));
     }
     Ok(())
 }
 
-/// Whether a commit's author, `Ada <ada@example.org>`, is who approves: by name, address or the address's first part.
-fn is_same(author: &str, by: &str) -> bool {
-    let (name, address) =
-        author.split_once('<').map_or((author, ""), |(name, rest)| (name, rest.trim_end_matches('>')));
+/// Whether two names are one person's, each as in `Ada <ada@example.org>`, or a part of it: a name, an address, or what
+/// the first's address begins with. Capitals make no difference.
+fn is_same(known: &str, by: &str) -> bool {
+    let (known, by) = (known.to_lowercase(), by.to_lowercase());
+    let ((name, address), (by_name, by_address)) = (parts(&known), parts(&by));
     let local = address.split('@').next().unwrap_or_default();
-    let by = by.split_once('<').map_or(by, |(name, _)| name).trim();
-    [author, name.trim(), address, local].iter().any(|known| !known.is_empty() && known.eq_ignore_ascii_case(by))
+    // GitHub's private addresses: `1234+ada@users.noreply.github.com`.
+    let is_id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let local = local.split_once('+').filter(|(id, _)| is_id(id)).map_or(local, |(_, login)| login);
+    let others = [by.trim(), by_name, by_address];
+    [known.trim(), name, address, local].iter().any(|one| !one.is_empty() && others.contains(one))
+}
+
+/// Name and address of `Ada <ada@example.org>`; either may be empty.
+fn parts(text: &str) -> (&str, &str) {
+    let (name, address) = text.split_once('<').unwrap_or((text, ""));
+    (name.trim(), address.trim_end_matches('>').trim())
 }
 
 /// What to restore, of what was healthy, the last first: what is named, or the last that is not what is asked for now.
@@ -253,4 +298,24 @@ fn is_named(deployment: &Deployment, to: &str) -> bool {
             released.commit.as_ref().is_some_and(|commit| commit.as_str().starts_with(to))
                 || released.digest.as_str().strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(digest))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_same;
+
+    #[test]
+    fn one_person_is_known_by_every_name() {
+        let ada = "Ada Lovelace <ada@example.org>";
+        for by in
+            ["ada", "ADA@example.org", "ada lovelace", "A. Lovelace <ada@example.org>", "Ada Lovelace <x@y.example>"]
+        {
+            assert!(is_same(ada, by), "{by}");
+        }
+        for by in ["", "lovelace", "ad", "example.org", "<>", "Grace <grace@example.org>", "Ada@other.example"] {
+            assert!(!is_same(ada, by), "{by}");
+        }
+        assert!(is_same("Ada <1234+ada-l@users.noreply.github.com>", "ada-l"));
+        assert!(is_same("Zoë", "ZOË") && is_same("ada", "Ada") && !is_same("", ""));
+    }
 }

@@ -267,7 +267,7 @@ impl<'a> Step<'a> {
     /// What an offered tag is older than, where a rule over tags says so. What the files ask for is looked at again when
     /// they are written.
     fn is_older(&self, name: &EnvironmentName, offer: &Offer) -> Option<String> {
-        if offer.reason != BumpReason::Deploy {
+        if offer.reason == BumpReason::Rollback {
             return None;
         }
         let waiting = self.waiting(name, offer.lane).map(|waiting| (&waiting.offer.release, "waits"));

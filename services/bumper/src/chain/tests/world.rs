@@ -13,6 +13,9 @@ use runtime::{Config, config::ReleaseMode};
 use super::history::History;
 use crate::chain::{Cause, Facts, Order, Question, Step, Wish};
 
+/// Who wrote all that there is.
+const AUTHOR: &str = "Grace <grace@example.org>";
+
 /// What may happen next.
 #[derive(Debug, Clone)]
 pub(super) enum Op {
@@ -209,7 +212,7 @@ impl World {
             release.insert(component.parse().unwrap(), image);
         }
         let lane = if hotfix { Lane::Hotfix } else { Lane::Deploy };
-        let author = Some("Grace <grace@example.org>".to_owned());
+        let author = Some(AUTHOR.to_owned());
         let commit = Some(commit);
         let offer = Offer { release, commit, reason: BumpReason::Deploy, lane, verified: None, author, note: None };
         self.offered.push(offer.clone());
@@ -272,12 +275,12 @@ impl World {
                 self.recall(&delivery, &mut step);
             }
             self.take(&delivery, &mut step);
-            let open = step.facts.open();
-            if open.is_empty() {
-                break step;
-            }
+            let Some(open) = step.facts.open() else { break step };
             facts = step.facts;
-            for question in open {
+            for commit in open.authors {
+                facts.learn_author(commit, Some(AUTHOR.to_owned()));
+            }
+            for question in open.questions {
                 let order = self.history.answer(&question);
                 facts.learn(question, order);
             }
@@ -286,7 +289,7 @@ impl World {
         for wish in std::mem::take(&mut step.wishes) {
             self.commit(delivery.id, &mut step, &wish);
         }
-        assert_eq!(step.facts.open(), [], "asked when it was too late");
+        assert_eq!(step.facts.open(), None, "asked when it was too late");
         if fault == 2 || step.told.comes_again.is_some() {
             return self.deliveries.push(delivery);
         }

@@ -9,7 +9,7 @@ use runtime::{
 use url::Url;
 
 use crate::{
-    Checks, Draft, Gates, Merging, Pull, gitea,
+    Checks, Draft, Gates, Merging, Pull, State, gitea,
     github::{self, Api, Credentials, Rights},
     gitlab,
 };
@@ -66,21 +66,27 @@ impl Forge {
         }
     }
 
-    /// The pull request of this number; `None` when there is none.
-    pub async fn get(&self, number: u64) -> Result<Option<Pull>> {
-        match self {
+    /// The pull request of this number with this page; `None` when there is none. Where a number is another's, as in
+    /// another repository than it was opened in, its page is too.
+    pub async fn get(&self, number: u64, url: &str) -> Result<Option<Pull>> {
+        let found = match self {
             Self::Github(pulls) => pulls.get(number).await,
             Self::Gitlab(requests) => requests.get(number).await,
             Self::Gitea(pulls) => pulls.get(number).await,
-        }
+        };
+        Ok(found?.filter(|pull| pull.url == url))
     }
 
     /// Closes it, if it is open, and says why at the top of it.
-    pub async fn close(&self, number: u64, why: &str) -> Result<()> {
+    pub async fn close(&self, pull: &Pull, why: &str) -> Result<()> {
+        if pull.state != State::Open {
+            return Ok(());
+        }
+        let body = format!("**Closed by Windlass:** {why}\n\n{}", pull.body);
         match self {
-            Self::Github(pulls) => pulls.close(number, why).await,
-            Self::Gitlab(requests) => requests.close(number, why).await,
-            Self::Gitea(pulls) => pulls.close(number, why).await,
+            Self::Github(pulls) => pulls.close(pull.number, &body).await,
+            Self::Gitlab(requests) => requests.close(pull.number, &body).await,
+            Self::Gitea(pulls) => pulls.close(pull.number, &body).await,
         }
     }
 
@@ -101,9 +107,4 @@ impl Forge {
             Self::Gitea(pulls) => pulls.checks(head).await,
         }
     }
-}
-
-/// What is said at the top of a pull request that Windlass closes.
-pub(crate) fn closed(why: &str, body: &str) -> String {
-    format!("**Closed by Windlass:** {why}\n\n{body}")
 }

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::{
     Checks, Draft, Gates, Merging, Pull, Readiness, State,
-    forge::closed,
     pulls::{Tally, Went},
     rest::{Answer, Host, Question, Rest},
 };
@@ -145,9 +144,8 @@ impl Pulls {
         }
     }
 
-    pub(crate) async fn close(&self, number: u64, why: &str) -> Result<()> {
-        let Some(pull) = self.get(number).await?.filter(|pull| pull.state == State::Open) else { return Ok(()) };
-        let closing = json!({ "state": "closed", "body": closed(why, &pull.body) });
+    pub(crate) async fn close(&self, number: u64, body: &str) -> Result<()> {
+        let closing = json!({ "state": "closed", "body": body });
         let answer = self.send(Method::PATCH, &self.path(&format!("pulls/{number}")), closing).await?;
         match answer.status {
             200 | 201 | 404 => Ok(()),

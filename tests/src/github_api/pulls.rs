@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 use super::{limits::Gate, routes::problem};
 use crate::pulls::{Mergeable, Pull, Repository, Unopened};
 
+/// The repository's number.
+const REPOSITORY: u64 = 7;
+/// That of the one fork it has.
+const FORK: u64 = 8;
+
 /// A repository's pull requests, as GitHub answers for them.
 pub(super) struct Pulls<'a>(pub(super) &'a mut Repository);
 
@@ -40,8 +45,8 @@ impl Pulls<'_> {
         let is = |key: &str, value: &str| request.query.get(key).is_none_or(|wanted| wanted == value);
         let found = self.0.pulls.iter().filter(|pull| {
             let state = is("state", &pull.state) || request.query.get("state").is_some_and(|state| state == "all");
-            let owner = if pull.fork { "somebody" } else { self.owner() };
-            state && is("base", &pull.into) && is("head", &format!("{owner}:{}", pull.branch))
+            // Forks are in the same organisation: those are found by its name too.
+            state && is("base", &pull.into) && is("head", &format!("{}:{}", self.owner(), pull.branch))
         });
         found.map(|pull| self.shown(pull)).collect()
     }
@@ -110,7 +115,8 @@ impl Pulls<'_> {
             "html_url": format!("https://github.example/{}/pull/{}", self.0.name, pull.number),
             "merged_at": pull.merged.as_ref().map(|_| "2026-11-27T05:00:00Z"),
             "merge_commit_sha": pull.merged,
-            "head": { "ref": pull.branch, "sha": pull.head }, "base": { "ref": pull.into },
+            "head": { "ref": pull.branch, "sha": pull.head, "repo": { "id": if pull.fork { FORK } else { REPOSITORY } } },
+            "base": { "ref": pull.into, "sha": self.0.head(&pull.into), "repo": { "id": REPOSITORY } },
         })
     }
 

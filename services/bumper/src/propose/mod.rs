@@ -83,7 +83,7 @@ impl Bumper {
         let host = self.hosts.of(target.name)?;
         // Before the branches are: what is merged meanwhile is then seen there.
         let pull = match &wish.proposed {
-            Some(proposed) => host.get(proposed.number).await.map_err(failure)?,
+            Some(proposed) => host.get(proposed.number, &proposed.url).await.map_err(failure)?,
             None => None,
         };
         let is_open = pull.as_ref().is_none_or(|pull| pull.state == State::Open);
@@ -166,8 +166,12 @@ impl Bumper {
                     );
                     continue;
                 };
+                let Some(pull) = host.get(gone.number, &gone.url).await.map_err(failure)? else {
+                    tracing::warn!(url = gone.url, "{} is left alone: it is none of the repository any more", gone.url);
+                    continue;
+                };
                 let why = is.and_then(|place| place.why_ended(waiting.id)).unwrap_or("the branch asks for it already");
-                host.close(gone.number, &text::line(why)).await.map_err(failure)?;
+                host.close(&pull, &text::line(why)).await.map_err(failure)?;
             }
         }
         Ok(())

@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     Checks, Draft, Merging, Pull, Readiness, State,
-    forge::closed,
     pulls::{Tally, Went},
 };
 
@@ -36,7 +35,8 @@ struct Wire {
     state: String,
     #[serde(default)]
     merged_at: Option<String>,
-    head: Head,
+    head: End,
+    base: End,
     #[serde(default)]
     mergeable_state: String,
     title: String,
@@ -44,9 +44,18 @@ struct Wire {
     body: Option<String>,
 }
 
+/// One of the two branches.
 #[derive(Deserialize)]
-struct Head {
+struct End {
     sha: CommitSha,
+    /// None when its repository is gone.
+    #[serde(default)]
+    repo: Option<Repository>,
+}
+
+#[derive(PartialEq, Eq, Deserialize)]
+struct Repository {
+    id: u64,
 }
 
 #[derive(Deserialize)]
@@ -148,9 +157,8 @@ impl Pulls {
         }
     }
 
-    pub(crate) async fn close(&self, number: u64, why: &str) -> Result<()> {
-        let Some(pull) = self.get(number).await?.filter(|pull| pull.state == State::Open) else { return Ok(()) };
-        let closing = json!({ "state": "closed", "body": closed(why, &pull.body) });
+    pub(crate) async fn close(&self, number: u64, body: &str) -> Result<()> {
+        let closing = json!({ "state": "closed", "body": body });
         let answer = self.api.send("PATCH", &self.path(&format!("pulls/{number}")), &closing).await?;
         match answer.status {
             200 | 404 => Ok(()),
@@ -205,15 +213,18 @@ impl Pulls {
         Ok(runs)
     }
 
+    /// The open one of the repository's own branch: the question for it finds those of forks too that its owner has.
     async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
         let owner = self.repository.split('/').next().unwrap_or_default();
         let query: String = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("state", "open")
             .append_pair("head", &format!("{owner}:{}", draft.branch))
             .append_pair("base", &draft.into)
+            .append_pair("per_page", &PAGE.to_string())
             .finish();
         let found: Vec<Wire> = self.read("pull requests", &self.path(&format!("pulls?{query}"))).await?;
-        Ok(found.into_iter().next().map(Pull::from))
+        let own = |pull: &Wire| pull.head.repo.is_some() && pull.head.repo == pull.base.repo;
+        Ok(found.into_iter().find(own).map(Pull::from))
     }
 
     /// Has it say what the draft says.

@@ -10,8 +10,7 @@ use runtime::{SecretRef, config::MergeMethod};
 use serde_json::{Value, json};
 
 use crate::{
-    Checks, Draft, Gates, Merging, Pull, State,
-    forge::closed,
+    Checks, Draft, Gates, Merging, Pull,
     pulls::{Pipeline, Tally, Went},
     rest::{Answer, Host, Question, Rest},
 };
@@ -84,9 +83,8 @@ impl MergeRequests {
         }
     }
 
-    pub(crate) async fn close(&self, number: u64, why: &str) -> Result<()> {
-        let Some(pull) = self.get(number).await?.filter(|pull| pull.state == State::Open) else { return Ok(()) };
-        let closing = json!({ "state_event": "close", "description": closed(why, &pull.body) });
+    pub(crate) async fn close(&self, number: u64, body: &str) -> Result<()> {
+        let closing = json!({ "state_event": "close", "description": body });
         let answer = self.send(Method::PUT, &self.path(&format!("merge_requests/{number}")), closing).await?;
         match answer.status {
             200 | 404 => Ok(()),

@@ -123,7 +123,21 @@ impl Git {
         for one in [since, commit] {
             self.fetch(url, &[one], within, &["--depth=1", "--filter=blob:none"]).await?;
         }
-        let diff = self.local(within).args(["diff-tree", "-r", "-z", "--name-only", "--no-renames"]);
+        self.differing(url, since, commit, within).await
+    }
+
+    /// As [`Git::changed`], in a repository that has both commits; asks no server.
+    ///
+    /// # Errors
+    /// When one of them is not there.
+    pub async fn differing(
+        &self,
+        url: &str,
+        since: &CommitSha,
+        commit: &CommitSha,
+        repository: &Path,
+    ) -> Result<Option<Vec<String>>, GitError> {
+        let diff = self.local(repository).args(["diff-tree", "-r", "-z", "--name-only", "--no-renames"]);
         let diff = diff.args([since.as_str(), commit.as_str()]).keep_stdout(MOST_PATHS);
         let diff = self.run(diff, url).await?;
         let paths = diff.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty());

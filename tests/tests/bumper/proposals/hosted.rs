@@ -1,7 +1,8 @@
 //! A world whose GitOps repository takes changes by pull request, at any kind of host.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use bumper::Bumper;
 use proto::{Data, Deployment, Event};
 use runtime::{Failure, Outcome};
 use testkit::{
@@ -11,7 +12,7 @@ use testkit::{
     pulls::{Pull, Repository, Rules},
 };
 
-use crate::world::*;
+use crate::{gitops::Repo, world::*};
 
 /// What hosts the repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,13 @@ impl Host {
         }
     }
 
+    fn serve(&self, name: &str, repo: &Repo) {
+        match self {
+            Self::Github(github) => github.serve(name, repo.path.clone()),
+            Self::Other(forge) => forge.serve(name, repo.path.clone()),
+        }
+    }
+
     pub(super) fn revoke_tokens(&self) {
         match self {
             Self::Github(github) => github.revoke_tokens(),
@@ -131,11 +139,21 @@ impl Hosted {
             secrets.join("token").display()
         );
         let world = World::named(kind.project(), &config.replace("\"GITOPS\"", &keys)).await;
-        match &host {
-            Host::Github(github) => github.serve(kind.project(), world.repo.path.clone()),
-            Host::Other(forge) => forge.serve(kind.project(), world.repo.path.clone()),
-        }
+        host.serve(kind.project(), &world.repo);
         Self { world, host, secrets }
+    }
+
+    /// From now on the app's GitOps repository is another at the same host, which has the same files.
+    pub(super) async fn moves(&mut self, name: &str) {
+        let repo = Repo::new(&self.world.git, name).await;
+        let from = self.world.repo.path.display().to_string();
+        repo.git(&["fetch", "--quiet", &from, "+refs/heads/main:refs/heads/main"]);
+        self.host.serve(name, &repo);
+        let shop = "shop".parse().unwrap();
+        let app = Arc::make_mut(&mut self.world.context.config).apps.get_mut(&shop).unwrap();
+        app.gitops.as_mut().unwrap().repository.clone_from(&repo.url);
+        self.world.bumper = Bumper::new(&self.world.context).unwrap();
+        self.world.repo = repo;
     }
 
     /// Writes another token in the place of the one that is used.

@@ -3,6 +3,7 @@
 
 mod errors;
 mod hosted;
+mod others;
 mod repository;
 mod stories;
 
@@ -24,7 +25,9 @@ macro_rules! over {
                 what_the_branchs_rules_want_is_waited_for_and_said,
                 what_is_kept_out_has_its_pull_request_closed_with_the_reason,
                 what_is_bad_is_taken_back_by_a_pull_request_of_its_own,
+                what_others_add_to_the_branch_is_not_merged_with_it,
                 a_pull_request_of_a_fork_with_the_same_branch_is_left_alone,
+                a_strangers_pull_request_with_the_number_of_ours_is_left_alone,
                 people_are_told_once_of_each_pull_request_that_waits_for_them,
                 a_limit_is_waited_for_elsewhere_and_credentials_that_are_refused_are_for_people_to_mend,
             );

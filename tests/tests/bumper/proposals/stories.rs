@@ -5,6 +5,7 @@ use runtime::Failure;
 use testkit::pulls::Rules;
 
 use super::hosted::{Hosted, Kind};
+pub(super) use super::others::*;
 use crate::world::*;
 
 pub(super) async fn a_release_waits_for_the_merge_of_its_pull_request_and_goes_on_however_it_is_merged(kind: Kind) {
@@ -214,20 +215,6 @@ pub(super) async fn what_the_branchs_rules_want_is_waited_for_and_said(kind: Kin
         Kind::Gitea => "405 merge is not allowed",
     };
     assert!(why.contains(&format!("cannot be merged: {words}")), "{why}");
-}
-
-pub(super) async fn a_pull_request_of_a_fork_with_the_same_branch_is_left_alone(kind: Kind) {
-    let hosted = Hosted::new(kind, "merge: when_checks_pass").await;
-    let theirs = hosted.world.repo.head();
-    let fork = hosted.repository(|it| it.open_from_fork("windlass/shop/staging", "main", &theirs));
-    let (waiting, _) = hosted.proposed('a').await;
-    let own = hosted.last();
-    assert!(own.number != fork && !own.fork && own.body.contains(commit('a').as_str()), "{own:?}");
-    hosted.check(&own.head, "unit", Some("success"));
-    // Seen to be mergeable, and merged.
-    while hosted.world.handle(&waiting).await.is_err() {}
-    let theirs = hosted.pulls().into_iter().find(|pull| pull.number == fork).unwrap();
-    assert_eq!((theirs.state.as_str(), theirs.title.as_str()), ("open", "A change of mine"));
 }
 
 pub(super) async fn a_limit_is_waited_for_elsewhere_and_credentials_that_are_refused_are_for_people_to_mend(

@@ -1,6 +1,7 @@
 //! The branches that pull requests are opened for.
 
 use proto::{CommitSha, EnvironmentName};
+use runtime::git::MOST_PATHS;
 
 use super::{Kept, Pushed, Trouble};
 use crate::commit;
@@ -27,11 +28,23 @@ impl Kept {
         self.push_to(commit, branch, Some(lease)).await
     }
 
-    /// The last commit that two have in common; none when they have nothing.
+    /// The last commit that two have in common; none when they have nothing, or several of which none is the last: what
+    /// differs from one of those is not what a merge makes.
     pub(in crate::repo) async fn base(&self, one: &CommitSha, other: &CommitSha) -> Result<Option<CommitSha>, Trouble> {
-        let ask = self.local().args(["merge-base", one.as_str(), other.as_str()]).keep_stdout(200);
+        let ask = self.local().args(["merge-base", "--all", one.as_str(), other.as_str()]).keep_stdout(16 * 1024);
         let text = ask.run().await?.stdout;
         Ok(CommitSha::new(String::from_utf8_lossy(&text).trim()).ok())
+    }
+
+    /// The paths that differ between two commits.
+    pub(in crate::repo) async fn differing(
+        &self,
+        since: &CommitSha,
+        commit: &CommitSha,
+    ) -> Result<Vec<String>, Trouble> {
+        let paths = self.git.differing(&self.url, since, commit, &self.folder).await?;
+        let too_many = || Trouble::Refused(format!("more than {MOST_PATHS} bytes of paths differ since {since}"));
+        paths.ok_or_else(too_many)
     }
 
     /// Whether Windlass made this commit for an environment.

@@ -1,6 +1,6 @@
 //! Has a change proposed instead of made: on a branch of its own, which is kept upon what the target is now.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use proto::CommitSha;
 
@@ -11,6 +11,17 @@ use crate::{
     repo::{Answer, Landed, Onto, Proposing},
     tree::Tree,
 };
+
+/// How many files are named in a line.
+const NAMED: usize = 5;
+
+/// What a branch's merge makes.
+enum Made {
+    /// Exactly the change that is asked for.
+    It,
+    /// Something else, and which other files it changes.
+    Else { besides: Vec<String> },
+}
 
 impl Writer {
     /// Sees to it that merging the branch makes the change, or tells that the target asks for it already.
@@ -44,14 +55,12 @@ impl Writer {
         let landed = Landed { revision: target.clone(), commit: ask.commit.clone(), changed, previous, values };
         let stands = |head: CommitSha| Ok(Some(Proposing::Stands { head, landed }));
         if let Some(there) = &there {
-            if self.makes(there, &target, &tree, &edit, ask, onto).await? {
-                return stands(there.clone());
-            }
+            let besides = match self.made(there, &target, &tree, &edit, ask, onto).await? {
+                Made::It => return stands(there.clone()),
+                Made::Else { besides } => besides,
+            };
             if onto.push && !self.kept.is_ours(there, &ask.environment).await? {
-                return Err(Trouble::Refused(format!(
-                    "the branch `{}` has commits of others, which are not overwritten; merge or delete it",
-                    onto.branch
-                )));
+                return Err(Trouble::Refused(of_others(&onto.branch, &besides)));
             }
         }
         if !onto.push {
@@ -67,9 +76,9 @@ impl Writer {
         }
     }
 
-    /// Whether a branch's merge makes exactly this change: it has these bytes, and nobody has changed these files since
-    /// it began.
-    async fn makes(
+    /// Whether a branch's merge makes exactly this change: it has these bytes and changes no other file, whoever made its
+    /// commits, and nobody has changed these files since it began.
+    async fn made(
         &self,
         branch: &CommitSha,
         target: &CommitSha,
@@ -77,16 +86,20 @@ impl Writer {
         edit: &Edit,
         ask: &Ask,
         onto: &Onto,
-    ) -> Result<bool, Trouble> {
-        let Some(base) = self.kept.base(branch, target).await? else { return Ok(false) };
-        if onto.fresh && base != *target {
-            return Ok(false);
+    ) -> Result<Made, Trouble> {
+        let Some(base) = self.kept.base(branch, target).await? else { return Ok(Made::Else { besides: Vec::new() }) };
+        let asked: BTreeSet<&str> = edit.files.iter().map(|file| file.path.as_str()).collect();
+        let mut besides = self.kept.differing(&base, branch).await?;
+        besides.retain(|path| !asked.contains(path.as_str()));
+        if !besides.is_empty() || (onto.fresh && base != *target) {
+            return Ok(Made::Else { besides });
         }
         let (then, there) = (self.tree(&base, &[ask]).await?, self.tree(branch, &[ask]).await?);
-        Ok(edit.files.iter().all(|file| {
+        let is_it = edit.files.iter().all(|file| {
             let untouched = then.content(&file.path) == now.content(&file.path);
-            untouched && there.content(&file.path).is_some_and(|(_, bytes)| *bytes == *file.bytes)
-        }))
+            untouched && there.content(&file.path) == Some((&*file.mode, &*file.bytes))
+        });
+        Ok(if is_it { Made::It } else { Made::Else { besides } })
     }
 
     /// The target asks for it: through the commit that was proposed, whichever way it was merged, or through others.
@@ -108,4 +121,16 @@ impl Writer {
         }
         Ok(Answer::Landed(Landed { revision: target, commit: ask.commit.clone(), changed, previous, values }))
     }
+}
+
+/// Why a branch is left as it is.
+fn of_others(branch: &str, besides: &[String]) -> String {
+    let mut named: Vec<_> = besides.iter().take(NAMED).map(|path| format!("`{}`", path.escape_debug())).collect();
+    if besides.len() > NAMED {
+        named.push(format!("{} more", besides.len() - NAMED));
+    }
+    let that = if named.is_empty() { String::new() } else { format!(" that change {}", named.join(", ")) };
+    format!(
+        "the branch `{branch}` has commits of others{that}, which are neither merged nor overwritten; merge or delete it"
+    )
 }

@@ -1,0 +1,96 @@
+//! What others do where Windlass proposes: on its branch, in their forks, and under the number of its pull request.
+
+use proto::{ApprovalRejected, Event};
+
+use super::hosted::{Hosted, Kind};
+use crate::world::*;
+
+const BRANCH: &str = "refs/heads/windlass/shop/staging";
+
+/// Moves the branch to a commit of this tree; the commit.
+fn commit_to_branch(hosted: &Hosted, tree: &str, parents: &[&str]) -> String {
+    let parents: Vec<_> = parents.iter().flat_map(|parent| ["-p", parent]).collect();
+    let made = hosted.world.repo.git(&[&["commit-tree", tree, "-m", "by hand"], &parents[..]].concat());
+    hosted.world.repo.git(&["update-ref", BRANCH, &made]);
+    made
+}
+
+/// As a host's button brings a branch up to date.
+fn update_branch(hosted: &Hosted) -> String {
+    let tree = hosted.world.repo.git(&["merge-tree", "--write-tree", BRANCH, "main"]);
+    commit_to_branch(hosted, &tree, &[BRANCH, "main"])
+}
+
+/// Production gets what staging is to have.
+fn slip_production_in(hosted: &Hosted) -> String {
+    let repo = &hosted.world.repo;
+    let file = repo.git(&["rev-parse", &format!("{BRANCH}:staging/app.yaml")]);
+    repo.git(&["read-tree", BRANCH]);
+    repo.git(&["update-index", "--cacheinfo", &format!("100644,{file},production/app.yaml")]);
+    commit_to_branch(hosted, &repo.git(&["write-tree"]), &[BRANCH])
+}
+
+pub(super) async fn what_others_add_to_the_branch_is_not_merged_with_it(kind: Kind) {
+    let hosted = Hosted::new(kind, "merge: when_checks_pass").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    hosted.world.repo.write(&[("production/app.yaml", &hosted.world.manifest("v9"))]);
+    let updated = update_branch(&hosted);
+    let (waiting, _) = hosted.settles(waiting).await;
+    assert_eq!(hosted.last().head, updated, "it changes nothing but what it is to");
+    let theirs = slip_production_in(&hosted);
+    hosted.check(&theirs, "unit", Some("success"));
+    let main = hosted.world.repo.head();
+    let why = hosted.world.refused(&waiting).await;
+    let words =
+        "`windlass/shop/staging` has commits of others that change `production/app.yaml`, which are neither merged";
+    assert!(why.contains(words), "{why}");
+    assert_eq!((hosted.world.repo.head(), hosted.last().head, hosted.last().merged), (main, theirs, None));
+    // They take it back.
+    hosted.world.repo.git(&["update-ref", BRANCH, &updated]);
+    hosted.check(&updated, "unit", Some("success"));
+    let waiting = hosted.lands(waiting).await;
+    hosted.world.bump(&waiting).await;
+    assert_eq!(hosted.world.repo.text("production/app.yaml"), hosted.world.manifest("v9"));
+}
+
+pub(super) async fn a_pull_request_of_a_fork_with_the_same_branch_is_left_alone(kind: Kind) {
+    let hosted = Hosted::new(kind, "merge: when_checks_pass").await;
+    let theirs = hosted.world.repo.head();
+    let fork = hosted.repository(|it| it.open_from_fork("windlass/shop/staging", "main", &theirs));
+    let (waiting, _) = hosted.proposed('a').await;
+    let own = hosted.last();
+    assert!(own.number != fork && !own.fork && own.body.contains(commit('a').as_str()), "{own:?}");
+    hosted.check(&own.head, "unit", Some("success"));
+    // Seen to be mergeable, and merged.
+    while hosted.world.handle(&waiting).await.is_err() {}
+    let theirs = hosted.pulls().into_iter().find(|pull| pull.number == fork).unwrap();
+    assert_eq!((theirs.state.as_str(), theirs.title.as_str()), ("open", "A change of mine"));
+}
+
+/// A release waits, and then its repository is another, in which a stranger's pull request has the number of ours.
+async fn elsewhere(kind: Kind) -> (Hosted, Event) {
+    let mut hosted = Hosted::new(kind, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    let ours = hosted.last().number;
+    hosted.moves("acme/elsewhere").await;
+    let head = hosted.world.repo.head();
+    assert_eq!(hosted.repository(|it| it.open_from_fork("theirs", "main", &head)), ours);
+    (hosted, waiting)
+}
+
+pub(super) async fn a_strangers_pull_request_with_the_number_of_ours_is_left_alone(kind: Kind) {
+    let (hosted, waiting) = elsewhere(kind).await;
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let reject = ApprovalRejected { approval: waiting.id, app, environment, by: "mona".to_owned(), comment: None };
+    hosted.world.handle(&event(reject)).await.unwrap();
+    let theirs = hosted.last();
+    assert_eq!((theirs.state.as_str(), theirs.body.as_str()), ("open", ""));
+
+    let (hosted, waiting) = elsewhere(kind).await;
+    hosted.close(hosted.last().number);
+    let (waiting, _) = hosted.world.waits(&waiting).await;
+    let own = hosted.last();
+    assert!(!own.fork && own.body.contains(commit('a').as_str()), "{own:?}");
+    hosted.merge(own.number, "merge");
+    hosted.world.bump(&waiting).await;
+}

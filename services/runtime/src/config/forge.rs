@@ -5,6 +5,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{GithubApp, Gitops, SecretRef};
+use crate::git::without_userinfo;
 
 /// How Windlass merges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -133,10 +134,15 @@ pub(super) fn api_at(kind: ForgeKind, repository: &Url) -> Option<String> {
     Some(format!("{scheme}://{host}{port}{}", kind.api_path()))
 }
 
-/// Whether an API may be there.
-pub(super) fn is_api(address: &str) -> bool {
+/// Why no API is asked at this address, for whoever wrote it; its path is to be like this one.
+pub(super) fn unfit_api(address: &str, path: &str) -> Option<String> {
+    let url = Url::parse(address).ok();
+    if url.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        return Some("it holds a user name or a password, and addresses are shown in errors; take it out".to_owned());
+    }
     let is = |url: &Url| matches!(url.scheme(), "https" | "http") && url.has_host() && url.query().is_none();
-    Url::parse(address).is_ok_and(|url| is(&url))
+    let unfit = || format!("`{}` is no URL; write `https://<host>{path}`", without_userinfo(address));
+    (!url.is_some_and(|url| is(&url))).then(unfit)
 }
 
 impl Forge {
@@ -176,9 +182,8 @@ pub(super) fn problems(at: &str, gitops: &Gitops, forge: &Forge) -> Vec<String> 
         let form = if kind == ForgeKind::Gitlab { "<group>/…/<name>" } else { "<owner>/<name>" };
         found.push(format!("`{at}.repository`: a repository of this host is `https://<host>/{form}.git`"));
     }
-    if let Some(api) = forge.api.as_ref().filter(|api| !is_api(api)) {
-        found.push(format!("`{at}.forge.api`: `{api}` is no URL; write `https://<host>{}`", kind.api_path()));
-    }
+    let unfit = forge.api.as_ref().and_then(|api| unfit_api(api, kind.api_path()));
+    found.extend(unfit.map(|why| format!("`{at}.forge.api`: {why}")));
     found
 }
 
@@ -279,6 +284,11 @@ mod tests {
             };
             assert_eq!(problems.len(), 1, "{problems:?}");
             assert!(problems[0].starts_with(&format!("`apps.shop.gitops.{key}`: ")), "{key}: {problems:?}");
+        }
+        for api in ["https://me:hunter2@gitlab.com/api/v4", "https://hunter2@gitlab.com/api/v4", "ssh://me:hunter2@x"] {
+            let why = parsed(gitlab, &format!("token: env:T, api: '{api}'")).unwrap_err().to_string();
+            assert!(why.contains("`apps.shop.gitops.forge.api`: it holds a user name or a password"), "{why}");
+            assert!(!why.contains("hunter2"), "{why}");
         }
         let inside = parsed(gitlab, "token: env:T, api: 'http://127.0.0.1/api/v4'").unwrap_err().to_string();
         assert!(inside.contains("`apps.shop.gitops.forge.api`: ") && inside.contains("network.allow"), "{inside}");

@@ -113,9 +113,8 @@ impl GitCredential {
         let url = &self.url;
         let scheme = url.split_once("://").map(|(scheme, _)| scheme);
         if let Some(app) = &self.app {
-            let api = app.api.as_ref().filter(|api| !forge::is_api(api));
-            return match api {
-                Some(api) => Some(format!("`app.api`: `{api}` is no URL; write `https://<host>/api/v3`")),
+            return match app.api.as_ref().and_then(|api| forge::unfit_api(api, "/api/v3")) {
+                Some(why) => Some(format!("`app.api`: {why}")),
                 None if !matches!(scheme, Some("http" | "https")) => {
                     Some(format!("an `app` is for https://, and `{url}` is not"))
                 }

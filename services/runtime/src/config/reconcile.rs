@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
-use url::Url;
 
-use super::{SecretRef, value};
+use super::{SecretRef, forge, value};
 
 /// Has GitHub asked, again and again, which deliveries to this source never came, and to send those again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -89,11 +88,7 @@ impl Reconcile {
         if self.every.is_zero() {
             found.push(("reconcile.every", "it would ask without end; write `5m`".to_owned()));
         }
-        let api = Url::parse(&self.api).ok();
-        if !api.is_some_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host() && url.query().is_none()) {
-            let why = format!("`{}` is no URL; write `https://<host>/api/v3`", self.api);
-            found.push(("reconcile.api", why));
-        }
+        found.extend(forge::unfit_api(&self.api, "/api/v3").map(|why| ("reconcile.api", why)));
         found
     }
 }

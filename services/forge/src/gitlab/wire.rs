@@ -18,6 +18,9 @@ pub(super) struct Wire {
     /// Since GitLab 15.6.
     #[serde(default)]
     detailed_merge_status: Option<String>,
+    /// What there was before it, of conflicts alone.
+    #[serde(default)]
+    merge_status: Option<String>,
     title: String,
     #[serde(default)]
     description: Option<String>,
@@ -56,7 +59,10 @@ impl From<Wire> for Pull {
             url: wire.web_url,
             state,
             head: wire.sha.and_then(|sha| CommitSha::new(sha).ok()),
-            readiness: readiness(wire.detailed_merge_status.as_deref().unwrap_or_default()),
+            readiness: match (wire.detailed_merge_status, wire.merge_status) {
+                (Some(status), _) => readiness(&status),
+                (None, status) => of_conflicts(&status.unwrap_or_default()),
+            },
             pipeline: wire.head_pipeline,
             title: wire.title,
             body: wire.description.unwrap_or_default(),
@@ -82,6 +88,16 @@ fn readiness(status: &str) -> Readiness {
         other => other,
     };
     Readiness::Blocked(Some(wants.replace('_', " ")))
+}
+
+/// What `merge_status` means: whatever else is wanted, its GitLab says when it is to merge.
+fn of_conflicts(status: &str) -> Readiness {
+    match status {
+        "can_be_merged" => Readiness::Ready,
+        "cannot_be_merged" => Readiness::Conflicts,
+        // `unchecked`, `checking`, and `cannot_be_merged_recheck` of one that conflicted before it was pushed to.
+        _ => Readiness::Unknown,
+    }
 }
 
 /// How a job or a pipeline went. Jobs that may fail have no say.
@@ -113,6 +129,29 @@ mod tests {
         ] {
             assert_eq!(readiness(status), means, "{status}");
         }
+    }
+
+    #[test]
+    fn a_gitlab_that_tells_of_conflicts_alone_is_understood() {
+        let of = |more: serde_json::Value| {
+            let mut shown = serde_json::json!({ "iid": 1, "web_url": "x", "state": "opened", "title": "x" });
+            shown
+                .as_object_mut()
+                .into_iter()
+                .for_each(|shown| shown.extend(more.as_object().cloned().unwrap_or_default()));
+            serde_json::from_value::<Wire>(shown).map(|wire| Pull::from(wire).readiness).ok()
+        };
+        for (status, means) in [
+            ("can_be_merged", Readiness::Ready),
+            ("cannot_be_merged", Readiness::Conflicts),
+            ("checking", Readiness::Unknown),
+            ("unchecked", Readiness::Unknown),
+            ("cannot_be_merged_recheck", Readiness::Unknown),
+        ] {
+            assert_eq!(of(serde_json::json!({ "merge_status": status })), Some(means), "{status}");
+        }
+        let both = serde_json::json!({ "merge_status": "can_be_merged", "detailed_merge_status": "need_rebase" });
+        assert_eq!(of(both), Some(Readiness::Behind));
     }
 
     #[test]

@@ -246,7 +246,7 @@ impl Kept {
         }
         let printed = String::from_utf8_lossy(&finished.stdout).into_owned();
         let Some(verdict) = printed.lines().find(|line| line.starts_with('!')) else {
-            return match GitError::of(&self.url, &finished) {
+            return match self.git.failed(&self.url, &finished) {
                 GitError::Conflict { .. } => Ok(Pushed::Overtaken),
                 error => Err(error.into()),
             };

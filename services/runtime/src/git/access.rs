@@ -5,11 +5,11 @@ use std::{fmt::Write as _, io::Write as _, path::Path};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tempfile::TempPath;
 
-use super::{Git, GitError, url};
+use super::{Git, GitError, error, url};
 use crate::{
     Secret,
     config::{GitCredential, SecretRef},
-    exec::ExecError,
+    exec::{ExecError, Finished},
 };
 
 /// What a command needs beside its arguments to be let in.
@@ -28,8 +28,7 @@ impl Git {
         if let Some((origin, username, password)) = url::userinfo(url) {
             return Ok(by_password(&origin, &username, password));
         }
-        let matching = self.config.credentials.iter().filter(|c| url::is_below(url, &c.url));
-        let Some(best) = matching.max_by_key(|c| c.url.len()) else { return Ok(Access::default()) };
+        let Some(best) = self.credential(url) else { return Ok(Access::default()) };
         let GitCredential { url: prefix, username, password, app, key, known_hosts } = best;
         if let Some(app) = app {
             return Ok(by_password(prefix, username, self.tokens.of(app, url).await?));
@@ -42,6 +41,30 @@ impl Git {
             Ok(password.map(|password| by_password(prefix, username, password)).unwrap_or_default())
         };
         access().map_err(|why| needs(&why))
+    }
+
+    /// That of the longest configured prefix.
+    fn credential(&self, url: &str) -> Option<&GitCredential> {
+        let matching = self.config.credentials.iter().filter(|c| url::is_below(url, &c.url));
+        matching.max_by_key(|c| c.url.len())
+    }
+
+    /// What a command that did not exit with 0 came to. The token of an App that it was refused with is fetched anew for the
+    /// next.
+    pub fn failed(&self, url: &str, finished: &Finished) -> GitError {
+        let error = GitError::of(url, finished);
+        let by_url = url::userinfo(url).is_some();
+        let app = self.credential(url).filter(|_| !by_url).and_then(|credential| credential.app.as_ref());
+        match (error, app) {
+            (GitError::Refused { url: shown, why }, Some(app)) if error::is_about_us(&why) => {
+                if self.tokens.forget(app, url) && error::is_unknown(&why) {
+                    GitError::Ended { url: shown, why }
+                } else {
+                    GitError::Refused { url: shown, why }
+                }
+            }
+            (error, _) => error,
+        }
     }
 }
 

@@ -34,6 +34,14 @@ pub enum GitError {
         /// Git's words.
         why: String,
     },
+    /// The server no longer knows the token that an App's installation had; the next command has another.
+    #[error("{url} does not know the token of its App any more, and is given another at the next try: {why}")]
+    Ended {
+        /// The repository.
+        url: String,
+        /// Git's words.
+        why: String,
+    },
     /// The server cannot be reached, or broke off.
     #[error("{url} cannot be reached: {why}")]
     Unreachable {
@@ -189,7 +197,7 @@ impl GitError {
     /// Whether it may go well another time with nothing mended.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Conflict { .. } | Self::Other { .. } => true,
+            Self::Ended { .. } | Self::Unreachable { .. } | Self::Conflict { .. } | Self::Other { .. } => true,
             Self::NoSuchCommit { .. }
             | Self::Unadvertised { .. }
             | Self::Refused { .. }
@@ -199,6 +207,16 @@ impl GitError {
             Self::Program(error) => error.is_transient(),
         }
     }
+}
+
+/// Whether a server refused whoever asked, by these words of Git's: 401 or 403.
+pub(super) fn is_about_us(why: &str) -> bool {
+    is_unknown(why) || why.contains("returned error: 403")
+}
+
+/// Whether a server does not know whoever asked, by these words of Git's: 401.
+pub(super) fn is_unknown(why: &str) -> bool {
+    [ASKED_AGAIN, "Authentication failed", "returned error: 401"].iter().any(|words| why.contains(words))
 }
 
 /// The lines that say what went wrong, or the last ones; or how it ended, when it said nothing.

@@ -87,7 +87,7 @@ impl Git {
     /// Runs a command made by [`Git::local`] or [`Git::remote`]; anything but status 0 is an error, classified.
     pub async fn run(&self, program: Program, url: &str) -> Result<Finished, GitError> {
         let finished = program.run().await?;
-        if finished.succeeded() { Ok(finished) } else { Err(GitError::of(url, &finished)) }
+        if finished.succeeded() { Ok(finished) } else { Err(self.failed(url, &finished)) }
     }
 
     /// Puts exactly this commit into an empty folder, with no history where the server allows that. Symlinks stay

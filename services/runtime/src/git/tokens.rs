@@ -1,7 +1,11 @@
 //! The tokens of a GitHub App's installations, with which Git is let in over HTTP (docs.github.com, "Authenticating as a GitHub
 //! App installation"). Each is good for an hour, and for every repository that the App is installed on by its owner.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex as Plain, PoisonError},
+    time::Duration,
+};
 
 use proto::Timestamp;
 use reqwest::{Method, StatusCode};
@@ -26,12 +30,28 @@ const LARGEST: usize = 1024 * 1024;
 /// Those that are known.
 pub(super) struct Tokens {
     guard: Guard,
-    /// With when they end. Whoever needs one while it is fetched waits for it.
-    kept: Mutex<HashMap<Whose, (Secret, Timestamp)>>,
+    kept: Plain<HashMap<Whose, Place>>,
+}
+
+/// Where one is kept. Whoever needs it while it is fetched waits for it, and nobody else does.
+type Place = Arc<Mutex<Option<Kept>>>;
+
+struct Kept {
+    token: Secret,
+    until: Timestamp,
+    /// Whether it was used again since it was fetched.
+    again: bool,
 }
 
 /// An API, an App and an owner.
 type Whose = (String, String, String);
+
+/// What a token is asked for.
+struct Repository {
+    api: String,
+    owner: String,
+    name: String,
+}
 
 #[derive(Deserialize)]
 struct Installation {
@@ -61,7 +81,7 @@ struct Asked<'a> {
 
 impl Tokens {
     pub(super) fn new(guard: &Guard) -> Self {
-        Self { guard: guard.clone(), kept: Mutex::default() }
+        Self { guard: guard.clone(), kept: Plain::default() }
     }
 
     /// The token for the repository with this URL.
@@ -70,22 +90,42 @@ impl Tokens {
     /// [`GitError::Unreachable`] while GitHub does not answer, or not yet; [`GitError::Refused`] says what to mend.
     pub(super) async fn of(&self, app: &GitApp, repository: &str) -> Result<Secret, GitError> {
         let shown = without_userinfo(repository);
-        let no_url = || GitError::BadUrl { url: shown.clone() };
-        let url = Url::parse(repository).map_err(|_| no_url())?;
-        let (owner, name) = owner_and_name(&url).ok_or_else(no_url)?;
-        let api = app.api_for(&url).ok_or_else(no_url)?.trim_end_matches('/').to_owned();
-        let key = (api.clone(), app.id.clone(), owner.to_lowercase());
-        let mut kept = self.kept.lock().await;
-        if let Some((token, until)) = kept.get(&key)
-            && Timestamp::now() < *until - MARGIN
-        {
-            return Ok(token.clone());
+        let found = Repository::at(repository, app).ok_or_else(|| GitError::BadUrl { url: shown.clone() })?;
+        let place = self.place(app, &found);
+        let mut kept = place.lock().await;
+        if let Some(kept) = kept.as_mut().filter(|kept| Timestamp::now() < kept.until - MARGIN) {
+            kept.again = true;
+            return Ok(kept.token.clone());
         }
         let http = Guarded::new(&self.guard, Redirects::None).map_err(|why| needs(&why))?;
+        let Repository { api, owner, name } = found;
         let asked = Asked { http, api, app, repository: shown };
-        let token = asked.token(&owner, &name).await?;
-        kept.insert(key, token.clone());
-        Ok(token.0)
+        let (token, until) = asked.token(&owner, &name).await?;
+        *kept = Some(Kept { token: token.clone(), until, again: false });
+        Ok(token)
+    }
+
+    /// Forgets the token for the repository with this URL, with which Git was not let in; whether another may be: that one
+    /// was not fetched for this, or is being fetched anew.
+    pub(super) fn forget(&self, app: &GitApp, repository: &str) -> bool {
+        let Some(found) = Repository::at(repository, app) else { return false };
+        let place = self.place(app, &found);
+        let Ok(mut kept) = place.try_lock() else { return true };
+        kept.take().is_none_or(|kept| kept.again)
+    }
+
+    fn place(&self, app: &GitApp, repository: &Repository) -> Place {
+        let whose = (repository.api.clone(), app.id.clone(), repository.owner.to_lowercase());
+        Arc::clone(self.kept.lock().unwrap_or_else(PoisonError::into_inner).entry(whose).or_default())
+    }
+}
+
+impl Repository {
+    fn at(url: &str, app: &GitApp) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let (owner, name) = owner_and_name(&url)?;
+        let api = app.api_for(&url)?.trim_end_matches('/').to_owned();
+        Some(Self { api, owner, name })
     }
 }
 

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{
     Checks, Draft, Gates, Merging, Pull, Readiness, State,
+    answer::Answer,
     pulls::{Tally, Went},
-    rest::{Answer, Host, Question, Rest},
+    rest::{Host, Question, Rest},
 };
 
 /// As many as a page may hold unless its administrators say otherwise (`MAX_RESPONSE_ITEMS`).

@@ -4,6 +4,7 @@
 //! [`Forge`] is the pull requests of one repository, whatever hosts it; [`github`] is more of GitHub's API, for what only
 //! that has. All ask within the limits they are told of, and those who ask as the same share a gate of [`Gates`].
 
+mod answer;
 mod forge;
 mod gate;
 mod gitea;
@@ -12,6 +13,7 @@ mod gitlab;
 mod limits;
 mod pulls;
 mod rest;
+mod server;
 
 pub use forge::Forge;
 pub use gate::Gates;

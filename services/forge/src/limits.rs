@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Trouble at GitHub's end is tried again after this, doubled each time.
+/// Trouble at the host's end is tried again after this, doubled each time.
 const TROUBLE: Duration = Duration::from_secs(1);
 /// "Otherwise, wait for at least one minute", doubled each time.
 const SECONDARY: Duration = Duration::from_mins(1);

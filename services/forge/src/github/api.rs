@@ -3,7 +3,7 @@
 //! octocrab stands on the client that all of ours do, with its deadlines, and without retries of its own: those know no
 //! limits. Whatever is asked here may be asked twice.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use anyhow::{Context, Result, bail, ensure};
 use http::HeaderName;
@@ -14,11 +14,13 @@ use tokio::{sync::Mutex, time::Instant};
 
 use super::{
     credentials::{self, Bearer, Credentials, MARGIN, Who},
-    wire::{self, Installation, InstallationToken, Problem},
+    wire::{self, Installation, InstallationToken},
 };
 use crate::{
-    gate::{Gate, Gates},
-    limits::{self, Cause, Later, Limits, Verdict},
+    answer::Answer,
+    gate::Gates,
+    limits::{self, Cause, Later, Verdict},
+    server::Server,
 };
 
 const API_VERSION: (HeaderName, &str) = (HeaderName::from_static("x-github-api-version"), "2022-11-28");
@@ -28,27 +30,13 @@ type OnWait = Box<dyn Fn(Cause, Duration) + Send + Sync>;
 
 /// The API, as somebody.
 pub struct Api {
-    base: String,
+    server: Server,
     http: reqwest::Client,
     credentials: Credentials,
     on_wait: OnWait,
     /// Whether it waits itself where one must.
     waits: bool,
     client: Mutex<Option<(Octocrab, Timestamp)>>,
-    /// Questions go one after the other, those about other webhooks too.
-    gate: Arc<Gate>,
-}
-
-/// What was answered: what was asked for, or that there is no such thing.
-#[derive(Debug)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// What came with it.
-    pub body: String,
-    /// The cursor of the next page.
-    pub next: Option<String>,
-    limits: Limits,
 }
 
 /// GitHub does not know who asks.
@@ -86,9 +74,8 @@ impl Api {
         http: reqwest::Client,
         on_wait: impl Fn(Cause, Duration) + Send + Sync + 'static,
     ) -> Self {
-        let (base, on_wait) = (base.trim_end_matches('/').to_owned(), Box::new(on_wait));
-        let gate = gates.of(&base, credentials.limited_as());
-        Self { base, http, credentials, on_wait, waits: true, client: Mutex::default(), gate }
+        let server = Server::new(base, credentials.limited_as(), gates);
+        Self { server, http, credentials, on_wait: Box::new(on_wait), waits: true, client: Mutex::default() }
     }
 
     /// The same for who has something better to do than to wait: where it would, the error is [`Later`] at once.
@@ -114,7 +101,7 @@ impl Api {
 
     /// Until when whoever asks waits for the limit, and all others who share it; `None` while nobody does.
     pub fn waits_until(&self) -> Option<Timestamp> {
-        self.gate.waits().map(|wait| Timestamp::now() + wait)
+        self.server.gate.waits().map(|wait| Timestamp::now() + wait)
     }
 
     /// What to mend when something is not there, in words: GitHub says so too of what one may not see.
@@ -160,23 +147,26 @@ impl Api {
     }
 
     fn client(&self, bearer: &Bearer) -> Result<Octocrab> {
-        let built = Octocrab::builder().base_uri(self.base.as_str()).and_then(|builder| {
+        let built = Octocrab::builder().base_uri(self.server.base.as_str()).and_then(|builder| {
             let builder = builder.personal_token(bearer.secret.expose());
             builder.add_header(API_VERSION.0, API_VERSION.1.to_owned()).build_with_reqwest(self.http.clone())
         });
-        built.with_context(|| format!("building a client for {}", self.base))
+        built.with_context(|| format!("building a client for {}", self.server.base))
     }
 
     /// Asks until there is an answer, or none is to be hoped for. Nobody else asks meanwhile: what makes one wait makes
     /// all wait.
     async fn patiently(&self, client: &Octocrab, question: Question<'_>) -> Result<Answer> {
-        let _turn = self.gate.enter().await;
+        let _turn = self.server.gate.enter().await;
         let mut tried = 0;
         loop {
             self.rest(question).await?;
             let (cause, wait, why) = match exchange(client, question).await {
                 Ok(answer) => match answer.judge(tried) {
-                    Verdict::Answer => return Ok(self.rest_after(answer)),
+                    Verdict::Answer => {
+                        self.server.heed(&answer);
+                        return Ok(answer);
+                    }
                     Verdict::NotKnown => {
                         bail!(NotKnown(self.refusal(question, "it does not know who we are", &answer)))
                     }
@@ -186,82 +176,44 @@ impl Api {
                 Err(error) => (Cause::Trouble, limits::trouble(tried), innermost(&error)),
             };
             if !self.waits {
-                return Err(self.later(cause, wait, format!("{question} at {}: {why}", self.base)));
+                (self.on_wait)(cause, wait);
+                bail!(self.server.later(cause, wait, &question, &why));
             }
             if tried >= limits::patience(cause) {
                 bail!(Later {
                     cause,
                     after: wait,
-                    why: format!("{question} at {}: {why}, again and again", self.base)
+                    why: format!("{question} at {}: {why}, again and again", self.server.base)
                 });
             }
             tried += 1;
-            tracing::info!(question = %question, "asks {} again after {wait:?}: {why}", self.base);
+            tracing::info!(question = %question, "asks {} again after {wait:?}: {why}", self.server.base);
             self.wait(cause, wait).await;
         }
     }
 
     fn refusal(&self, question: Question<'_>, why: &str, answer: &Answer) -> String {
-        format!("{question} at {}: {why} ({}); {}", self.base, answer.said(), self.hint())
+        self.server.refusal(&question, why, answer, &self.hint())
     }
 
     async fn wait(&self, cause: Cause, wait: Duration) {
         (self.on_wait)(cause, wait);
         if cause != Cause::Trouble {
-            self.gate.waits_until(Instant::now() + wait);
+            self.server.gate.waits_until(Instant::now() + wait);
         }
         tokio::time::sleep(wait).await;
     }
 
     /// Waits for the window's end, where what is left in it is left to others.
     async fn rest(&self, question: Question<'_>) -> Result<()> {
-        let Some(after) = self.gate.rest() else { return Ok(()) };
+        let Some(later) = self.server.rests(&question) else { return Ok(()) };
         if !self.waits {
-            let why = format!("{question} at {}: what is left of the limit is left to others", self.base);
-            bail!(Later { cause: Cause::Primary, after, why });
+            bail!(later);
         }
-        let wait = after;
-        tracing::info!("leaves what is left of the limit of {} to others, and goes on in {wait:?}", self.base);
-        self.wait(Cause::Primary, wait).await;
+        let (wait, base) = (later.after, &self.server.base);
+        tracing::info!("leaves what is left of the limit of {base} to others, and goes on in {wait:?}");
+        self.wait(later.cause, wait).await;
         Ok(())
-    }
-
-    /// A limit holds for all who share it.
-    fn later(&self, cause: Cause, after: Duration, why: String) -> anyhow::Error {
-        (self.on_wait)(cause, after);
-        if cause != Cause::Trouble {
-            self.gate.rest_until(Some(Instant::now() + after));
-        }
-        Later { cause, after, why }.into()
-    }
-
-    fn rest_after(&self, answer: Answer) -> Answer {
-        self.gate.rest_until(answer.limits.rest(Timestamp::now().as_second()).map(|wait| Instant::now() + wait));
-        answer
-    }
-}
-
-impl Answer {
-    fn judge(&self, tried: u32) -> Verdict {
-        limits::judge(self.status, &self.limits, &self.message(), tried, Timestamp::now().as_second())
-    }
-
-    /// Its own words, bounded; the body may be a page for people.
-    pub fn message(&self) -> String {
-        let problem: Problem = serde_json::from_str(&self.body).unwrap_or_default();
-        let details = problem.errors.iter().filter_map(|error| error["message"].as_str());
-        std::iter::once(problem.message.as_str())
-            .chain(details)
-            .collect::<Vec<_>>()
-            .join(": ")
-            .chars()
-            .take(300)
-            .collect()
-    }
-
-    /// Status and words.
-    pub fn said(&self) -> String {
-        format!("{} {}", self.status, self.message()).trim_end().to_owned()
     }
 }
 
@@ -274,9 +226,8 @@ async fn exchange(client: &Octocrab, question: Question<'_>) -> octocrab::Result
         _ => client._get(path).await?,
     };
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let (limits, next) = (Limits::read(header), header("link").and_then(wire::next_cursor));
-    let status = response.status().as_u16();
-    Ok(Answer { status, body: client.body_to_string(response).await?, next, limits })
+    let answer = Answer::headed(response.status().as_u16(), header);
+    Ok(Answer { body: client.body_to_string(response).await?, ..answer })
 }
 
 /// octocrab's own words say "Service Error"; what happened lies at the end of the chain.

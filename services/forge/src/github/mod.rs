@@ -6,8 +6,8 @@ mod credentials;
 mod pulls;
 mod wire;
 
-pub use crate::{gate::Gates, limits::Cause};
-pub use api::{Answer, Api};
+pub use crate::{answer::Answer, gate::Gates, limits::Cause};
+pub use api::Api;
 pub use credentials::{Credentials, Rights};
 pub use pulls::Pulls;
 pub use wire::parse;

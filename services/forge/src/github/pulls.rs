@@ -6,12 +6,10 @@ use runtime::config::MergeMethod;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{
-    api::{Answer, Api},
-    wire::parse,
-};
+use super::{api::Api, wire::parse};
 use crate::{
     Checks, Draft, Merging, Pull, Readiness, State,
+    answer::Answer,
     pulls::{Tally, Went},
 };
 

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{
     Checks, Draft, Gates, Merging, Pull,
+    answer::Answer,
     pulls::{Pipeline, Tally, Went},
-    rest::{Answer, Host, Question, Rest},
+    rest::{Host, Question, Rest},
 };
 use wire::{Commit, Said, Wire, went};
 

@@ -240,10 +240,10 @@ async fn a_test_program_that_is_not_there_is_a_mistake_of_the_configuration() {
 #[tokio::test]
 async fn what_cannot_be_filled_in_is_parked_and_names_its_key() {
     for (staging, words) in [
-        ("health: [{ url: 'http://x/{web.version}' }]", ["staging.health`", "`{web.version}` stands for nothing"]),
-        ("health: [{ url: 'http://x/', json: { /v: '{db.tag}' } }]", ["staging.health`", "`{db.tag}`"]),
-        ("smoke: ['http://x/{version}']", ["staging.smoke`", "`{web.commit}`"]),
-        ("smoke: ['file:///etc/passwd']", ["staging.smoke`", "no http:// or https:// URL"]),
+        ("health: [{ url: 'http://x/{api.tag}' }]", ["staging.health`", "`{api.tag}` stands for nothing"]),
+        ("health: [{ url: 'http://x/', json: { /v: '{api.tag}' } }]", ["staging.health`", "`{web.tag}`"]),
+        ("smoke: ['http://x/{api.commit}']", ["staging.smoke`", "`{web.commit}`"]),
+        ("smoke: ['http://x:{web.tag}/']", ["staging.smoke`", "no http:// or https:// URL"]),
     ] {
         let stage = Stage::open(&shop(&format!("{SYNC}, {staging}"))).await;
         let event = synced(&bumped(deployment('a')), true, "synced");

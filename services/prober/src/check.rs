@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, time::Duration};
 use proto::{CheckReport, Deployment, Verdict};
 use reqwest::{StatusCode, header};
 use runtime::{
-    config::HealthCheck,
+    config::{HealthCheck, deployed::http_url},
     http::{Guarded, HttpError, read_start},
     network::Blocked,
 };
@@ -192,8 +192,7 @@ impl Check {
 }
 
 fn url(text: &str, deployment: &Deployment) -> Result<Url, BadCheck> {
-    let url = Url::parse(&fill(text, deployment)?).map_err(|_| BadCheck::Url)?;
-    Some(url).filter(|url| ["http", "https"].contains(&url.scheme()) && url.has_host()).ok_or(BadCheck::Url)
+    http_url(&fill(text, deployment)?).ok_or(BadCheck::Url)
 }
 
 fn holds(body: &[u8], text: &[u8]) -> bool {

@@ -1,19 +1,15 @@
-//! `{revision}`, `{<component>.commit}`, `{<component>.digest}` and `{<component>.tag}` in URLs and expectations.
+//! Placeholders in URLs and expectations, filled in with what was deployed.
 
-use proto::Deployment;
+use proto::{Deployment, ReleasedImage};
+use runtime::config::deployed::{self, Deployed, StandsForNothing};
 use serde_json::Value;
 
 /// Why a text cannot be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadPlaceholder {
     /// It names nothing of a deployment.
-    #[error("`{{{name}}}` stands for nothing; there are {known}")]
-    Unknown {
-        /// What stands between the braces.
-        name: String,
-        /// What may stand there.
-        known: String,
-    },
+    #[error(transparent)]
+    Unknown(#[from] StandsForNothing),
     /// It names something this deployment has not.
     #[error("`{{{name}}}` is not known of this deployment: {why}")]
     Absent {
@@ -24,67 +20,35 @@ pub(crate) enum BadPlaceholder {
     },
 }
 
-/// The text with every placeholder filled in. Braces around anything but letters, digits, `-`, `_` and `.` are just
-/// braces: expectations may hold JSON.
+/// The text with every placeholder filled in.
 pub(crate) fn fill(text: &str, deployment: &Deployment) -> Result<String, BadPlaceholder> {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(open) = rest.find('{') {
-        let (before, inner) = (&rest[..open], &rest[open + 1..]);
-        filled.push_str(before);
-        if let Some(close) = inner.find('}').filter(|&close| is_name(&inner[..close])) {
-            filled.push_str(&value(&inner[..close], deployment)?);
-            rest = &inner[close + 1..];
-        } else {
-            filled.push('{');
-            rest = inner;
-        }
-    }
-    filled.push_str(rest);
-    Ok(filled)
+    deployed::fill(text, deployment.release.keys(), &|placeholder| value(placeholder, deployment))
 }
 
 /// The value with the placeholders in its strings filled in, however deep they are.
-pub(crate) fn fill_json(value: &Value, deployment: &Deployment) -> Result<Value, BadPlaceholder> {
-    Ok(match value {
-        Value::String(text) => Value::String(fill(text, deployment)?),
-        Value::Array(items) => Value::Array(items.iter().map(|v| fill_json(v, deployment)).collect::<Result<_, _>>()?),
-        Value::Object(map) => {
-            let filled = map.iter().map(|(k, v)| Ok((k.clone(), fill_json(v, deployment)?)));
-            Value::Object(filled.collect::<Result<_, _>>()?)
+pub(crate) fn fill_json(json: &Value, deployment: &Deployment) -> Result<Value, BadPlaceholder> {
+    deployed::fill_json(json, deployment.release.keys(), &|placeholder| value(placeholder, deployment))
+}
+
+fn value(placeholder: Deployed, deployment: &Deployment) -> Result<String, BadPlaceholder> {
+    let released = |component: &str| deployment.release.iter().find(|(name, _)| name.as_str() == component);
+    let of = |component: &str, part: &str, why, get: fn(&ReleasedImage) -> Option<String>| {
+        let found = released(component).and_then(|(_, released)| get(released));
+        found.ok_or_else(|| BadPlaceholder::Absent { name: format!("{component}.{part}"), why })
+    };
+    match placeholder {
+        Deployed::Revision => Ok(deployment.revision.to_string()),
+        Deployed::Digest(component) => {
+            of(component, "digest", "it was not released", |released| Some(released.digest.to_string()))
         }
-        other => other.clone(),
-    })
-}
-
-fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-}
-
-fn value(name: &str, deployment: &Deployment) -> Result<String, BadPlaceholder> {
-    if name == "revision" {
-        return Ok(deployment.revision.to_string());
-    }
-    let unknown = || BadPlaceholder::Unknown { name: name.to_owned(), known: known(deployment) };
-    let absent = |why| BadPlaceholder::Absent { name: name.to_owned(), why };
-    let (component, part) = name.split_once('.').ok_or_else(unknown)?;
-    let released = deployment.release.iter().find(|(c, _)| c.as_str() == component);
-    let released = released.map(|(_, released)| released).ok_or_else(unknown)?;
-    match part {
-        "digest" => Ok(released.digest.to_string()),
-        "commit" => {
+        Deployed::Commit(component) => {
             let why = "the image has no label `org.opencontainers.image.revision`";
-            released.commit.as_ref().map(ToString::to_string).ok_or_else(|| absent(why))
+            of(component, "commit", why, |released| released.commit.as_ref().map(ToString::to_string))
         }
-        "tag" => released.tag.clone().ok_or_else(|| absent("the image is deployed by its digest alone")),
-        _ => Err(unknown()),
+        Deployed::Tag(component) => {
+            of(component, "tag", "the image is deployed by its digest alone", |released| released.tag.clone())
+        }
     }
-}
-
-fn known(deployment: &Deployment) -> String {
-    let of = |component| ["commit", "digest", "tag"].map(|part| format!("`{{{component}.{part}}}`"));
-    let components = deployment.release.keys().flat_map(of);
-    Some("`{revision}`".to_owned()).into_iter().chain(components).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

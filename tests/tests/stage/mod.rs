@@ -64,11 +64,12 @@ pub(crate) fn shop(staging: &str) -> String {
     shop_cloned_from("https://git.example/shop.git", staging)
 }
 
-/// The same with its source at this URL.
+/// The same with its source at this URL, and an image `api` that is in no deployment yet.
 pub(crate) fn shop_cloned_from(source: &str, staging: &str) -> String {
     let gitops = "{ repository: 'https://git.example/gitops.git' }";
+    let components = "{ web: { image: ghcr.io/acme/web }, api: { image: ghcr.io/acme/api } }";
     format!(
-        "apps: {{ shop: {{ repository: acme/shop, clone: '{source}', gitops: {gitops}, environments: {{ staging: {{ path: staging, {staging} }} }} }} }}"
+        "apps: {{ shop: {{ repository: acme/shop, clone: '{source}', components: {components}, gitops: {gitops}, environments: {{ staging: {{ path: staging, {staging} }} }} }} }}"
     )
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use proto::{AppName, EnvironmentName};
 use url::Url;
 
-use super::{App, Config, SourceKind, apps::SCAN_PRESETS, fast_path, filters, proposals, writing};
+use super::{App, Config, SourceKind, apps::SCAN_PRESETS, fast_path, filters, health, proposals, writing};
 use crate::network::Guard;
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
@@ -94,6 +94,7 @@ fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
     }
     check_order(&at, app, found);
     for (environment, e) in &app.environments {
+        found.extend(health::problems(&format!("{at}.environments.{environment}"), app, e));
         if matches!(&e.sync, super::Sync::Command(argv) if argv.is_empty()) {
             found.push(format!("`{at}.environments.{environment}.sync.command`: it runs nothing; give it a program"));
         }

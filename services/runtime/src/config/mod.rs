@@ -5,6 +5,7 @@
 
 mod apps;
 mod check;
+pub mod deployed;
 mod derived;
 mod environment;
 mod fast_path;
@@ -13,6 +14,7 @@ mod forge;
 mod gates;
 mod git;
 mod glob;
+mod health;
 mod load;
 mod proof;
 mod proposals;

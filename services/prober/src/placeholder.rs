@@ -22,12 +22,12 @@ pub(crate) enum BadPlaceholder {
 
 /// The text with every placeholder filled in.
 pub(crate) fn fill(text: &str, deployment: &Deployment) -> Result<String, BadPlaceholder> {
-    deployed::fill(text, deployment.release.keys(), &|placeholder| value(placeholder, deployment))
+    deployed::fill(text, &deployment.release.keys(), &|placeholder| value(placeholder, deployment))
 }
 
 /// The value with the placeholders in its strings filled in, however deep they are.
 pub(crate) fn fill_json(json: &Value, deployment: &Deployment) -> Result<Value, BadPlaceholder> {
-    deployed::fill_json(json, deployment.release.keys(), &|placeholder| value(placeholder, deployment))
+    deployed::fill_json(json, &deployment.release.keys(), &|placeholder| value(placeholder, deployment))
 }
 
 fn value(placeholder: Deployed, deployment: &Deployment) -> Result<String, BadPlaceholder> {

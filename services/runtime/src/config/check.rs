@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use proto::{AppName, EnvironmentName};
 use url::Url;
 
-use super::{App, Config, SourceKind, apps::SCAN_PRESETS, fast_path, filters, health, proposals, writing};
+use super::{
+    App, Config, apps::SCAN_PRESETS, fast_path, filters, health, idle, proposals, repositories, routes, writing,
+};
 use crate::network::Guard;
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
@@ -23,17 +25,20 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     }
     check_listeners(config, &mut found);
     check_spool(config, &mut found);
+    found.extend(idle::problems(config));
     found.extend(config.git.problems().into_iter().map(|(key, why)| format!("`{key}`: {why}")));
     for (name, source) in &config.sources {
         found.extend(source.problems().into_iter().map(|(key, why)| format!("`sources.{name}.{key}`: {why}")));
     }
     for (name, app) in &config.apps {
         check_app(name, app, &mut found);
+        let unnamed = repositories::problem(config, app);
+        found.extend(unnamed.map(|why| format!("`apps.{name}.repository`: {why}")));
         for unknown in app.sources.iter().filter(|source| !config.sources.contains_key(source)) {
             found.push(format!("`apps.{name}.sources`: there is no source `{unknown}`"));
         }
     }
-    check_buttons(config, &mut found);
+    found.extend(routes::problems(config));
     check_images(config, &mut found);
     check_polls(config, &mut found);
     check_addresses(config, &mut found);
@@ -75,9 +80,7 @@ fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
     found.extend(filters::problems(&at, app));
     found.extend(writing::problems(&at, app));
     found.extend(proposals::problems(&at, app));
-    for step in app.test.iter().filter(|s| s.run.is_empty()) {
-        found.push(format!("`{at}.test`: the step `{}` runs nothing; give `run` a program", step.name));
-    }
+    found.extend(idle::of_app(&at, app));
     for scan in app.scan.iter().filter(|s| s.run.is_none() && !SCAN_PRESETS.contains(&s.tool.as_str())) {
         let presets = SCAN_PRESETS.join(", ");
         found.push(format!("`{at}.scan`: `{}` is no preset ({presets}); give `run` and `format`", scan.tool));
@@ -95,9 +98,6 @@ fn check_app(name: &AppName, app: &App, found: &mut Vec<String>) {
     check_order(&at, app, found);
     for (environment, e) in &app.environments {
         found.extend(health::problems(&format!("{at}.environments.{environment}"), app, e));
-        if matches!(&e.sync, super::Sync::Command(argv) if argv.is_empty()) {
-            found.push(format!("`{at}.environments.{environment}.sync.command`: it runs nothing; give it a program"));
-        }
     }
 }
 
@@ -137,19 +137,6 @@ fn in_circle(app: &App, start: &EnvironmentName) -> bool {
         }
     }
     false
-}
-
-/// A button that leads nowhere is worse than none.
-fn check_buttons(config: &Config, found: &mut Vec<String>) {
-    for (n, route) in config.notify.iter().enumerate() {
-        let Some(name) = &route.buttons else { continue };
-        let key = format!("notify[{n}].buttons");
-        match config.sources.get(name) {
-            Some(source) if source.kind == SourceKind::Slack => {}
-            Some(_) => found.push(format!("`{key}`: `{name}` is not of the kind `slack`, so it hears no clicks")),
-            None => found.push(format!("`{key}`: there is no source `{name}`")),
-        }
-    }
 }
 
 fn check_images(config: &Config, found: &mut Vec<String>) {
@@ -378,23 +365,6 @@ apps:
         };
         assert_eq!(app("github"), Vec::<String>::new());
         assert_eq!(app("gitlab"), ["`apps.shop.sources`: there is no source `gitlab`"]);
-    }
-
-    #[test]
-    fn buttons_lead_to_a_source_that_hears_clicks() {
-        let buttons = |source: &str| {
-            of(&format!(
-                "sources: {{ github: {{ kind: github, secrets: [env:S] }}, \
-                 people: {{ kind: slack, secrets: [env:S], slack: {{ team: T0 }} }} }}\n\
-                 notify: [{{ slack: env:U, buttons: {source} }}]"
-            ))
-        };
-        assert_eq!(buttons("people"), Vec::<String>::new());
-        assert_eq!(buttons("slack"), ["`notify[0].buttons`: there is no source `slack`"]);
-        assert_eq!(
-            buttons("github"),
-            ["`notify[0].buttons`: `github` is not of the kind `slack`, so it hears no clicks"]
-        );
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn all<'c>(components: impl Iterator<Item = &'c ComponentName>) -> String {
 /// braces: expectations may hold JSON.
 pub fn fill<'c, E: From<StandsForNothing>>(
     text: &str,
-    components: impl Iterator<Item = &'c ComponentName> + Clone,
+    components: &(impl Iterator<Item = &'c ComponentName> + Clone),
     value: &impl Fn(Deployed) -> Result<String, E>,
 ) -> Result<String, E> {
     let mut filled = String::with_capacity(text.len());
@@ -79,12 +79,12 @@ pub fn fill<'c, E: From<StandsForNothing>>(
 /// The value with the placeholders in its strings filled in, however deep they are.
 pub fn fill_json<'c, E: From<StandsForNothing>>(
     json: &Value,
-    components: impl Iterator<Item = &'c ComponentName> + Clone,
+    components: &(impl Iterator<Item = &'c ComponentName> + Clone),
     value: &impl Fn(Deployed) -> Result<String, E>,
 ) -> Result<Value, E> {
-    let below = |json: &Value| fill_json(json, components.clone(), value);
+    let below = |json: &Value| fill_json(json, components, value);
     Ok(match json {
-        Value::String(text) => Value::String(fill(text, components.clone(), value)?),
+        Value::String(text) => Value::String(fill(text, components, value)?),
         Value::Array(items) => Value::Array(items.iter().map(below).collect::<Result<_, _>>()?),
         Value::Object(map) => {
             let filled = map.iter().map(|(k, v)| Ok((k.clone(), below(v)?)));

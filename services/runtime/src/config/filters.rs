@@ -95,6 +95,7 @@ pub(super) fn problems(at: &str, app: &App) -> Vec<String> {
     paths("paths", &app.paths);
     app.components.iter().for_each(|(name, c)| paths(&format!("components.{name}.paths"), &c.paths));
     found.extend(unseen_branches(at, app));
+    found.extend(idle_branches(at, app));
     found.extend(tags(at, app));
     found
 }
@@ -110,6 +111,20 @@ fn unseen_branches<'a>(at: &'a str, app: &'a App) -> impl Iterator<Item = String
     let plain = app.deploy.iter().chain(&app.hotfix).filter_map(BranchPattern::plain);
     let unseen = plain.filter(|branch| !app.branches.is_empty() && !BranchPattern::let_in(&app.branches, branch));
     unseen.map(move |branch| format!("`{at}.branches`: `{branch}` is to be deployed and is not among them"))
+}
+
+/// A branch a component is built from and that is in no lane. Without any lane, images come by their tags alone.
+fn idle_branches<'a>(at: &'a str, app: &'a App) -> impl Iterator<Item = String> + 'a {
+    let lanes = [&app.deploy, &app.hotfix];
+    let of = move |(name, c): (&'a ComponentName, &'a Component)| {
+        let plain = c.branches.iter().filter_map(BranchPattern::plain);
+        plain.map(move |branch| (format!("{at}.components.{name}.branches"), branch))
+    };
+    let named = app.components.iter().flat_map(of);
+    let idle = named.filter(move |(_, branch)| {
+        lanes.iter().any(|lane| !lane.is_empty()) && !lanes.iter().any(|lane| BranchPattern::let_in(lane, branch))
+    });
+    idle.map(|(key, branch)| format!("`{key}`: `{branch}` is among neither the app's `deploy` nor its `hotfix`"))
 }
 
 fn tags(at: &str, app: &App) -> Vec<String> {

@@ -68,6 +68,14 @@ impl ForgeKind {
         }
     }
 
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Github => "github",
+            Self::Gitlab => "gitlab",
+            Self::Gitea => "gitea",
+        }
+    }
+
     /// Where below a host's address its API is.
     fn api_path(self) -> &'static str {
         match self {
@@ -160,6 +168,10 @@ pub(super) fn problems(at: &str, gitops: &Gitops, forge: &Forge) -> Vec<String> 
             "`{at}.forge.kind`: the repository's URL does not say what hosts it; write `github`, `gitlab` or `gitea`"
         )];
     };
+    let host = Url::parse(&gitops.repository).ok().and_then(|url| ForgeKind::at(url.host_str()?));
+    if let Some(host) = host.filter(|host| *host != kind) {
+        return vec![format!("`{at}.forge.kind`: the repository's host is `{}`; take it out", host.as_str())];
+    }
     match (&forge.token, &forge.app) {
         (_, Some(_)) if kind != ForgeKind::Github => {
             found.push(format!("`{at}.forge.app`: only GitHub has these Apps; write a `token`"));

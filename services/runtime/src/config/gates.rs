@@ -1,6 +1,6 @@
 //! What users write of when a release may go to an environment: approvals, time windows, freezes.
 
-use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
 use jiff::{
     ToSpan,
@@ -177,6 +177,11 @@ impl Freeze {
         let end = self.zone.at(self.until.after()?)?;
         (begin <= now && now < end).then_some(end)
     }
+
+    /// Whether it ends before it begins.
+    pub(super) fn never(&self) -> bool {
+        self.until.after().is_some_and(|end| end <= self.from.first())
+    }
 }
 
 /// A day, or a time of a day.
@@ -200,6 +205,15 @@ impl Moment {
         match self {
             Self::Day(day) => Some(day.tomorrow().ok()?.to_datetime(Time::midnight())),
             Self::Time(time) => Some(time),
+        }
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Day(day) => day.fmt(f),
+            Self::Time(time) => write!(f, "{}", time.strftime("%FT%R")),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Checks that could never pass: seen here, or a good release would be taken back for them.
 
-use proto::ComponentName;
-
 use super::{
     App, Environment, HealthCheck,
     deployed::{Deployed, StandsForNothing, fill, fill_json, http_url},
@@ -29,14 +27,15 @@ fn of_health(app: &App, check: &HealthCheck) -> Vec<(String, String)> {
     if !(100..600).contains(&check.status) {
         found.push(("status".to_owned(), format!("nothing answers {}; write a status from 100 to 599", check.status)));
     }
-    let contains = check.contains.iter().filter_map(|text| fill(text, components(app), &with_tag(TAGS[0])).err());
+    let contains =
+        check.contains.iter().filter_map(|text| fill(text, &app.components.keys(), &with_tag(TAGS[0])).err());
     found.extend(contains.map(|why| ("contains".to_owned(), why.to_string())));
     for (pointer, wanted) in &check.json {
         if !pointer.is_empty() && !pointer.starts_with('/') {
             let why = format!("`{pointer}` is no JSON pointer; write `/{pointer}`, with a `/` before each key");
             found.push(("json".to_owned(), why));
         }
-        if let Err(why) = fill_json(wanted, components(app), &with_tag(TAGS[0])) {
+        if let Err(why) = fill_json(wanted, &app.components.keys(), &with_tag(TAGS[0])) {
             found.push((format!("json.{pointer}"), why.to_string()));
         }
     }
@@ -62,16 +61,12 @@ fn of_times(check: &HealthCheck) -> impl Iterator<Item = (&'static str, String)>
 }
 
 fn of_url(app: &App, text: &str) -> Option<String> {
-    let filled = TAGS.map(|tag| fill(text, components(app), &with_tag(tag)));
+    let filled = TAGS.map(|tag| fill(text, &app.components.keys(), &with_tag(tag)));
     match &filled[0] {
         Err(why) => Some(why.to_string()),
         Ok(_) if filled.iter().flatten().any(|url| http_url(url).is_some()) => None,
         Ok(_) => Some(format!("`{text}` is no http:// or https:// URL; write `https://shop.example/health`")),
     }
-}
-
-fn components(app: &App) -> impl Iterator<Item = &ComponentName> + Clone {
-    app.components.keys()
 }
 
 /// What each placeholder may come to.

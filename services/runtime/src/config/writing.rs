@@ -3,7 +3,7 @@
 
 use proto::{ComponentName, EnvironmentName};
 
-use super::{App, Pin, Values, Write};
+use super::{App, Pin, Pointer, Values, Write};
 
 /// How a component's image is written in an environment, and where the configuration says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,14 +90,53 @@ impl Write {
 impl Writing {
     fn problems(&self) -> Vec<(String, String)> {
         let Some(key) = &self.key else { return Vec::new() };
-        match &self.write {
-            Write::Manifests(_) | Write::Kustomize(_) => Vec::new(),
-            Write::Values(values) => {
-                let problems = values.problems(self.pin).into_iter();
-                problems.map(|(below, why)| (format!("{key}.values{below}"), why)).collect()
+        let unknown =
+            self.write.texts().into_iter().filter_map(|(below, text)| Some((below, unknown(text.as_deref()?)?)));
+        let unknown = unknown.map(|(below, name)| {
+            (format!("{key}.{below}"), format!("`{{{name}}}` stands for nothing; there is `{{component}}`"))
+        });
+        let mut found: Vec<_> = unknown.collect();
+        if let Write::Values(values) = &self.write {
+            let problems = values.problems(self.pin).into_iter();
+            found.extend(problems.map(|(below, why)| (format!("{key}.values{below}"), why)));
+        }
+        found
+    }
+}
+
+impl Write {
+    /// Where a component's name may stand, by key.
+    fn texts(&self) -> Vec<(&'static str, Option<String>)> {
+        match self {
+            Self::Manifests(m) => vec![
+                ("manifests.container", m.container.clone()),
+                ("manifests.workload", m.workload.as_ref().map(|workload| workload.name.clone())),
+            ],
+            Self::Kustomize(k) => {
+                vec![("kustomize.file", k.file.as_ref().map(ToString::to_string)), ("kustomize.name", k.name.clone())]
+            }
+            Self::Values(v) => {
+                let pointer = |pointer: &Option<Pointer>| pointer.as_ref().map(ToString::to_string);
+                vec![
+                    ("values.file", v.file.as_ref().map(ToString::to_string)),
+                    ("values.image", pointer(&v.image)),
+                    ("values.registry", pointer(&v.registry)),
+                    ("values.repository", pointer(&v.repository)),
+                    ("values.tag", pointer(&v.tag)),
+                    ("values.digest", pointer(&v.digest)),
+                ]
             }
         }
     }
+}
+
+/// A word in braces, where a component's name was surely meant; two braces are some template's.
+fn unknown(text: &str) -> Option<String> {
+    let is_word = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    text.match_indices('{').find_map(|(at, _)| {
+        let (name, _) = text[at + 1..].split_once('}')?;
+        (is_word(name) && !text[..at].ends_with('{')).then(|| name.to_owned())
+    })
 }
 
 impl Values {
@@ -138,7 +177,7 @@ impl Values {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::super::Config;
-    use super::super::{Kustomize, Manifests, Pointer};
+    use super::super::{Kustomize, Manifests};
     use super::*;
 
     const SHOP: &str = "

@@ -91,14 +91,14 @@ async fn publish(bumper: &Bumper, events: &[Event]) {
 
 /// As the harness does: on a slow machine others may be first again and again, and that is tried once more.
 async fn handle(bumper: &Bumper, event: &Event) -> Outcomes {
-    for _ in 0..20 {
+    for _ in 0..60 {
         match bumper.handle(event).await {
             Ok(outcomes) => return outcomes,
             Err(Failure::Transient(_)) => {}
             Err(other) => panic!("{other:?}"),
         }
     }
-    panic!("others were first twenty times over");
+    panic!("others were first sixty times over");
 }
 
 async fn push_images(world: &World) -> Vec<Event> {

@@ -146,6 +146,19 @@ impl Kept {
         Ok(tree)
     }
 
+    /// Whether two commits have the same files at and below these paths.
+    pub(super) async fn is_same(
+        &self,
+        one: &CommitSha,
+        other: &CommitSha,
+        paths: &BTreeSet<String>,
+    ) -> Result<bool, Trouble> {
+        let diff =
+            self.local().args(["diff-tree", "--quiet", "-r", "--no-ext-diff", one.as_str(), other.as_str(), "--"]);
+        let diff = if paths.contains("") { diff } else { diff.args(paths) };
+        Ok(diff.run().await?.exit_code() == Some(0))
+    }
+
     async fn read(&self, wanted: Vec<Listed>, tree: &mut Tree) -> Result<(), Trouble> {
         if wanted.is_empty() {
             return Ok(());

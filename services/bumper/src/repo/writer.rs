@@ -54,6 +54,12 @@ enum Decided {
     Commit { edit: Edit, message: String, landed: Landed },
 }
 
+/// What was decided on a state of the branch.
+struct Decisions {
+    head: CommitSha,
+    decided: Vec<Decided>,
+}
+
 /// What became of a batch.
 enum Attempt {
     Answers(Vec<Result<Answer, Trouble>>),
@@ -157,8 +163,9 @@ impl Writer {
 
     async fn settled(&self, asks: &[&Ask]) -> Result<Vec<Result<Answer, Trouble>>, Setback> {
         let mut tries = Tries::new(&self.kept, "others pushed first".to_owned());
+        let mut overtaken = None;
         let settled = loop {
-            let attempt = self.attempt(asks).await;
+            let attempt = self.attempt(asks, &mut overtaken).await;
             if let Some(settled) = tries.outcome(attempt).await {
                 break settled;
             }
@@ -169,15 +176,14 @@ impl Writer {
         }
     }
 
-    /// `None` when somebody else pushed first.
-    async fn attempt(&self, asks: &[&Ask]) -> Result<Option<Attempt>, Trouble> {
+    /// `None` when somebody else pushed first. What was decided then holds as long as they left alone what it was read
+    /// from, and need not be decided again: the less there is to do between a fetch and a push, the fewer come between.
+    async fn attempt(&self, asks: &[&Ask], overtaken: &mut Option<Decisions>) -> Result<Option<Attempt>, Trouble> {
         let head = self.kept.fetch().await?;
-        let mut tree = Arc::new(self.tree(&head, asks).await?);
-        let mut decided = Vec::with_capacity(asks.len());
-        for ask in asks {
-            let one = self.decide(&head, &mut tree, ask).await?;
-            decided.push(one);
-        }
+        let decided = match overtaken.take() {
+            Some(before) if self.kept.is_same(&before.head, &head, &paths(asks)).await? => before.decided,
+            _ => self.decide_all(&head, asks).await?,
+        };
         let made = decided.iter().filter_map(|one| match one {
             Decided::Commit { edit, message, .. } => Some(NewCommit { message: message.clone(), edit }),
             Decided::Answer(_) => None,
@@ -188,7 +194,10 @@ impl Writer {
             ids = self.kept.commit(&head, &self.style.author, &commits).await?;
             match self.push(&ids).await? {
                 Pushed::Done => {}
-                Pushed::Overtaken => return Ok(None),
+                Pushed::Overtaken => {
+                    *overtaken = Some(Decisions { head, decided });
+                    return Ok(None);
+                }
                 Pushed::Declined(why) => return Ok(Some(Attempt::Declined(why))),
             }
         }
@@ -205,9 +214,20 @@ impl Writer {
 
     /// What these asks read of a commit.
     async fn tree(&self, at: &CommitSha, asks: &[&Ask]) -> Result<Tree, Trouble> {
-        let paths: BTreeSet<String> = asks.iter().flat_map(|ask| ask.paths()).collect();
+        let paths = paths(asks);
         let paths: Vec<_> = paths.iter().map(String::as_str).collect();
         self.kept.tree(at, &paths).await
+    }
+
+    /// Decides all asks of a batch, each on the state the earlier ones leave.
+    async fn decide_all(&self, head: &CommitSha, asks: &[&Ask]) -> Result<Vec<Decided>, Trouble> {
+        let mut tree = Arc::new(self.tree(head, asks).await?);
+        let mut decided = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let one = self.decide(head, &mut tree, ask).await?;
+            decided.push(one);
+        }
+        Ok(decided)
     }
 
     async fn push(&self, ids: &[CommitSha]) -> Result<Pushed, Trouble> {
@@ -259,6 +279,11 @@ impl Writer {
         let (commit, changed) = (commit::release_of(&message), previous.keys().cloned().collect());
         Ok(Some(Landed { revision, commit, changed, previous, values }))
     }
+}
+
+/// All that these asks read.
+fn paths(asks: &[&Ask]) -> BTreeSet<String> {
+    asks.iter().flat_map(|ask| ask.paths()).collect()
 }
 
 /// Parses away from the async threads; should the parser panic, it is the file's fault and not the writer's end.

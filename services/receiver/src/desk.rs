@@ -24,6 +24,7 @@ use crate::{
     body::Limits,
     metrics::Metrics,
     proof::{Authentic, Shown},
+    refused::Refused,
     server::Connection,
     source::{Described, Source},
     spool::{NotKept, Spool},
@@ -38,6 +39,7 @@ pub(crate) struct Desk {
     spool: Option<Arc<Spool>>,
     publish_deadline: Duration,
     metrics: Metrics,
+    refused: Refused,
 }
 
 /// `POST /webhooks/{source}`, and `POST /webhooks/{source}/{secret}` for senders that can prove themselves in no other
@@ -58,7 +60,11 @@ pub(crate) async fn receive(request: HttpRequest, mut payload: web::Payload, des
         Ok(answer) => answer.into(),
         Err(refusal) => {
             let peer = request.peer_addr().map(|address| address.ip().to_string());
-            tracing::debug!(source = name, peer, outcome, "refused a webhook: {refusal}");
+            if let Some(count) = desk.refused.count(source.map(|source| &source.name), outcome, begun) {
+                tracing::warn!(source = name, peer, outcome, count, "refused a webhook: {refusal}");
+            } else {
+                tracing::debug!(source = name, peer, outcome, "refused a webhook: {refusal}");
+            }
             refusal.answer(payload)
         }
     }
@@ -82,6 +88,7 @@ impl Desk {
             spool,
             publish_deadline: config.receiver.publish_deadline,
             metrics: Metrics::new(registry),
+            refused: Refused::default(),
         })
     }
 

@@ -24,6 +24,7 @@ mod fuzz;
 mod metrics;
 mod pointer;
 mod proof;
+mod refused;
 mod secrets;
 mod server;
 pub mod signing;

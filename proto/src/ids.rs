@@ -269,9 +269,10 @@ impl EventId {
         Self(Uuid::new_v5(&space, format!("{image}\n{tag}\n{digest}\n{changes}").as_bytes()))
     }
 
-    /// A fresh, time-ordered id (a UUID of version 7), for what has no identity of its own.
+    /// A fresh, random id (a UUID of version 4), for what has no identity of its own. Not one that begins with the time:
+    /// people write an id's first digits, and those of one minute would all have the same.
     pub fn fresh() -> Self {
-        Self(Uuid::now_v7())
+        Self(Uuid::new_v4())
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) enum Dead {
     /// One dead letter: its cause, and what it carries.
     Show {
         /// The dead letter's id, or its beginning.
+        #[arg(value_parser = crate::open::beginning)]
         id: String,
         /// One JSON object.
         #[arg(long)]

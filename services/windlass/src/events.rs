@@ -32,6 +32,7 @@ enum Verb {
     /// One event: what it carries, who ran on it, and its whole chain.
     Show {
         /// The event's id, or its beginning.
+        #[arg(value_parser = crate::open::beginning)]
         id: String,
         /// One JSON object.
         #[arg(long)]

@@ -2,7 +2,7 @@
 //! an event like any other, so it is recorded with who and why, and survives whatever is away just then.
 
 use anyhow::{Context as _, Result, ensure};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use jiff::Timestamp;
 use proto::{
     AppName, ApprovalGranted, ApprovalRejected, Data, EnvironmentName, Event, EventId, FixSettled, HoldChanged, Lane,
@@ -32,9 +32,10 @@ pub(crate) struct Rollback {
 #[derive(Debug, Args)]
 pub(crate) struct Answer {
     /// The approval's id, or its beginning; `windlass status` and the message that asked tell it.
+    #[arg(value_parser = open::beginning)]
     approval: String,
     /// Who answers.
-    #[arg(long = "as", env = "USER")]
+    #[arg(long = "as", env = "USER", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// A word about it.
     #[arg(long)]
@@ -56,6 +57,7 @@ pub(crate) struct Settle {
     /// The app.
     app: AppName,
     /// The fix's source commit, or its beginning; `windlass status` tells it.
+    #[arg(value_parser = open::beginning)]
     commit: String,
     #[command(flatten)]
     word: Word,
@@ -70,6 +72,7 @@ pub(crate) enum Quarantine {
         /// The app.
         app: AppName,
         /// The digest, or its beginning.
+        #[arg(value_parser = open::beginning)]
         digest: String,
         #[command(flatten)]
         word: Word,
@@ -80,10 +83,10 @@ pub(crate) enum Quarantine {
 #[derive(Debug, Args)]
 pub(crate) struct Word {
     /// Who orders it.
-    #[arg(long = "as", env = "USER")]
+    #[arg(long = "as", env = "USER", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     reason: String,
 }
 
@@ -111,8 +114,7 @@ pub(crate) async fn answer(answer: Answer, config: Config, granted: bool) -> Res
         let lanes = [Lane::Hotfix, Lane::Deploy];
         lanes.into_iter().filter_map(move |lane| Some((app, name, place.waiting(lane)?)))
     });
-    let begins = wanted.to_lowercase();
-    let found: Vec<_> = waiting.filter(|(.., waiting)| waiting.id.to_string().starts_with(&begins)).collect();
+    let found: Vec<_> = waiting.filter(|(.., waiting)| waiting.id.to_string().starts_with(&wanted)).collect();
     ensure!(found.len() < 2, "several approvals begin with `{wanted}`; write more of the id");
     let (app, environment, waiting) = found
         .first()
@@ -159,7 +161,7 @@ pub(crate) async fn settle(asked: Settle, config: Config) -> Result<()> {
     let Settle { app, commit: wanted, word } = asked;
     let chains = open::ledger(&config).await?.chains().await?;
     let owed = chains.get(&app).into_iter().flat_map(|chain| &chain.owed);
-    let found: Vec<_> = owed.filter(|owed| owed.commit.as_str().starts_with(&wanted.to_lowercase())).collect();
+    let found: Vec<_> = owed.filter(|owed| owed.commit.as_str().starts_with(&wanted)).collect();
     ensure!(found.len() < 2, "several fixes of `{app}` begin with `{wanted}`; write more of the commit");
     let owed = found
         .first()

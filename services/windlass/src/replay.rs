@@ -15,6 +15,7 @@ use crate::{dead, events, open, out};
 #[derive(Debug, Args)]
 pub(crate) struct OfLetters {
     /// Ids, or their beginnings; or choose by the options.
+    #[arg(value_parser = crate::open::beginning)]
     ids: Vec<String>,
     #[command(flatten)]
     which: dead::Which,
@@ -28,6 +29,7 @@ pub(crate) struct OfLetters {
 #[derive(Debug, Args)]
 pub(crate) struct OfEvent {
     /// The event's id, or its beginning.
+    #[arg(value_parser = crate::open::beginning)]
     id: String,
     /// Only to this worker.
     #[arg(long)]

@@ -281,7 +281,9 @@ fn choose<'a>(healthy: &'a [Deployment], now: Option<&Deployment>, to: Option<&s
         return Err(format!("`{to}` is too short to name anything; write at least {SHORTEST} characters"));
     }
     healthy.iter().find(|good| is_named(good, to)).ok_or_else(|| {
-        let known: Vec<_> = healthy.iter().take(5).map(|good| good.revision.short()).collect();
+        let mut known: Vec<_> = healthy.iter().map(|good| good.revision.short()).collect();
+        known.dedup();
+        known.truncate(5);
         format!("`{to}` names nothing that was healthy there; the last that were: {}", known.join(", "))
     })
 }

@@ -73,7 +73,40 @@ pub(super) fn problems(at: &str, app: &App) -> Vec<String> {
             seen.push((component, writing.write));
         }
     }
+    found.extend(shared(at, app));
     found
+}
+
+/// Environments that are one in the repository: what is written for the first would be in the second before its gates.
+fn shared(at: &str, app: &App) -> Vec<String> {
+    let all: Vec<_> = app.environments.iter().collect();
+    let mut found = Vec::new();
+    for (n, (name, environment)) in all.iter().enumerate() {
+        for (other, before) in &all[..n] {
+            let same = |component| {
+                let (write, theirs) = (app.writing(name, component).write, app.writing(other, component).write);
+                // A pointer is into one file; others look at all below a folder.
+                let is_deep = !matches!(write, Write::Values(_));
+                let (path, below) = (environment.path.as_str(), before.path.as_str());
+                write == theirs && (path == below || is_deep && (is_below(path, below) || is_below(below, path)))
+            };
+            if app.components.keys().any(same) {
+                let (path, theirs) = (&environment.path, &before.path);
+                found.push(format!(
+                    "`{at}.environments.{name}.path`: what is written there is `{other}`'s as well, whose path is \
+                     `{}`: `{}` would change before its gates open; give each a path of its own, or a `write`",
+                    theirs.as_str(),
+                    path.as_str()
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a path lies below another; everything lies below the repository's own folder.
+fn is_below(path: &str, above: &str) -> bool {
+    above.is_empty() || path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }
 
 impl Write {
@@ -258,6 +291,39 @@ apps:
             let error = parse(&text).unwrap_err();
             assert!(error.contains(&format!("`{key}")) && error.contains(hint), "{key}: {error}");
         }
+    }
+
+    #[test]
+    fn environments_do_not_share_what_is_written() {
+        let plain = SHOP
+            .replace("    write: { values: { tag: '/{component}/tag', digest: '/{component}/digest' } }\n", "")
+            .replace(", write: { manifests: { container: '{component}' } }, pin: digest", "")
+            .replace(", write: kustomize, pin: tag", "");
+        for (dev, staging, is_told) in [
+            ("dev", "staging", false),
+            ("apps/a", "apps/ab", false),
+            ("dev", "dev", true),
+            ("dev", "dev/eu", true),
+            ("dev/eu", "dev", true),
+            (".", "dev", true),
+        ] {
+            let text = plain
+                .replace("path: dev", &format!("path: {dev}"))
+                .replace("path: staging", &format!("path: {staging}"));
+            let error = parse(&text).err().unwrap_or_default();
+            let words = "`apps.shop.environments.staging.path`: what is written there is `dev`'s as well";
+            assert_eq!(error.contains(words), is_told, "{dev} {staging}: {error}");
+        }
+        // One file may hold several, each at a place of its own.
+        let one = plain.replace(
+            "path: staging",
+            "path: values.yaml, write: { values: { tag: '/staging/{component}' } }, pin: tag",
+        );
+        let places = |dev: &str| {
+            one.replace("path: dev", &format!("path: values.yaml, write: {{ values: {{ tag: '{dev}' }} }}, pin: tag"))
+        };
+        parse(&places("/dev/{component}")).unwrap();
+        assert!(parse(&places("/staging/{component}")).unwrap_err().contains("give each a path of its own"));
     }
 
     #[test]

@@ -156,7 +156,8 @@ pub(crate) async fn large_and_odd_messages_are_kept(place: Place) {
 
 pub(crate) async fn many_recorders_at_once_lose_and_double_nothing(place: Place) {
     let ledger = place.open().await;
-    let sent: Vec<_> = (0..200).map(|_| message("image.pushed")).collect();
+    let mut sent: Vec<_> = (0..200).map(|_| message("image.pushed")).collect();
+    sent.sort_by(|one, other| one.attribute("id").cmp(other.attribute("id")));
     let tasks: Vec<_> = (0..16)
         .map(|n| {
             let (ledger, mut own) = (ledger.clone(), sent.clone());

@@ -1,6 +1,6 @@
 //! One repository's pull requests, whatever hosts it.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proto::CommitSha;
 use runtime::{
     config::{ForgeKind, Gitops},
@@ -12,6 +12,7 @@ use crate::{
     Checks, Draft, Gates, Merging, Pull, State, gitea,
     github::{self, Api, Credentials, Rights},
     gitlab,
+    pulls::Opens,
 };
 
 /// What it takes at GitHub.
@@ -60,9 +61,9 @@ impl Forge {
     /// The open pull request of the draft's branch, saying what the draft says: the one that is there, or a new one.
     pub async fn open(&self, draft: &Draft) -> Result<Pull> {
         match self {
-            Self::Github(pulls) => pulls.open(draft).await,
-            Self::Gitlab(requests) => requests.open(draft).await,
-            Self::Gitea(pulls) => pulls.open(draft).await,
+            Self::Github(pulls) => open(pulls, draft).await,
+            Self::Gitlab(requests) => open(requests, draft).await,
+            Self::Gitea(pulls) => open(pulls, draft).await,
         }
     }
 
@@ -107,4 +108,25 @@ impl Forge {
             Self::Gitea(pulls) => pulls.checks(head).await,
         }
     }
+}
+
+async fn open(host: &impl Opens, draft: &Draft) -> Result<Pull> {
+    if let Some(open) = host.find(draft).await? {
+        return told(host, open, draft).await;
+    }
+    match host.make(draft).await? {
+        Ok(made) => Ok(made),
+        Err(why) => match host.find(draft).await? {
+            Some(open) => told(host, open, draft).await,
+            None => bail!(why),
+        },
+    }
+}
+
+/// One that says what the draft says.
+async fn told(host: &impl Opens, open: Pull, draft: &Draft) -> Result<Pull> {
+    if open.title == draft.title && open.body == draft.body {
+        return Ok(open);
+    }
+    host.tell(open.number, draft).await
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     Checks, Draft, Gates, Merging, Pull, Readiness, State,
     answer::Answer,
-    pulls::{Tally, Went},
+    pulls::{Opens, Tally, Went},
     rest::{Host, Question, Rest},
 };
 
@@ -119,23 +119,6 @@ impl Pulls {
         Self { rest: Rest::new(host(), api, token, gates, http), repository, how }
     }
 
-    pub(crate) async fn open(&self, draft: &Draft) -> Result<Pull> {
-        if let Some(open) = self.find(draft).await? {
-            return self.tell(open, draft).await;
-        }
-        let new = json!({ "head": draft.branch, "base": draft.into, "title": draft.title, "body": draft.body });
-        let made = self.send(Method::POST, &self.path("pulls"), new).await?;
-        match made.status {
-            201 => Ok(self.rest.parse::<Wire>("pull request", &made.body)?.into()),
-            // Another was faster, or an earlier answer was lost.
-            409 => match self.find(draft).await? {
-                Some(open) => self.tell(open, draft).await,
-                None => bail!(self.rest.refused("opening a pull request", &made)),
-            },
-            _ => bail!(self.rest.refused("opening a pull request", &made)),
-        }
-    }
-
     pub(crate) async fn get(&self, number: u64) -> Result<Option<Pull>> {
         let answer = self.rest.ask(Question::get(&self.path(&format!("pulls/{number}")))).await?;
         match answer.status {
@@ -203,6 +186,16 @@ impl Pulls {
         }
     }
 
+    async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
+        self.rest.ask(Question::send(method, path, body)).await
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/repos/{}/{rest}", self.repository)
+    }
+}
+
+impl Opens for Pulls {
     /// The open one of the repository's own branch. There is no question for that alone: that by base and head finds
     /// those that are over as well, and older ones take no filter.
     async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
@@ -228,24 +221,22 @@ impl Pulls {
         Ok(None)
     }
 
-    /// Has it say what the draft says.
-    async fn tell(&self, open: Pull, draft: &Draft) -> Result<Pull> {
-        if open.title == draft.title && open.body == draft.body {
-            return Ok(open);
+    async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>> {
+        let new = json!({ "head": draft.branch, "base": draft.into, "title": draft.title, "body": draft.body });
+        let made = self.send(Method::POST, &self.path("pulls"), new).await?;
+        match made.status {
+            201 => Ok(Ok(self.rest.parse::<Wire>("pull request", &made.body)?.into())),
+            409 => Ok(Err(self.rest.refused("opening a pull request", &made))),
+            _ => bail!(self.rest.refused("opening a pull request", &made)),
         }
-        let path = self.path(&format!("pulls/{}", open.number));
+    }
+
+    async fn tell(&self, number: u64, draft: &Draft) -> Result<Pull> {
+        let path = self.path(&format!("pulls/{number}"));
         let told = self.send(Method::PATCH, &path, json!({ "title": draft.title, "body": draft.body })).await?;
         match told.status {
             200 | 201 => Ok(self.rest.parse::<Wire>("pull request", &told.body)?.into()),
             _ => bail!(self.rest.refused("updating a pull request", &told)),
         }
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
-        self.rest.ask(Question::send(method, path, body)).await
-    }
-
-    fn path(&self, rest: &str) -> String {
-        format!("/repos/{}/{rest}", self.repository)
     }
 }

@@ -1,5 +1,6 @@
 //! What is said of pull requests, whatever hosts them. GitLab calls them merge requests.
 
+use anyhow::Result;
 use proto::CommitSha;
 
 /// What is to be merged, into what, and what people are told of it.
@@ -82,6 +83,19 @@ pub enum Checks {
     Failed(Vec<String>),
     /// All passed, were skipped or have no opinion.
     Passed,
+}
+
+/// What it takes of a host to open pull requests there; [`crate::Forge::open`] puts it together.
+pub(crate) trait Opens {
+    /// The open one of the draft's branch, which is the repository's own and no fork's.
+    async fn find(&self, draft: &Draft) -> Result<Option<Pull>>;
+
+    /// Makes one. The inner error, in words, is for where there may be one already: another was faster, or an earlier
+    /// answer was lost.
+    async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>>;
+
+    /// Has the one of this number say what the draft says.
+    async fn tell(&self, number: u64, draft: &Draft) -> Result<Pull>;
 }
 
 /// A pipeline, as far as it tells for what it ran and how that went.

@@ -10,7 +10,7 @@ use super::{api::Api, wire::parse};
 use crate::{
     Checks, Draft, Merging, Pull, Readiness, State,
     answer::Answer,
-    pulls::{Tally, Went},
+    pulls::{Opens, Tally, Went},
 };
 
 /// As many as a page may hold.
@@ -129,23 +129,6 @@ impl Pulls {
         Self { api, repository, method }
     }
 
-    pub(crate) async fn open(&self, draft: &Draft) -> Result<Pull> {
-        if let Some(open) = self.find(draft).await? {
-            return self.tell(open, draft).await;
-        }
-        let new = json!({ "title": draft.title, "body": draft.body, "head": draft.branch, "base": draft.into });
-        let made = self.api.send("POST", &self.path("pulls"), &new).await?;
-        match made.status {
-            201 => Ok(parse::<Wire>("pull request", &made.body)?.into()),
-            // Another was faster, or an earlier answer was lost.
-            422 => match self.find(draft).await? {
-                Some(open) => self.tell(open, draft).await,
-                None => bail!(self.refused("opening a pull request", &made)),
-            },
-            _ => bail!(self.refused("opening a pull request", &made)),
-        }
-    }
-
     pub(crate) async fn get(&self, number: u64) -> Result<Option<Pull>> {
         let answer = self.api.get(&self.path(&format!("pulls/{number}"))).await?;
         match answer.status {
@@ -211,33 +194,6 @@ impl Pulls {
         Ok(runs)
     }
 
-    /// The open one of the repository's own branch: the question for it finds those of forks too that its owner has.
-    async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
-        let owner = self.repository.split('/').next().unwrap_or_default();
-        let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("state", "open")
-            .append_pair("head", &format!("{owner}:{}", draft.branch))
-            .append_pair("base", &draft.into)
-            .append_pair("per_page", &PAGE.to_string())
-            .finish();
-        let found: Vec<Wire> = self.read("pull requests", &self.path(&format!("pulls?{query}"))).await?;
-        let own = |pull: &Wire| pull.head.repo.is_some() && pull.head.repo == pull.base.repo;
-        Ok(found.into_iter().find(own).map(Pull::from))
-    }
-
-    /// Has it say what the draft says.
-    async fn tell(&self, open: Pull, draft: &Draft) -> Result<Pull> {
-        if open.title == draft.title && open.body == draft.body {
-            return Ok(open);
-        }
-        let path = self.path(&format!("pulls/{}", open.number));
-        let told = self.api.send("PATCH", &path, &json!({ "title": draft.title, "body": draft.body })).await?;
-        match told.status {
-            200 => Ok(parse::<Wire>("pull request", &told.body)?.into()),
-            _ => bail!(self.refused("updating a pull request", &told)),
-        }
-    }
-
     async fn read<T: serde::de::DeserializeOwned>(&self, what: &str, path: &str) -> Result<T> {
         let answer = self.api.get(path).await?;
         match answer.status {
@@ -252,5 +208,40 @@ impl Pulls {
 
     fn refused(&self, what: &str, answer: &Answer) -> String {
         format!("{what} of {}: GitHub answered {}; {}", self.repository, answer.said(), self.api.hint())
+    }
+}
+
+impl Opens for Pulls {
+    /// The open one of the repository's own branch: the question for it finds those of forks too that its owner has.
+    async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("state", "open")
+            .append_pair("head", &format!("{owner}:{}", draft.branch))
+            .append_pair("base", &draft.into)
+            .append_pair("per_page", &PAGE.to_string())
+            .finish();
+        let found: Vec<Wire> = self.read("pull requests", &self.path(&format!("pulls?{query}"))).await?;
+        let own = |pull: &Wire| pull.head.repo.is_some() && pull.head.repo == pull.base.repo;
+        Ok(found.into_iter().find(own).map(Pull::from))
+    }
+
+    async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>> {
+        let new = json!({ "title": draft.title, "body": draft.body, "head": draft.branch, "base": draft.into });
+        let made = self.api.send("POST", &self.path("pulls"), &new).await?;
+        match made.status {
+            201 => Ok(Ok(parse::<Wire>("pull request", &made.body)?.into())),
+            422 => Ok(Err(self.refused("opening a pull request", &made))),
+            _ => bail!(self.refused("opening a pull request", &made)),
+        }
+    }
+
+    async fn tell(&self, number: u64, draft: &Draft) -> Result<Pull> {
+        let path = self.path(&format!("pulls/{number}"));
+        let told = self.api.send("PATCH", &path, &json!({ "title": draft.title, "body": draft.body })).await?;
+        match told.status {
+            200 => Ok(parse::<Wire>("pull request", &told.body)?.into()),
+            _ => bail!(self.refused("updating a pull request", &told)),
+        }
     }
 }

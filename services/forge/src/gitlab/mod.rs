@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     Checks, Draft, Gates, Merging, Pull,
     answer::Answer,
-    pulls::{Pipeline, Tally, Went},
+    pulls::{Opens, Pipeline, Tally, Went},
     rest::{Host, Question, Rest},
 };
 use wire::{Commit, Said, Wire, went};
@@ -53,26 +53,6 @@ impl MergeRequests {
         let project = url::form_urlencoded::byte_serialize(project.as_bytes()).collect();
         let squash = method == MergeMethod::Squash;
         Self { rest: Rest::new(host(), api, token, gates, http), project, squash }
-    }
-
-    pub(crate) async fn open(&self, draft: &Draft) -> Result<Pull> {
-        if let Some(open) = self.find(draft).await? {
-            return self.tell(open, draft).await;
-        }
-        let new = json!({
-            "source_branch": draft.branch, "target_branch": draft.into,
-            "title": draft.title, "description": draft.body,
-        });
-        let made = self.send(Method::POST, &self.path("merge_requests"), new).await?;
-        match made.status {
-            201 => Ok(self.rest.parse::<Wire>("merge request", &made.body)?.into()),
-            // Another was faster, or an earlier answer was lost.
-            409 => match self.find(draft).await? {
-                Some(open) => self.tell(open, draft).await,
-                None => bail!(self.rest.refused("opening a merge request", &made)),
-            },
-            _ => bail!(self.rest.refused("opening a merge request", &made)),
-        }
     }
 
     pub(crate) async fn get(&self, number: u64) -> Result<Option<Pull>> {
@@ -150,6 +130,16 @@ impl MergeRequests {
         }
     }
 
+    async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
+        self.rest.ask(Question::send(method, path, body)).await
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/projects/{}/{rest}", self.project)
+    }
+}
+
+impl Opens for MergeRequests {
     /// The open one of this project's own branch: a fork may have one of the same name.
     async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
         let query: String = url::form_urlencoded::Serializer::new(String::new())
@@ -164,24 +154,25 @@ impl MergeRequests {
         Ok(found.into_iter().find(own).map(Pull::from))
     }
 
-    /// Has it say what the draft says.
-    async fn tell(&self, open: Pull, draft: &Draft) -> Result<Pull> {
-        if open.title == draft.title && open.body == draft.body {
-            return Ok(open);
+    async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>> {
+        let new = json!({
+            "source_branch": draft.branch, "target_branch": draft.into,
+            "title": draft.title, "description": draft.body,
+        });
+        let made = self.send(Method::POST, &self.path("merge_requests"), new).await?;
+        match made.status {
+            201 => Ok(Ok(self.rest.parse::<Wire>("merge request", &made.body)?.into())),
+            409 => Ok(Err(self.rest.refused("opening a merge request", &made))),
+            _ => bail!(self.rest.refused("opening a merge request", &made)),
         }
-        let path = self.path(&format!("merge_requests/{}", open.number));
+    }
+
+    async fn tell(&self, number: u64, draft: &Draft) -> Result<Pull> {
+        let path = self.path(&format!("merge_requests/{number}"));
         let told = self.send(Method::PUT, &path, json!({ "title": draft.title, "description": draft.body })).await?;
         match told.status {
             200 => Ok(self.rest.parse::<Wire>("merge request", &told.body)?.into()),
             _ => bail!(self.rest.refused("updating a merge request", &told)),
         }
-    }
-
-    async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
-        self.rest.ask(Question::send(method, path, body)).await
-    }
-
-    fn path(&self, rest: &str) -> String {
-        format!("/projects/{}/{rest}", self.project)
     }
 }

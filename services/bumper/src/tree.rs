@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
-use runtime::config::RelativePath;
+use runtime::config::{RelativePath, is_below};
 
 use crate::{edit::Fault, yaml::Yaml};
 
@@ -45,10 +45,6 @@ pub(crate) fn is_yaml(path: &str) -> bool {
 /// Whether a file's name says JSON, which knows no values without quotes.
 pub(crate) fn is_json(path: &str) -> bool {
     matches!(path.rsplit_once('.'), Some((_, "json")))
-}
-
-fn is_below(path: &str, folder: &str) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// A path below another; the root's is empty.

@@ -83,7 +83,7 @@ fn with_tag(tag: &'static str) -> impl Fn(Deployed) -> Result<String, StandsForN
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::{Config, ConfigError};
+    use super::super::testing::contradictions;
 
     fn of(keys: &str) -> Vec<String> {
         let text = format!(
@@ -91,11 +91,7 @@ mod tests {
              components: {{ web: {{ image: ghcr.io/acme/web }}, api: {{ image: ghcr.io/acme/api }} }}, \
              environments: {{ staging: {{ path: staging, sync: {{ argocd: shop }}, {keys} }} }} }} }}"
         );
-        match Config::parse(&text, "windlass.yaml".as_ref()) {
-            Ok(_) => Vec::new(),
-            Err(ConfigError::Contradictions { problems, .. }) => problems,
-            Err(other) => panic!("{other}"),
-        }
+        contradictions(&text)
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn no_time(key: &str, time: Duration, usual: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, ConfigError};
+    use super::super::testing::contradictions;
 
     const SHOP: &str = "
 workers: [bumper]
@@ -119,17 +119,9 @@ apps:
         freezes: [{ from: 2026-12-20, until: 2026-12-20, reason: x }, { from: 2026-12-20T18:00, until: 2026-12-20, reason: x }] }
 ";
 
-    fn of(text: &str) -> Vec<String> {
-        match Config::parse(text, "windlass.yaml".as_ref()) {
-            Ok(_) => Vec::new(),
-            Err(ConfigError::Contradictions { problems, .. }) => problems,
-            Err(other) => panic!("{other}"),
-        }
-    }
-
     #[test]
     fn what_would_do_nothing_is_told_by_its_key() {
-        assert_eq!(of(SHOP), Vec::<String>::new());
+        assert_eq!(contradictions(SHOP), Vec::<String>::new());
         for (from, to, key, hint) in [
             ("[bumper]", "[]", "workers", "leave it out"),
             ("max_connections: 9", "max_connections: 0", "receiver.max_connections", "at least 1"),
@@ -166,7 +158,7 @@ apps:
         ] {
             let text = SHOP.replacen(from, to, 1);
             assert_ne!(text, SHOP, "{from}");
-            let found = of(&text);
+            let found = contradictions(&text);
             let is_it = found.len() == 1 && found[0].starts_with(&format!("`{key}`: ")) && found[0].contains(hint);
             assert!(is_it, "{to}: {found:?}");
         }

@@ -28,6 +28,8 @@ mod slack;
 mod sources;
 mod subject;
 mod tags;
+#[cfg(test)]
+mod testing;
 mod value;
 mod versions;
 mod write;
@@ -62,7 +64,7 @@ pub use slack::SlackApp;
 pub use sources::{GITHUB_EVENTS, Rate, Source, SourceKind};
 pub use subject::{Placeholder, Subject};
 pub use tags::{TagGlob, TagOrder, TagRegex, TagRule};
-pub use value::{AddressRange, RelativePath};
+pub use value::{AddressRange, RelativePath, is_below};
 pub use versions::VersionRange;
 pub use write::{Kustomize, Manifests, Pin, Pointer, Values, Workload, Write};
 pub use writing::Writing;

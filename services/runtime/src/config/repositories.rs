@@ -59,7 +59,7 @@ fn plain(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, ConfigError};
+    use super::super::testing::contradictions;
 
     fn of(kind: &str, app: &str) -> Vec<String> {
         let secret = "secrets: [env:S]";
@@ -67,11 +67,7 @@ mod tests {
             if kind == "generic" { ", proof: { token: { header: h } }, read: { image: /i, tag: /t }" } else { "" };
         let sources = if kind.is_empty() { String::new() } else { format!("it: {{ kind: {kind}, {secret}{read} }}") };
         let text = format!("sources: {{ {sources} }}\napps: {{ shop: {{ {app} }} }}");
-        match Config::parse(&text, "windlass.yaml".as_ref()) {
-            Ok(_) => Vec::new(),
-            Err(ConfigError::Contradictions { problems, .. }) => problems,
-            Err(other) => panic!("{other}"),
-        }
+        contradictions(&text)
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn asks(app: &App, route: &Notify) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, ConfigError};
+    use super::super::{Config, testing::contradictions};
 
     fn of(sources: &str, route: &str) -> Vec<String> {
         let environment = |keys: &str| format!("{{ path: p, sync: {{ argocd: a }}, {keys} }}");
@@ -84,11 +84,7 @@ mod tests {
             environment(""),
             environment("after: staging, approval: required"),
         );
-        match Config::parse(&text, "windlass.yaml".as_ref()) {
-            Ok(_) => Vec::new(),
-            Err(ConfigError::Contradictions { problems, .. }) => problems,
-            Err(other) => panic!("{other}"),
-        }
+        contradictions(&text)
     }
 
     #[test]

@@ -132,6 +132,11 @@ impl RelativePath {
     }
 }
 
+/// Whether a path, as [`RelativePath`] has them, lies below another; all lie below the root, whose path is empty.
+pub fn is_below(path: &str, folder: &str) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
 impl fmt::Display for RelativePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_empty() { "." } else { &self.0 })

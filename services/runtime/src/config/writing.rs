@@ -3,7 +3,7 @@
 
 use proto::{ComponentName, EnvironmentName};
 
-use super::{App, Pin, Pointer, Values, Write};
+use super::{App, Pin, Pointer, Values, Write, is_below};
 
 /// How a component's image is written in an environment, and where the configuration says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,11 +102,6 @@ fn shared(at: &str, app: &App) -> Vec<String> {
         }
     }
     found
-}
-
-/// Whether a path lies below another; everything lies below the repository's own folder.
-fn is_below(path: &str, above: &str) -> bool {
-    above.is_empty() || path.strip_prefix(above).is_some_and(|rest| rest.starts_with('/'))
 }
 
 impl Write {

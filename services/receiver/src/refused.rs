@@ -16,8 +16,9 @@ const PAUSE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub(crate) struct Refused(Mutex<BTreeMap<(Option<SourceName>, &'static str), Told>>);
 
+#[derive(Default)]
 struct Told {
-    last: Instant,
+    last: Option<Instant>,
     since: u64,
 }
 
@@ -25,15 +26,12 @@ impl Refused {
     /// Counts one; says how many there were since the last word, this one among them, when it is time for another.
     pub(crate) fn count(&self, source: Option<&SourceName>, outcome: &'static str, now: Instant) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(told) = all.get_mut(&(source.cloned(), outcome)) else {
-            all.insert((source.cloned(), outcome), Told { last: now, since: 0 });
-            return Some(1);
-        };
+        let told = all.entry((source.cloned(), outcome)).or_default();
         told.since += 1;
-        if now.duration_since(told.last) < PAUSE {
+        if told.last.is_some_and(|last| now.duration_since(last) < PAUSE) {
             return None;
         }
-        told.last = now;
+        told.last = Some(now);
         Some(std::mem::take(&mut told.since))
     }
 }

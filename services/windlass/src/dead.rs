@@ -124,8 +124,7 @@ fn to_json(stored: &StoredDeadLetter) -> Value {
 
 /// The one dead letter whose id begins so.
 pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<StoredDeadLetter> {
-    let filter =
-        DeadFilter { id_prefix: Some(id.to_lowercase()), with_replayed: true, limit: 2, ..DeadFilter::default() };
+    let filter = DeadFilter { id_prefix: Some(id.to_owned()), with_replayed: true, limit: 2, ..DeadFilter::default() };
     let mut found = ledger.dead_letters(&filter).await?;
     ensure!(found.len() < 2, "several dead letters begin with `{id}`; write more of the id");
     found.pop().with_context(|| format!("no dead letter begins with `{id}`; see `windlass dead list`"))

@@ -141,7 +141,7 @@ pub(crate) fn to_json(recorded: &Recorded) -> Value {
 
 /// The one event whose id begins so.
 pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<Recorded> {
-    let filter = EventFilter { id_prefix: Some(id.to_lowercase()), limit: 2, ..EventFilter::default() };
+    let filter = EventFilter { id_prefix: Some(id.to_owned()), limit: 2, ..EventFilter::default() };
     let mut found = ledger.events(&filter).await?;
     found.dedup_by(|a, b| a.message.attribute("id") == b.message.attribute("id"));
     ensure!(found.len() < 2, "several events begin with `{id}`; write more of the id");

@@ -22,21 +22,20 @@ impl<'a> Step<'a> {
     /// A person lets a release in.
     pub(crate) fn granted(&mut self, answer: &ApprovalGranted) {
         let ApprovalGranted { approval, app, environment, by, comment } = answer.clone();
-        let became = self.grant(approval, &environment, &by);
-        let (counts, says) = told(became);
-        let granted = true;
-        let subject = environment.to_string();
-        self.tell(subject, ApprovalAnswered { approval, app, environment, by, granted, counts, says, comment });
+        let (counts, says) = told(self.grant(approval, &environment, &by));
+        self.answered(ApprovalAnswered { approval, app, environment, by, granted: true, counts, says, comment });
     }
 
     /// A person keeps a release out.
     pub(crate) fn rejected(&mut self, answer: &ApprovalRejected) {
         let ApprovalRejected { approval, app, environment, by, comment } = answer.clone();
-        let became = self.reject(approval, &environment, &by, comment.as_deref());
-        let (counts, says) = told(became);
-        let granted = false;
-        let subject = environment.to_string();
-        self.tell(subject, ApprovalAnswered { approval, app, environment, by, granted, counts, says, comment });
+        let (counts, says) = told(self.reject(approval, &environment, &by, comment.as_deref()));
+        self.answered(ApprovalAnswered { approval, app, environment, by, granted: false, counts, says, comment });
+    }
+
+    /// Tells what became of an answer.
+    fn answered(&mut self, answered: ApprovalAnswered) {
+        self.tell(answered.environment.to_string(), answered);
     }
 
     /// What comes of it; the error says why it does not count.

@@ -27,7 +27,7 @@ const PUBLISHERS: usize = 8;
 const BY_HAND: usize = 100;
 /// So long is tried by hand, at most: where several publishers each need longer than [`OTHERS_PUSH`] from clone to push,
 /// somebody else is always first and they never come to an end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const OTHERS_PUSH: Duration = Duration::from_millis(200);
 
 fn path(app: usize, environment: usize) -> String {

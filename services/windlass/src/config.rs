@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use runtime::service::Arguments;
+use runtime::{Config, SecretRef, service::Arguments};
 
 use crate::out;
 
@@ -23,17 +23,78 @@ pub(crate) fn run(verb: &Verb, arguments: &Arguments) -> Result<()> {
 
 fn check(arguments: &Arguments) -> Result<()> {
     let config = arguments.load()?;
-    let (bus, ledger) = (config.bus_location(), config.ledger_location());
-    let addresses = [bus.as_ref().err(), ledger.as_ref().err()];
-    let mut problems: Vec<String> = addresses.into_iter().flatten().map(|e| format!("{e:#}")).collect();
-    problems.extend(config.secrets().iter().filter_map(|secret| secret.read().err()).map(|e| format!("{e:#}")));
+    let problems = problems(&config);
     anyhow::ensure!(problems.is_empty(), "{}:\n  - {}", arguments.config.display(), problems.join("\n  - "));
     out::line(format_args!("{}: {}", arguments.config.display(), summary(&config)))
 }
 
-fn summary(config: &runtime::Config) -> String {
+/// What a look at what the configuration refers to finds, each beginning with the path of the key to mend.
+fn problems(config: &Config) -> Vec<String> {
+    let mut problems: Vec<String> = config
+        .secrets_by_key()
+        .into_iter()
+        .filter_map(|(key, secret)| Some(format!("`{key}`: {:#}", unfit(config, &key, secret).err()?)))
+        .collect();
+    if problems.is_empty() {
+        let (bus, ledger) = (config.bus_location(), config.ledger_location());
+        let addresses = [bus.err(), ledger.err()];
+        problems.extend(addresses.into_iter().flatten().map(|error| format!("{error:#}")));
+    }
+    problems
+}
+
+/// Why a secret is of no use: it cannot be read, or does not have the form that what verifies senders by it takes.
+fn unfit(config: &Config, key: &str, secret: &SecretRef) -> Result<()> {
+    secret.read()?;
+    let sender = config.sources.iter().find(|(name, _)| key.starts_with(&format!("sources.{name}.secrets[")));
+    match sender.and_then(|(_, source)| source.proof()) {
+        Some(proof) => receiver::check::secret(secret, &proof),
+        None => Ok(()),
+    }
+}
+
+fn summary(config: &Config) -> String {
     let names = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let sources = names(config.sources.keys().map(ToString::to_string).collect());
     let apps = names(config.apps.keys().map(ToString::to_string).collect());
     format!("in order\n  sources: {sources}\n  apps:    {apps}")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn each_secret_that_is_of_no_use_is_named_once_by_its_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| format!("'file:{}'", folder.path().join(name).display());
+        std::fs::write(folder.path().join("good"), "c2VjcmV0\n").unwrap();
+        std::fs::write(folder.path().join("spaced"), "hunter2 \n").unwrap();
+        let (good, spaced, gone) = (at("good"), at("spaced"), at("gone"));
+        let text = format!(
+            "bus: 'amqp://me@127.0.0.1/'\nbus_password: {gone}\n\
+             sources:\n  github: {{ kind: github, secrets: [{good}], reconcile: {{ token: {gone}, hooks: [{{ repository: a/b }}] }} }}\n  gitlab: {{ kind: gitlab, secrets: [{good}, {spaced}] }}\n\
+             git: {{ sign: {{ ssh: {gone} }}, credentials: [{{ url: 'https://git.example', username: me, password: {good} }}, {{ url: 'ssh://git@git.example', key: {gone} }}] }}\n\
+             registries: {{ ghcr.io: {{ username: me, password: {gone} }} }}\n\
+             apps: {{ shop: {{ repository: acme/shop, test: [{{ name: a, run: [x], secrets: {{ T: {gone} }} }}] }} }}\n\
+             notify: [{{ slack: {good} }}, {{ slack: {gone} }}]\n"
+        );
+        let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+        let found = problems(&config);
+        let keys: Vec<_> = found.iter().filter_map(|problem| problem.split('`').nth(1)).collect();
+        let wanted = [
+            "bus_password",
+            "sources.github.reconcile.token",
+            "sources.gitlab.secrets[1]",
+            "git.credentials[1].key",
+            "git.sign.ssh",
+            "registries.ghcr.io.password",
+            "notify[1].slack",
+            "apps.shop.test[0].secrets.T",
+        ];
+        assert_eq!(keys, wanted, "{found:?}");
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
+        assert!(config.secrets().len() == 12, "{:?}", config.secrets());
+    }
 }

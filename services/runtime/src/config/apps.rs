@@ -52,7 +52,7 @@ pub struct App {
     #[serde(default)]
     pub scan: Vec<Scan>,
     /// What builds images.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "value::choice")]
     pub build: BuildDriver,
     /// The app's images.
     #[serde(default)]

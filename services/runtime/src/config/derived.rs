@@ -1,9 +1,11 @@
 //! What follows from a configuration: addresses with their passwords put in, and every secret it names.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context as _, Result};
 use url::Url;
 
-use super::{Config, Forge, Reconcile, SecretRef};
+use super::{App, Config, SecretRef};
 
 impl Config {
     /// Where the bus is, password included.
@@ -20,24 +22,71 @@ impl Config {
 
     /// Every secret the configuration refers to, for whoever must keep them out of something.
     pub fn secrets(&self) -> Vec<SecretRef> {
-        let steps = |app: &super::App| {
-            let checks = app.environments.values().flat_map(|e| &e.test);
-            let of_steps = app.test.iter().chain(checks).flat_map(|s| s.secrets.values());
-            of_steps.chain(app.scan.iter().flat_map(|s| s.secrets.values())).cloned().collect::<Vec<_>>()
-        };
-        let single = [&self.bus_password, &self.ledger_password].into_iter().flatten();
-        let single = single.chain(self.sentry.iter().map(|s| &s.dsn));
-        single
-            .chain(self.sources.values().flat_map(|s| &s.secrets))
-            .chain(self.sources.values().flat_map(|s| &s.reconcile).flat_map(Reconcile::secrets))
-            .chain(self.git.secrets())
-            .chain(self.registries.values().filter_map(|r| r.password.as_ref()))
-            .chain(self.notify.iter().map(|n| &n.slack))
-            .chain(self.apps.values().filter_map(|app| app.gitops.as_ref()?.forge.as_ref()).flat_map(Forge::secrets))
-            .cloned()
-            .chain(self.apps.values().flat_map(steps))
-            .collect()
+        self.secrets_by_key().into_iter().map(|(_, secret)| secret.clone()).collect()
     }
+
+    /// The same, each with the path of the key that refers to it.
+    pub fn secrets_by_key(&self) -> Vec<(String, &SecretRef)> {
+        let single = [
+            ("bus_password", self.bus_password.as_ref()),
+            ("ledger_password", self.ledger_password.as_ref()),
+            ("sentry.dsn", self.sentry.as_ref().map(|sentry| &sentry.dsn)),
+        ];
+        let mut found: Vec<_> =
+            single.into_iter().filter_map(|(key, secret)| Some((key.to_owned(), secret?))).collect();
+        for (name, source) in &self.sources {
+            let numbered = source.secrets.iter().enumerate();
+            found.extend(numbered.map(|(n, secret)| (format!("sources.{name}.secrets[{n}]"), secret)));
+            if let Some(reconcile) = &source.reconcile {
+                let at = format!("sources.{name}.reconcile");
+                found.extend(with_app(
+                    &at,
+                    reconcile.token.as_ref(),
+                    reconcile.app.as_ref().map(|app| &app.private_key),
+                ));
+            }
+        }
+        found.extend(self.git.secrets());
+        let passwords = self.registries.iter().filter_map(|(host, registry)| Some((host, registry.password.as_ref()?)));
+        found.extend(passwords.map(|(host, password)| (format!("registries.{host}.password"), password)));
+        found.extend(self.notify.iter().enumerate().map(|(n, route)| (format!("notify[{n}].slack"), &route.slack)));
+        for (name, app) in &self.apps {
+            found.extend(of_app(&format!("apps.{name}"), app));
+        }
+        found
+    }
+}
+
+fn with_app<'a>(
+    at: &str,
+    token: Option<&'a SecretRef>,
+    key: Option<&'a SecretRef>,
+) -> impl Iterator<Item = (String, &'a SecretRef)> {
+    let both = [(format!("{at}.token"), token), (format!("{at}.app.private_key"), key)];
+    both.into_iter().filter_map(|(key, secret)| Some((key, secret?)))
+}
+
+fn of_app<'a>(at: &str, app: &'a App) -> Vec<(String, &'a SecretRef)> {
+    let mut found = Vec::new();
+    if let Some(forge) = app.gitops.as_ref().and_then(|gitops| gitops.forge.as_ref()) {
+        let key = forge.app.as_ref().map(|app| &app.private_key);
+        found.extend(with_app(&format!("{at}.gitops.forge"), forge.token.as_ref(), key));
+    }
+    let mut variables = |at: String, secrets: &'a BTreeMap<String, SecretRef>| {
+        found.extend(secrets.iter().map(|(name, secret)| (format!("{at}.secrets.{name}"), secret)));
+    };
+    for (n, step) in app.test.iter().enumerate() {
+        variables(format!("{at}.test[{n}]"), &step.secrets);
+    }
+    for (n, scan) in app.scan.iter().enumerate() {
+        variables(format!("{at}.scan[{n}]"), &scan.secrets);
+    }
+    for (name, environment) in &app.environments {
+        for (n, step) in environment.test.iter().enumerate() {
+            variables(format!("{at}.environments.{name}.test[{n}]"), &step.secrets);
+        }
+    }
+    found
 }
 
 fn with_password(address: &str, password: Option<&SecretRef>) -> Result<String> {

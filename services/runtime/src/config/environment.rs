@@ -70,6 +70,7 @@ pub struct Environment {
     #[serde(default)]
     pub hold: Option<String>,
     /// What brings the cluster to the manifest's state.
+    #[serde(deserialize_with = "value::choice")]
     pub sync: Sync,
     /// The address integration tests are given as `TEST_BASE_URL`.
     #[serde(default)]

@@ -153,13 +153,6 @@ pub(super) fn unfit_api(address: &str, path: &str) -> Option<String> {
     (!url.is_some_and(|url| is(&url))).then(unfit)
 }
 
-impl Forge {
-    /// Whatever is secret here.
-    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
-        self.token.iter().chain(self.app.iter().map(|app| &app.private_key))
-    }
-}
-
 /// What contradicts itself in an app's, each beginning with the path of the key to mend.
 pub(super) fn problems(at: &str, gitops: &Gitops, forge: &Forge) -> Vec<String> {
     let (at, mut found) = (format!("{at}.gitops"), Vec::new());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
-use super::{ForgeKind, SecretRef, Subject, forge};
+use super::{ForgeKind, SecretRef, Subject, forge, value};
 
 /// Git.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -21,6 +21,8 @@ pub struct Git {
     /// by which Windlass knows its commits again stay below it.
     pub message: Subject,
     /// The key that those commits are signed with; they are not signed without one.
+    #[serde(deserialize_with = "value::some_choice")]
+    #[schemars(with = "Option<SigningKey>")]
     pub sign: Option<SigningKey>,
 }
 
@@ -85,9 +87,15 @@ pub enum SigningKey {
 
 impl Git {
     /// Whatever is secret here.
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
-        let sign = self.sign.iter().map(|(SigningKey::Ssh(key) | SigningKey::Gpg(key))| key);
-        self.credentials.iter().flat_map(GitCredential::secrets).chain(sign)
+    pub(super) fn secrets(&self) -> impl Iterator<Item = (String, &SecretRef)> {
+        let sign = self.sign.iter().map(|key| match key {
+            SigningKey::Ssh(key) => ("git.sign.ssh".to_owned(), key),
+            SigningKey::Gpg(key) => ("git.sign.gpg".to_owned(), key),
+        });
+        let numbered = self.credentials.iter().enumerate();
+        numbered
+            .flat_map(|(n, c)| c.secrets().map(move |(key, s)| (format!("git.credentials[{n}].{key}"), s)))
+            .chain(sign)
     }
 
     /// What contradicts itself in it, by key.
@@ -105,8 +113,10 @@ impl GitApp {
 }
 
 impl GitCredential {
-    fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
-        self.password.iter().chain(&self.key).chain(self.app.iter().map(|app| &app.private_key))
+    fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretRef)> {
+        let app = self.app.as_ref().map(|app| &app.private_key);
+        let all = [("password", self.password.as_ref()), ("key", self.key.as_ref()), ("app.private_key", app)];
+        all.into_iter().filter_map(|(key, secret)| Some((key, secret?)))
     }
 
     fn problem(&self) -> Option<String> {

@@ -7,7 +7,7 @@ use std::{
 
 use config::{Environment, File, FileFormat};
 
-use super::{Config, check};
+use super::{Config, check, words::readable};
 
 /// Why there is no configuration: which key, where, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -87,19 +87,6 @@ impl Config {
     }
 }
 
-/// The parser's words without the key, which is named already, and without a text that is not what belongs there: it
-/// may be a secret that somebody wrote where a reference to it belongs.
-fn readable(why: &str) -> String {
-    let why = why.rsplit_once(" for key `").map_or(why, |(why, _key)| why);
-    if let Some((_, given)) = why.split_once(" does not have variant constructor ") {
-        return format!("`{given}` is none of its values; `windlass config schema` prints them");
-    }
-    match (why.split_once(": string \""), why.rsplit_once("\", expected ")) {
-        (Some((kind, _)), Some((_, expected))) => format!("{kind}: a text, expected {expected}"),
-        _ => why.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -155,7 +142,34 @@ notify:
             ("[env:GITHUB_SECRET]", "hunter2", "sources.github.secrets"),
             ("[env:GITHUB_SECRET]", "'hunter2\", expected for key `x`'", "a text, expected a sequence"),
             ("kind: github", "kind: githup", "sources.github.kind"),
-            ("kind: github", "kind: githup", "`githup` is none of its values; `windlass config schema`"),
+            ("kind: github", "kind: githup", "`githup` is none of its values; these are: `acr`, "),
+            (
+                "when: [failed, rolled_back]",
+                "when: [faild]",
+                "`notify[0].when[0]`: `faild` is none of its values; these are: `approval`, ",
+            ),
+            (
+                "path: staging, sync: { argocd: shop-staging }",
+                "path: staging, sync: argocd",
+                "apps.shop.environments.staging.sync`: ",
+            ),
+            ("sync: { argocd: shop-staging }", "sync: shop", "expected `argocd` or `command`"),
+            ("sync: { argocd: shop-staging }", "sync: { argocd: shop, command: [x] }", "it takes one key"),
+            (
+                "sync: { argocd: shop-staging }",
+                "sync: { argocd: [shop] }",
+                "apps.shop.environments.staging.sync.argocd`: ",
+            ),
+            ("sync: { argocd: shop-staging }", "sync: 5", "expected one of its words, or one key"),
+            ("deploy: [main]", "build: command", "apps.shop.build`: "),
+            ("deploy: [main]", "write: { kustomize: {}, manifests: {} }", "apps.shop.write`: it takes one key"),
+            ("kind: github", "kind: github, proof: hmac", "sources.github.proof`: "),
+            (
+                "path: staging,",
+                "path: staging, freezes: [{ from: 2026-12-20, until: 2026-12-21 }],",
+                "freezes[0]`: `reason` is missing below it",
+            ),
+            ("path: staging, ", "", "apps.shop.environments.staging`: `path` is missing below it"),
         ] {
             let error = parse(&GOOD.replace(from, to)).unwrap_err().to_string();
             assert!(error.contains(wanted), "{wanted}: {error}");

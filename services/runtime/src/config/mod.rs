@@ -32,6 +32,7 @@ mod tags;
 mod testing;
 mod value;
 mod versions;
+mod words;
 mod write;
 mod writing;
 

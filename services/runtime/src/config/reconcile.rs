@@ -62,11 +62,6 @@ pub struct GithubHook {
 }
 
 impl Reconcile {
-    /// Whatever is secret here.
-    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
-        self.token.iter().chain(self.app.iter().map(|app| &app.private_key))
-    }
-
     /// What contradicts itself in it, by key.
     pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{
     Reading, Reconcile, SecretRef, SlackApp,
     proof::{BasicProof, Encoding, HmacAlgorithm, HmacProof, Proof, TokenProof},
+    value,
 };
 
 /// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
@@ -25,7 +26,8 @@ pub struct Source {
     #[serde(default)]
     pub secrets: Vec<SecretRef>,
     /// How it proves itself, where its kind leaves a choice or is set up in another way.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "value::some_choice")]
+    #[schemars(with = "Option<Proof>")]
     pub proof: Option<Proof>,
     /// Takes it without any proof. Whoever reaches the receiver can then pass for this sender.
     #[serde(default)]

@@ -70,10 +70,49 @@ pub(super) fn word_or_keys<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from:
             T::deserialize(MapAccessDeserializer::new(keys))
         }
         fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map))
+            by_key(map)
         }
     }
     from.deserialize_any(WordOrKeys(PhantomData)).map(Some)
+}
+
+/// A choice some of which have a value or keys of their own: its word alone, or its key. What has none of its own must
+/// not be given any, and the other way round, in words of serde's: the parser would end the process instead.
+pub(super) fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    struct Choice<T>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Choice<T> {
+        type Value = T;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("one of its words, or one key")
+        }
+        fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
+            T::deserialize(word.into_deserializer())
+        }
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            by_key(map)
+        }
+    }
+    from.deserialize_any(Choice(PhantomData))
+}
+
+/// The same where none need be made.
+pub(super) fn some_choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    struct Made<T>(T);
+    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Made<T> {
+        fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            choice(from).map(Self)
+        }
+    }
+    Ok(Option::<Made<T>>::deserialize(from)?.map(|made| made.0))
+}
+
+/// What the one key says; a second would say something else.
+fn by_key<'de, A: MapAccess<'de>, T: Deserialize<'de>>(mut map: A) -> Result<T, A::Error> {
+    let made = T::deserialize(MapAccessDeserializer::new(&mut map))?;
+    match map.next_key::<String>()? {
+        None => Ok(made),
+        Some(other) => Err(A::Error::custom(format!("it takes one key; take `{other}` out, or the other"))),
+    }
 }
 
 /// One value, or a list of them.

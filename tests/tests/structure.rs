@@ -25,6 +25,8 @@ const MAY: &[(&str, &[&str])] = &[
     ("windlass-prober", &["windlass-proto", "windlass-runtime", "windlass-ledger"]),
     ("windlass-notifier", &["windlass-proto", "windlass-runtime"]),
     ("windlass-reconciler", &["windlass-proto", "windlass-runtime", "windlass-ledger", "windlass-forge"]),
+    // What the command and the console share. For what a release waits it asks the bumper's pure functions.
+    ("windlass-operate", &["windlass-proto", "windlass-bus", "windlass-ledger", "windlass-runtime", "windlass-bumper"]),
     // The recorder settles deliveries and writes rows itself: it reads no event.
     ("windlass-recorder", &["windlass-proto", "windlass-runtime", "windlass-bus", "windlass-ledger"]),
 ];

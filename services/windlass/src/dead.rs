@@ -1,14 +1,14 @@
 //! `windlass dead`: what could not be handled, and sending it on its way again.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use ledger::{DeadFilter, Ledger, StoredDeadLetter};
+use operate::{Beginning, describe, find, history::letter_json, name};
 use proto::{Event, WorkerName};
 use runtime::Config;
-use serde_json::{Value, json};
 
-use crate::{describe, open, out, replay};
+use crate::{open, out, replay};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Dead {
@@ -23,8 +23,7 @@ pub(crate) enum Dead {
     /// One dead letter: its cause, and what it carries.
     Show {
         /// The dead letter's id, or its beginning.
-        #[arg(value_parser = crate::open::beginning)]
-        id: String,
+        id: Beginning,
         /// One JSON object.
         #[arg(long)]
         json: bool,
@@ -40,10 +39,10 @@ pub(crate) struct Which {
     #[arg(long)]
     pub(crate) worker: Option<WorkerName>,
     /// Only given up since then: a time, or how long ago (`2h`).
-    #[arg(long, value_parser = open::moment)]
+    #[arg(long, value_parser = name::moment)]
     pub(crate) since: Option<Timestamp>,
     /// Only given up before then.
-    #[arg(long, value_parser = open::moment)]
+    #[arg(long, value_parser = name::moment)]
     pub(crate) until: Option<Timestamp>,
     /// Only those whose reason holds this text.
     #[arg(long)]
@@ -83,7 +82,7 @@ pub(crate) async fn run(dead: Dead, config: Config) -> Result<()> {
 async fn list(ledger: &Ledger, which: &Which, as_json: bool) -> Result<()> {
     for letter in ledger.dead_letters(&which.filter()).await? {
         if as_json {
-            out::line(serde_json::to_string(&to_json(&letter))?)?;
+            out::line(serde_json::to_string(&letter_json(&letter))?)?;
         } else {
             out::line(text_line(&letter))?;
         }
@@ -107,33 +106,10 @@ pub(crate) fn text_line(stored: &StoredDeadLetter) -> String {
     )
 }
 
-fn to_json(stored: &StoredDeadLetter) -> Value {
-    let letter = &stored.letter;
-    json!({
-        "id": stored.id,
-        "worker": letter.worker,
-        "reason": letter.reason,
-        "attempts": letter.attempts,
-        "parked_at": letter.parked_at,
-        "replayed_at": stored.replayed_at,
-        "replayed_by": stored.replayed_by,
-        "attributes": letter.message.attributes,
-        "data": Event::from_message(&letter.message).ok().map(|event| event.data.to_json()),
-    })
-}
-
-/// The one dead letter whose id begins so.
-pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<StoredDeadLetter> {
-    let filter = DeadFilter { id_prefix: Some(id.to_owned()), with_replayed: true, limit: 2, ..DeadFilter::default() };
-    let mut found = ledger.dead_letters(&filter).await?;
-    ensure!(found.len() < 2, "several dead letters begin with `{id}`; write more of the id");
-    found.pop().with_context(|| format!("no dead letter begins with `{id}`; see `windlass dead list`"))
-}
-
-async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
-    let stored = find(ledger, id).await?;
+async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
+    let stored = find::letter(ledger, id).await?;
     if as_json {
-        return out::line(serde_json::to_string(&to_json(&stored))?);
+        return out::line(serde_json::to_string(&letter_json(&stored))?);
     }
     let letter = &stored.letter;
     out::line(text_line(&stored))?;

@@ -2,22 +2,24 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use ledger::{EventFilter, Ledger, Recorded, Run};
-use proto::{AppName, Event, EventId, EventType};
+use operate::{
+    Beginning, find,
+    history::{Story, event_json, summary},
+    name,
+};
+use proto::{AppName, EventType};
 use runtime::Config;
-use serde_json::{Value, json};
 
-use crate::{describe, open, out, replay};
+use crate::{open, out, replay};
 
 /// What one look may bring while following; what comes in between two looks must fit.
 const FOLLOWED: u32 = 10_000;
 /// How far back to look again: several recorders may commit in another order than they took their places.
 const OVERLAP: i64 = 500;
-/// How soon an event leads to others, at the latest: a worker may have been away.
-const LED_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
 #[derive(Debug, Args)]
 pub(crate) struct Events {
@@ -32,8 +34,7 @@ enum Verb {
     /// One event: what it carries, who ran on it, and its whole chain.
     Show {
         /// The event's id, or its beginning.
-        #[arg(value_parser = crate::open::beginning)]
-        id: String,
+        id: Beginning,
         /// One JSON object.
         #[arg(long)]
         json: bool,
@@ -51,10 +52,10 @@ struct List {
     #[arg(long)]
     app: Option<AppName>,
     /// Only since then: a time, or how long ago (`2h`).
-    #[arg(long, value_parser = open::moment)]
+    #[arg(long, value_parser = name::moment)]
     since: Option<Timestamp>,
     /// Only before then.
-    #[arg(long, value_parser = open::moment)]
+    #[arg(long, value_parser = name::moment)]
     until: Option<Timestamp>,
     /// At most so many, the newest.
     #[arg(long, default_value_t = 100)]
@@ -105,7 +106,7 @@ async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
 
 fn print(recorded: &Recorded, as_json: bool) -> Result<()> {
     if as_json {
-        return out::line(serde_json::to_string(&to_json(recorded))?);
+        return out::line(serde_json::to_string(&event_json(recorded))?);
     }
     out::line(text_line(recorded))
 }
@@ -114,62 +115,21 @@ fn text_line(recorded: &Recorded) -> String {
     let message = &recorded.message;
     let time = message.attribute("time").split(['T', '.', 'Z']).nth(1).unwrap_or("").to_owned();
     let id = message.attribute("id").get(..8).unwrap_or("-");
-    let what = match Event::from_message(message) {
-        Ok(event) => describe::line(&event),
-        Err(why) => format!("cannot be read: {why}"),
-    };
-    let (kind, app) = (message.attribute("type"), message.attribute("app"));
+    let (kind, app, what) = (message.attribute("type"), message.attribute("app"), summary(message));
     format!("{time}  {id}  {kind:<17}  {app:<12}  {what}")
 }
 
-/// An event as operators' programs get it.
-pub(crate) fn to_json(recorded: &Recorded) -> Value {
-    let message = &recorded.message;
-    let event = Event::from_message(message);
-    let mut object = json!({
-        "seq": recorded.seq,
-        "recorded_at": recorded.recorded_at,
-        "attributes": message.attributes,
-        "summary": event.as_ref().map(describe::line).ok(),
-        "data": event.as_ref().map(|event| event.data.to_json()).ok(),
-    });
-    if let Err(why) = event {
-        object["unreadable"] = json!(why.to_string());
-    }
-    object
-}
-
-/// The one event whose id begins so.
-pub(crate) async fn find(ledger: &Ledger, id: &str) -> Result<Recorded> {
-    let filter = EventFilter { id_prefix: Some(id.to_owned()), limit: 2, ..EventFilter::default() };
-    let mut found = ledger.events(&filter).await?;
-    found.dedup_by(|a, b| a.message.attribute("id") == b.message.attribute("id"));
-    ensure!(found.len() < 2, "several events begin with `{id}`; write more of the id");
-    found.pop().with_context(|| format!("no event begins with `{id}`; see `windlass events`"))
-}
-
-async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
-    let found = find(ledger, id).await?;
-    let id: EventId = found.message.attribute("id").parse().context("the event has no readable id")?;
-    let runs = ledger.runs(id).await?;
-    let correlation = found.message.attribute("correlationid").parse().unwrap_or(id);
-    let filter = EventFilter { correlation: Some(correlation), limit: 1000, ..EventFilter::default() };
-    let mut chain = ledger.events(&filter).await?;
-    if let Some(other) = led_to(ledger, &found, id, correlation).await? {
-        let filter = EventFilter { correlation: Some(other), ..filter };
-        chain.extend(ledger.events(&filter).await?);
-        chain.sort_by_key(|recorded| std::cmp::Reverse(recorded.seq));
-    }
-    chain.reverse();
+async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
+    let story = Story::of(ledger, find::event(ledger, id).await?).await?;
     if as_json {
-        let chain: Vec<Value> = chain.iter().map(to_json).collect();
-        return out::line(serde_json::to_string(&json!({ "event": to_json(&found), "runs": runs, "chain": chain }))?);
+        return out::line(serde_json::to_string(&story.to_json())?);
     }
+    let Story { event: found, runs, chain } = story;
     out::line(text_line(&found))?;
     for (name, value) in &found.message.attributes {
         out::line(format_args!("  {name:<16} {value}"))?;
     }
-    out::line(format_args!("  {}", serde_json::to_string_pretty(&to_json(&found)["data"])?.replace('\n', "\n  ")))?;
+    out::line(format_args!("  {}", serde_json::to_string_pretty(&event_json(&found)["data"])?.replace('\n', "\n  ")))?;
     out::line("runs")?;
     for run in &runs {
         out::line(format_args!("  {}", run_line(run)))?;
@@ -179,16 +139,6 @@ async fn show(ledger: &Ledger, id: &str, as_json: bool) -> Result<()> {
         out::line(format_args!("  {}", text_line(recorded)))?;
     }
     Ok(())
-}
-
-/// The other chain that an event led on, if it did: an answer to what waits belongs to the chain of what it answers.
-async fn led_to(ledger: &Ledger, found: &Recorded, id: EventId, own: EventId) -> Result<Option<EventId>> {
-    let Ok(event) = Event::from_message(&found.message) else { return Ok(None) };
-    let until = event.time.checked_add(LED_WITHIN).ok();
-    let filter = EventFilter { cause: Some(id), since: Some(event.time), until, ..EventFilter::default() };
-    let caused = ledger.events(&filter).await?;
-    let chains = caused.iter().filter_map(|caused| caused.message.attribute("correlationid").parse().ok());
-    Ok(chains.into_iter().find(|chain| *chain != own))
 }
 
 fn run_line(run: &Run) -> String {

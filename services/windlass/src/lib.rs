@@ -5,7 +5,6 @@
 
 mod config;
 mod dead;
-mod describe;
 mod doctor;
 mod events;
 mod open;

@@ -1,13 +1,12 @@
-//! What operators order: `windlass approve`, `reject`, `hold`, `unhold`, `rollback`, `settle` and `quarantine`. An order is
-//! an event like any other, so it is recorded with who and why, and survives whatever is away just then.
+//! What operators order: `windlass approve`, `reject`, `hold`, `unhold`, `rollback`, `settle` and `quarantine`.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
-use jiff::Timestamp;
-use proto::{
-    AppName, ApprovalGranted, ApprovalRejected, Data, EnvironmentName, Event, EventId, FixSettled, HoldChanged, Lane,
-    QuarantineReleased, RollbackRequested,
+use operate::{
+    Beginning,
+    order::{self, Order},
 };
+use proto::{AppName, EnvironmentName, EventId};
 use runtime::Config;
 
 use crate::{open, out};
@@ -32,8 +31,7 @@ pub(crate) struct Rollback {
 #[derive(Debug, Args)]
 pub(crate) struct Answer {
     /// The approval's id, or its beginning; `windlass status` and the message that asked tell it.
-    #[arg(value_parser = open::beginning)]
-    approval: String,
+    approval: Beginning,
     /// Who answers.
     #[arg(long = "as", env = "USER", value_parser = NonEmptyStringValueParser::new())]
     by: String,
@@ -57,8 +55,7 @@ pub(crate) struct Settle {
     /// The app.
     app: AppName,
     /// The fix's source commit, or its beginning; `windlass status` tells it.
-    #[arg(value_parser = open::beginning)]
-    commit: String,
+    commit: Beginning,
     #[command(flatten)]
     word: Word,
 }
@@ -72,8 +69,7 @@ pub(crate) enum Quarantine {
         /// The app.
         app: AppName,
         /// The digest, or its beginning.
-        #[arg(value_parser = open::beginning)]
-        digest: String,
+        digest: Beginning,
         #[command(flatten)]
         word: Word,
     },
@@ -90,101 +86,56 @@ pub(crate) struct Word {
     reason: String,
 }
 
+impl From<Word> for order::Word {
+    fn from(word: Word) -> Self {
+        Self { by: word.by, reason: word.reason }
+    }
+}
+
 pub(crate) async fn rollback(asked: Rollback, config: Config) -> Result<()> {
     let Rollback { app, environment, to, word } = asked;
-    ensure_known(&config, &app, &environment)?;
-    let subject = environment.to_string();
-    order(&config, subject, RollbackRequested { app, environment, to, by: word.by, reason: word.reason }).await
+    publish(&config, order::rollback(&config, app, environment, to, word.into())?).await
 }
 
 pub(crate) async fn hold(asked: Hold, config: Config, held: bool) -> Result<()> {
     let Hold { app, environment, word } = asked;
-    ensure_known(&config, &app, &environment)?;
-    let subject = environment.to_string();
-    order(&config, subject, HoldChanged { app, environment, held, by: word.by, reason: word.reason }).await
+    publish(&config, order::hold(&config, app, environment, held, word.into())?).await
 }
 
 pub(crate) async fn answer(answer: Answer, config: Config, granted: bool) -> Result<()> {
-    let Answer { approval: wanted, by, comment } = answer;
+    let Answer { approval, by, comment } = answer;
     let ledger = open::ledger(&config).await?;
-    let chains = ledger.chains().await?;
-    let places =
-        chains.iter().flat_map(|(app, chain)| chain.places.iter().map(move |(name, place)| (app, name, place)));
-    let waiting = places.flat_map(|(app, name, place)| {
-        let lanes = [Lane::Hotfix, Lane::Deploy];
-        lanes.into_iter().filter_map(move |lane| Some((app, name, place.waiting(lane)?)))
-    });
-    let found: Vec<_> = waiting.filter(|(.., waiting)| waiting.id.to_string().starts_with(&wanted)).collect();
-    ensure!(found.len() < 2, "several approvals begin with `{wanted}`; write more of the id");
-    let (app, environment, waiting) = found
-        .first()
-        .with_context(|| format!("nothing waits under an id that begins with `{wanted}`; see `windlass status`"))?;
-    let (app, environment, approval) = ((*app).clone(), (*environment).clone(), waiting.id);
-    let subject = format!("{approval} by {by}");
-    let data = if granted {
-        Data::from(ApprovalGranted { approval, app, environment, by, comment })
-    } else {
-        Data::from(ApprovalRejected { approval, app, environment, by, comment })
-    };
-    // An answer belongs to the chain of what waits.
-    let recorded = ledger.event(approval).await?;
-    let asked = recorded.and_then(|recorded| Event::from_message(&recorded.message).ok());
-    let event = match asked {
-        Some(asked) => asked.outcome(SOURCE.to_owned(), subject, Timestamp::now(), data),
-        None => Event::first(EventId::fresh(), SOURCE.to_owned(), subject, Timestamp::now(), data),
-    };
-    publish(&config, &event).await
+    publish(&config, order::answer(&ledger, &approval, granted, by, comment).await?).await
 }
 
 pub(crate) async fn quarantine(verb: Quarantine, config: Config) -> Result<()> {
-    let chains = open::ledger(&config).await?.chains().await?;
-    let Quarantine::Release { app, digest, word } = verb else {
-        for (app, chain) in chains {
-            for (digest, entry) in chain.barred {
-                out::line(format_args!("{app}  {digest}  since {:.0}: {}", entry.at, entry.reason))?;
-            }
+    let ledger = open::ledger(&config).await?;
+    match verb {
+        Quarantine::Release { app, digest, word } => {
+            publish(&config, order::release(&ledger, app, &digest, word.into()).await?).await
         }
-        return Ok(());
-    };
-    let hex = digest.strip_prefix("sha256:").unwrap_or(&digest);
-    let barred = chains.get(&app).into_iter().flat_map(|chain| chain.barred.keys());
-    let found: Vec<_> = barred.filter(|digest| digest.as_str()["sha256:".len()..].starts_with(hex)).collect();
-    ensure!(found.len() < 2, "several quarantined digests of `{app}` begin with `{digest}`; write more of it");
-    let entry = found.first().with_context(|| {
-        format!("no digest of `{app}` in quarantine begins with `{digest}`; see `windlass quarantine list`")
-    })?;
-    let digest = (*entry).clone();
-    order(&config, digest.to_string(), QuarantineReleased { app, digest, by: word.by, reason: word.reason }).await
+        Quarantine::List => {
+            for (app, chain) in ledger.chains().await? {
+                for (digest, entry) in chain.barred {
+                    out::line(format_args!("{app}  {digest}  since {:.0}: {}", entry.at, entry.reason))?;
+                }
+            }
+            Ok(())
+        }
+    }
 }
 
 pub(crate) async fn settle(asked: Settle, config: Config) -> Result<()> {
-    let Settle { app, commit: wanted, word } = asked;
-    let chains = open::ledger(&config).await?.chains().await?;
-    let owed = chains.get(&app).into_iter().flat_map(|chain| &chain.owed);
-    let found: Vec<_> = owed.filter(|owed| owed.commit.as_str().starts_with(&wanted)).collect();
-    ensure!(found.len() < 2, "several fixes of `{app}` begin with `{wanted}`; write more of the commit");
-    let owed = found
-        .first()
-        .with_context(|| format!("no fix that `{app}` owes begins with `{wanted}`; see `windlass status {app}`"))?;
-    let (commit, note) = (owed.commit.clone(), owed.note.clone());
-    order(&config, commit.to_string(), FixSettled { app, commit, note, by: word.by, reason: word.reason }).await
-}
-
-fn ensure_known(config: &Config, app: &AppName, environment: &EnvironmentName) -> Result<()> {
-    let known = config.apps.get(app).with_context(|| format!("no app `{app}` is configured"))?;
-    ensure!(known.environments.contains_key(environment), "`{app}` has no environment `{environment}`");
-    Ok(())
-}
-
-/// Publishes an order that begins a chain of its own.
-async fn order(config: &Config, subject: String, data: impl Into<Data>) -> Result<()> {
-    publish(config, &Event::first(EventId::fresh(), SOURCE.to_owned(), subject, Timestamp::now(), data)).await
+    let Settle { app, commit, word } = asked;
+    let ledger = open::ledger(&config).await?;
+    publish(&config, order::settle(&ledger, app, &commit, word.into()).await?).await
 }
 
 /// Publishes it; returns once it is durable.
-async fn publish(config: &Config, event: &Event) -> Result<()> {
+async fn publish(config: &Config, order: Order) -> Result<()> {
+    let event = order.into_event(SOURCE, EventId::fresh());
     let bus = open::bus(config).await?;
-    bus.publish(&[event.to_message()]).await.context("publishing the order; nothing was ordered")?;
+    order::publish(&bus, &event).await?;
     bus.close().await;
     out::line(format_args!("ordered; what comes of it: windlass events show {}", event.id))
 }

@@ -1,9 +1,9 @@
-//! An event in one line, for a terminal.
+//! An event in one line, for people.
 
 use proto::{BumpReason, Change, Data, Deployment, Event, Release, ScanReport, Verdict};
 
 /// What happened, in a line.
-pub(crate) fn line(event: &Event) -> String {
+pub fn line(event: &Event) -> String {
     match &event.data {
         Data::WebhookReceived(d) => format!("{} sent {} ({} bytes)", d.webhook_source, event.subject, d.body.len()),
         Data::PushReceived(d) => format!("{}: {}", change(&d.change), d.change.title.as_deref().unwrap_or("")),
@@ -97,13 +97,13 @@ fn change(change: &Change) -> String {
 }
 
 /// What a deployment changed.
-pub(crate) fn deployed(deployment: &Deployment) -> String {
+pub fn deployed(deployment: &Deployment) -> String {
     let changed = deployment.release.iter().filter(|(name, _)| deployment.changed.contains(name));
     release(&changed.map(|(name, image)| (name.clone(), image.clone())).collect())
 }
 
 /// Components and their source commits, or digests where they name none.
-pub(crate) fn release(release: &Release) -> String {
+pub fn release(release: &Release) -> String {
     let image = |(name, image): (&proto::ComponentName, &proto::ReleasedImage)| {
         format!("{name} {}", image.commit.as_ref().map_or_else(|| image.digest.short(), |commit| commit.short()))
     };

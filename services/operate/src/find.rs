@@ -1,0 +1,105 @@
+//! The one thing whose name begins so: none is an error that says where to look, and so are several.
+
+use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
+use proto::{AppName, Digest, EnvironmentName, Lane};
+use runtime::{Config, config};
+
+use crate::{Beginning, OperateError, Result, See};
+
+/// Something that waits to be let into an environment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The app.
+    pub app: AppName,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What waits.
+    pub waiting: Waiting,
+}
+
+/// The event whose id begins so, at its highest replay.
+pub async fn event(ledger: &Ledger, begins: &Beginning) -> Result<Recorded> {
+    let filter = EventFilter { id_prefix: Some(begins.to_string()), limit: 2, ..EventFilter::default() };
+    let mut found = ledger.events(&filter).await?;
+    found.dedup_by(|a, b| a.message.attribute("id") == b.message.attribute("id"));
+    only(
+        found,
+        || format!("several events begin with `{begins}`; write more of the id"),
+        || (format!("no event begins with `{begins}`"), See::Events),
+    )
+}
+
+/// The dead letter whose id begins so.
+pub async fn letter(ledger: &Ledger, begins: &Beginning) -> Result<StoredDeadLetter> {
+    let id_prefix = Some(begins.to_string());
+    let filter = DeadFilter { id_prefix, with_replayed: true, limit: 2, ..DeadFilter::default() };
+    only(
+        ledger.dead_letters(&filter).await?,
+        || format!("several dead letters begin with `{begins}`; write more of the id"),
+        || (format!("no dead letter begins with `{begins}`"), See::Dead),
+    )
+}
+
+/// What waits under an id that begins so.
+pub async fn waiting(ledger: &Ledger, begins: &Beginning) -> Result<Asked> {
+    let mut found = Vec::new();
+    for (app, chain) in ledger.chains().await? {
+        for (environment, place) in chain.places {
+            let waiting = [Lane::Hotfix, Lane::Deploy].into_iter().filter_map(|lane| place.waiting(lane));
+            let named = waiting.filter(|waiting| waiting.id.to_string().starts_with(begins.as_str()));
+            found.extend(named.cloned().map(|waiting| Asked {
+                app: app.clone(),
+                environment: environment.clone(),
+                waiting,
+            }));
+        }
+    }
+    only(
+        found,
+        || format!("several approvals begin with `{begins}`; write more of the id"),
+        || (format!("nothing waits under an id that begins with `{begins}`"), See::Status(None)),
+    )
+}
+
+/// The digest that must not be deployed and begins so, and why.
+pub async fn barred(ledger: &Ledger, app: &AppName, begins: &Beginning) -> Result<(Digest, Barred)> {
+    let (_, chain) = ledger.chain(app).await?;
+    let begins_so = |digest: &Digest| digest.as_str()["sha256:".len()..].starts_with(begins.digits());
+    only(
+        chain.barred.into_iter().filter(|(digest, _)| begins_so(digest)).collect(),
+        || format!("several quarantined digests of `{app}` begin with `{begins}`; write more of it"),
+        || (format!("no digest of `{app}` in quarantine begins with `{begins}`"), See::Quarantine),
+    )
+}
+
+/// The fix that is owed to the deploy branches and whose commit begins so.
+pub async fn owed(ledger: &Ledger, app: &AppName, begins: &Beginning) -> Result<Owed> {
+    let (_, chain) = ledger.chain(app).await?;
+    only(
+        chain.owed.into_iter().filter(|owed| owed.commit.as_str().starts_with(begins.as_str())).collect(),
+        || format!("several fixes of `{app}` begin with `{begins}`; write more of the commit"),
+        || (format!("no fix that `{app}` owes begins with `{begins}`"), See::Status(Some(app.clone()))),
+    )
+}
+
+/// The app of this name in the configuration.
+pub fn app<'a>(config: &'a Config, name: &AppName) -> Result<&'a config::App> {
+    let none = || OperateError::NotFound { says: format!("no app `{name}` is configured"), see: None };
+    config.apps.get(name).ok_or_else(none)
+}
+
+/// The environment of this name in the configuration.
+pub fn environment<'a>(config: &'a Config, of: &AppName, name: &EnvironmentName) -> Result<&'a config::Environment> {
+    let none = || OperateError::NotFound { says: format!("`{of}` has no environment `{name}`"), see: None };
+    app(config, of)?.environments.get(name).ok_or_else(none)
+}
+
+fn only<T>(mut found: Vec<T>, several: impl FnOnce() -> String, none: impl FnOnce() -> (String, See)) -> Result<T> {
+    if found.len() > 1 {
+        return Err(OperateError::Ambiguous(several()));
+    }
+    found.pop().ok_or_else(|| {
+        let (says, see) = none();
+        OperateError::NotFound { says, see: Some(see) }
+    })
+}

@@ -1,0 +1,108 @@
+//! Orders of people: let in, keep out, hold, take back, release, settle. An order is an event like any other, so it is
+//! recorded with who and why, and survives whatever is away just then.
+
+use bus::Bus;
+use ledger::Ledger;
+use proto::{
+    AppName, ApprovalGranted, ApprovalRejected, Data, EnvironmentName, Event, EventId, FixSettled, HoldChanged,
+    QuarantineReleased, RollbackRequested, Timestamp,
+};
+use runtime::Config;
+
+use crate::{Beginning, OperateError, Result, find};
+
+/// Who orders something, and why: both are kept with the event.
+#[derive(Debug, Clone)]
+pub struct Word {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// An order that is sure of what it names, and not published yet.
+#[derive(Debug, Clone)]
+pub struct Order {
+    subject: String,
+    data: Data,
+    /// What it answers.
+    asked: Option<Event>,
+}
+
+/// Keeps everything automatic away from an environment, or lets it in again.
+pub fn hold(config: &Config, app: AppName, environment: EnvironmentName, held: bool, word: Word) -> Result<Order> {
+    find::environment(config, &app, &environment)?;
+    let Word { by, reason } = word;
+    Ok(Order::new(environment.to_string(), HoldChanged { app, environment, held, by, reason }))
+}
+
+/// Takes an environment back to what was healthy there: to what is named, or to the last.
+pub fn rollback(
+    config: &Config,
+    app: AppName,
+    environment: EnvironmentName,
+    to: Option<String>,
+    word: Word,
+) -> Result<Order> {
+    find::environment(config, &app, &environment)?;
+    let Word { by, reason } = word;
+    Ok(Order::new(environment.to_string(), RollbackRequested { app, environment, to, by, reason }))
+}
+
+/// Lets what waits under an id into its environment, or keeps it out. Whether the answer counts, the chain decides.
+pub async fn answer(
+    ledger: &Ledger,
+    wanted: &Beginning,
+    granted: bool,
+    by: String,
+    comment: Option<String>,
+) -> Result<Order> {
+    let find::Asked { app, environment, waiting } = find::waiting(ledger, wanted).await?;
+    let approval = waiting.id;
+    let subject = format!("{approval} by {by}");
+    let data = if granted {
+        Data::from(ApprovalGranted { approval, app, environment, by, comment })
+    } else {
+        Data::from(ApprovalRejected { approval, app, environment, by, comment })
+    };
+    // An answer belongs to the chain of what waits.
+    let recorded = ledger.event(approval).await?;
+    let asked = recorded.and_then(|recorded| Event::from_message(&recorded.message).ok());
+    Ok(Order { subject, data, asked })
+}
+
+/// Lets a quarantined digest be deployed again.
+pub async fn release(ledger: &Ledger, app: AppName, wanted: &Beginning, word: Word) -> Result<Order> {
+    let (digest, _) = find::barred(ledger, &app, wanted).await?;
+    let Word { by, reason } = word;
+    Ok(Order::new(digest.to_string(), QuarantineReleased { app, digest, by, reason }))
+}
+
+/// Says that a fix of the fast path need not come back into a deploy branch.
+pub async fn settle(ledger: &Ledger, app: AppName, wanted: &Beginning, word: Word) -> Result<Order> {
+    let owed = find::owed(ledger, &app, wanted).await?;
+    let (commit, note, Word { by, reason }) = (owed.commit, owed.note, word);
+    Ok(Order::new(commit.to_string(), FixSettled { app, commit, note, by, reason }))
+}
+
+impl Order {
+    fn new(subject: String, data: impl Into<Data>) -> Self {
+        Self { subject, data: data.into(), asked: None }
+    }
+
+    /// The order as an event from this source. It has this id unless it answers something: the id of an answer follows
+    /// from what it answers and from who answers.
+    pub fn into_event(self, source: &str, id: EventId) -> Event {
+        let (source, now) = (source.to_owned(), Timestamp::now());
+        match self.asked {
+            Some(asked) => asked.outcome(source, self.subject, now, self.data),
+            None => Event::first(id, source, self.subject, now, self.data),
+        }
+    }
+}
+
+/// Publishes an order; returns once it is durable.
+pub async fn publish(bus: &Bus, order: &Event) -> Result<()> {
+    let failed = |source| OperateError::Unpublished { what: "publishing the order; nothing was ordered", source };
+    bus.publish(&[order.to_message()]).await.map_err(failed)
+}

@@ -60,9 +60,9 @@ pub(crate) enum Refusal {
     /// A body that ended before its end, or was framed wrongly.
     #[error("the body ended early, or is framed wrongly")]
     BrokenBody,
-    /// The proof is absent, malformed or wrong.
+    /// The proof is absent, malformed or wrong; which of these, is for the log alone.
     #[error("not authentic")]
-    NotAuthentic,
+    NotAuthentic(&'static str),
     /// A header that says what the body is, is absent or malformed.
     #[error("the header {0} is missing or malformed")]
     BadHeader(&'static str),
@@ -109,16 +109,21 @@ impl Refusal {
             Self::TooLarge(_) | Self::TooLargeForBus => "too_large",
             Self::TooSlow => "too_slow",
             Self::BrokenBody | Self::BadHeader(_) => "malformed",
-            Self::NotAuthentic => "not_authentic",
+            Self::NotAuthentic(_) => "not_authentic",
             Self::NoSecret => "no_secret",
             Self::NotDurable => "not_durable",
         }
     }
 
+    /// What was wrong with a proof, for whoever runs this; no sender is told.
+    pub(crate) fn why(&self) -> Option<&'static str> {
+        if let Self::NotAuthentic(why) = self { Some(why) } else { None }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::BrokenBody | Self::BadHeader(_) => StatusCode::BAD_REQUEST,
-            Self::NotAuthentic => StatusCode::UNAUTHORIZED,
+            Self::NotAuthentic(_) => StatusCode::UNAUTHORIZED,
             Self::UnknownSource => StatusCode::NOT_FOUND,
             Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,

@@ -60,10 +60,11 @@ pub(crate) async fn receive(request: HttpRequest, mut payload: web::Payload, des
         Ok(answer) => answer.into(),
         Err(refusal) => {
             let peer = request.peer_addr().map(|address| address.ip().to_string());
-            if let Some(count) = desk.refused.count(source.map(|source| &source.name), outcome, begun) {
-                tracing::warn!(source = name, peer, outcome, count, "refused a webhook: {refusal}");
+            let why = refusal.why();
+            if let Some(count) = desk.refused.count(source.map(|source| &source.name), why.unwrap_or(outcome), begun) {
+                tracing::warn!(source = name, peer, outcome, why, count, "refused a webhook: {refusal}");
             } else {
-                tracing::debug!(source = name, peer, outcome, "refused a webhook: {refusal}");
+                tracing::debug!(source = name, peer, outcome, why, "refused a webhook: {refusal}");
             }
             refusal.answer(payload)
         }

@@ -12,7 +12,8 @@ use proto::SourceName;
 /// The time between two words on the same.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// What was refused, by source (none where the path names none) and outcome. There are as many as both have values.
+/// What was refused, by source (none where the path names none), and by outcome or what was wrong with a proof. There are
+/// as many as these have values.
 #[derive(Default)]
 pub(crate) struct Refused(Mutex<BTreeMap<(Option<SourceName>, &'static str), Told>>);
 
@@ -24,9 +25,9 @@ struct Told {
 
 impl Refused {
     /// Counts one; says how many there were since the last word, this one among them, when it is time for another.
-    pub(crate) fn count(&self, source: Option<&SourceName>, outcome: &'static str, now: Instant) -> Option<u64> {
+    pub(crate) fn count(&self, source: Option<&SourceName>, kind: &'static str, now: Instant) -> Option<u64> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = all.entry((source.cloned(), outcome)).or_default();
+        let told = all.entry((source.cloned(), kind)).or_default();
         told.since += 1;
         if told.last.is_some_and(|last| now.duration_since(last) < PAUSE) {
             return None;

@@ -165,7 +165,7 @@ fn verifiers() {
                 assert_eq!(proven.bytes(), request.body);
                 "let in".to_owned()
             }
-            Err(why @ (Refusal::NotAuthentic | Refusal::UnknownSource)) => why.to_string(),
+            Err(why @ (Refusal::NotAuthentic(_) | Refusal::UnknownSource)) => why.to_string(),
             Err(other) => panic!("{other:?}"),
         };
         assert_eq!(judged.is_ok(), is_proven(sender, &request), "{came}: {request:?}");

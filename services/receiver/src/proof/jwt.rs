@@ -19,7 +19,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use runtime::config::JwtProof;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::{IssuerKeys, only};
+use super::{IssuerKeys, MISSING, only};
 use crate::answer::Refusal;
 use key::Jwk;
 use keys::{Keys, Times};
@@ -28,6 +28,11 @@ use keys::{Keys, Times};
 const LEEWAY: f64 = 60.0;
 /// The largest token, in bytes.
 const LARGEST_TOKEN: usize = 16 * 1024;
+
+/// What is wrong with a token, in words for the log.
+const OTHER_TOKEN: &str = "its token is from or for somebody else, about somebody else, or out of its time; see \
+                           `proof.jwt`, and whether a clock is wrong";
+const NO_KEY: &str = "no key that is told at `proof.jwt.jwks` has signed its token";
 
 /// An identity provider whose word is believed, about those the config names.
 pub(crate) struct Issuer {
@@ -91,19 +96,21 @@ impl Issuer {
     /// [`Refusal::NoSecret`] where the provider does not say which keys are its own, so that nobody can tell.
     pub(super) async fn known(&self, headers: &HeaderMap) -> Result<String, Refusal> {
         let value = only(headers, "authorization").and_then(|value| std::str::from_utf8(value).ok());
-        let token = value.and_then(|value| value.split_at_checked(7)).ok_or(Refusal::NotAuthentic)?;
-        let (_, token) = Some(token).filter(|(s, _)| s.eq_ignore_ascii_case("bearer ")).ok_or(Refusal::NotAuthentic)?;
-        let (header, signed, signature) = parts(token).ok_or(Refusal::NotAuthentic)?;
+        let token = value.and_then(|value| value.split_at_checked(7));
+        let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer "));
+        let (header, signed, signature) =
+            token.and_then(|(_, token)| parts(token)).ok_or(Refusal::NotAuthentic(MISSING))?;
         let is_signed = |keys: &[Jwk]| keys.iter().any(|key| key.signed(&header.alg, signed.as_bytes(), &signature));
         let keys = self.keys.find(&header.kid).await.map_err(|_| Refusal::NoSecret)?;
         let claims = signed.split_once('.').and_then(|(_, claims)| decode::<Claims>(claims));
         // What would not be believed from anybody is no reason to ask the provider.
         let holds = header.crit.is_none() && claims.is_some_and(|claims| self.holds(&claims));
-        let is_genuine = holds
-            && (is_signed(&keys)
-                || (!keys.is_empty()
-                    && is_signed(&self.keys.find_anew(&header.kid).await.map_err(|_| Refusal::NoSecret)?)));
-        if is_genuine { Ok("jwt".to_owned()) } else { Err(Refusal::NotAuthentic) }
+        if !holds {
+            return Err(Refusal::NotAuthentic(OTHER_TOKEN));
+        }
+        let is_genuine = is_signed(&keys)
+            || (!keys.is_empty() && is_signed(&self.keys.find_anew(&header.kid).await.map_err(|_| Refusal::NoSecret)?));
+        if is_genuine { Ok("jwt".to_owned()) } else { Err(Refusal::NotAuthentic(NO_KEY)) }
     }
 
     /// Whether the token is for us, from them, valid now, and about whom the config names.

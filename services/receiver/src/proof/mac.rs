@@ -7,7 +7,7 @@ use runtime::config::{Encoding, HmacAlgorithm, HmacProof};
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
 
-use super::only;
+use super::{MISSING, only};
 use crate::{answer::Refusal, secrets::Key};
 
 /// A MAC under way.
@@ -85,5 +85,5 @@ pub(super) fn stated(proof: &HmacProof, headers: &HeaderMap, keys: &[Key]) -> Re
         Encoding::Hex => hex::decode(value).ok(),
         Encoding::Base64 => BASE64_STANDARD.decode(value).ok(),
     });
-    Ok(Macs::of(vec![stated.ok_or(Refusal::NotAuthentic)?], keys))
+    Ok(Macs::of(vec![stated.ok_or(Refusal::NotAuthentic(MISSING))?], keys))
 }

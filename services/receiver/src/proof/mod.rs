@@ -33,6 +33,13 @@ use crate::{
 pub(crate) use mac::Mac;
 use mac::Macs;
 
+/// What is wrong with a proof, in words for the log: no sender is told, for whoever guesses would know what to guess at.
+const MISSING: &str = "a header that proves it is missing, is there twice, or is not of this proof's form; is the sender \
+                       set up to prove itself so, and does a proxy on the way leave that header?";
+const NO_SECRET: &str =
+    "none of `secrets` proves it; is the sender's secret among them, and its body passed on unchanged?";
+const OTHER_TIME: &str = "its time is more than five minutes from ours; is a clock wrong, or is it an old request?";
+
 /// What a request shows of its sender, besides its body.
 pub(crate) struct Shown<'a> {
     pub(crate) headers: &'a HeaderMap,
@@ -118,7 +125,7 @@ fn by_secret(proof: &Proof, shown: &Shown<'_>, keys: &Arc<[Key]>) -> Result<Clai
         Proof::Basic(basic) => shown::as_password(basic, shown.headers, keys).map(Claim::Known),
         Proof::Path => shown::in_path(shown.in_path, keys).map(Claim::Known),
         // Verified by no secret; `Verifier::new` leads them elsewhere.
-        Proof::Jwt(_) | Proof::ProxyTls(_) => Err(Refusal::NotAuthentic),
+        Proof::Jwt(_) | Proof::ProxyTls(_) => Err(Refusal::NotAuthentic(MISSING)),
     }
 }
 
@@ -144,7 +151,7 @@ impl Unverified {
     /// Takes the body as authentic if it is.
     pub(crate) fn verify(self) -> Result<Authentic, Refusal> {
         let (by, signed_id) = match self.claim {
-            Claim::Macs(macs) => macs.fitting().ok_or(Refusal::NotAuthentic)?,
+            Claim::Macs(macs) => macs.fitting().ok_or(Refusal::NotAuthentic(NO_SECRET))?,
             Claim::Known(by) => (by, None),
         };
         Ok(Authentic { bytes: self.bytes.freeze(), by, signed_id })

@@ -7,12 +7,12 @@ use runtime::config::{BasicProof, ProxyTlsProof};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::{Shown, only};
+use super::{MISSING, NO_SECRET, Shown, only};
 use crate::{answer::Refusal, secrets::Key};
 
 /// A secret in a header, as it is; in `Authorization` also after `Bearer `.
 pub(super) fn in_header(name: &str, headers: &HeaderMap, keys: &[Key]) -> Result<String, Refusal> {
-    let shown = only(headers, name).ok_or(Refusal::NotAuthentic)?;
+    let shown = only(headers, name).ok_or(Refusal::NotAuthentic(MISSING))?;
     let may_have_scheme = name.eq_ignore_ascii_case("authorization");
     let bare = Some(shown).filter(|_| may_have_scheme).and_then(|shown| scheme(shown, b"Bearer "));
     known([Some(shown), bare].into_iter().flatten(), keys)
@@ -21,14 +21,14 @@ pub(super) fn in_header(name: &str, headers: &HeaderMap, keys: &[Key]) -> Result
 /// A secret as the password of HTTP basic authentication.
 pub(super) fn as_password(basic: &BasicProof, headers: &HeaderMap, keys: &[Key]) -> Result<String, Refusal> {
     let shown = only(headers, "authorization").and_then(|value| scheme(value, b"Basic "));
-    let shown = shown.and_then(|value| BASE64_STANDARD.decode(value).ok()).ok_or(Refusal::NotAuthentic)?;
-    let colon = shown.iter().position(|b| *b == b':').ok_or(Refusal::NotAuthentic)?;
+    let shown = shown.and_then(|value| BASE64_STANDARD.decode(value).ok()).ok_or(Refusal::NotAuthentic(MISSING))?;
+    let colon = shown.iter().position(|b| *b == b':').ok_or(Refusal::NotAuthentic(MISSING))?;
     let (name, password) = (&shown[..colon], &shown[colon + 1..]);
     let named =
         basic.username.as_ref().map_or(Choice::from(1), |wanted| digest(name).ct_eq(&digest(wanted.as_bytes())));
     // Both are compared, whichever is wrong.
     let by = known([password].into_iter(), keys);
-    if bool::from(named) { by } else { Err(Refusal::NotAuthentic) }
+    if bool::from(named) { by } else { Err(Refusal::NotAuthentic("its user is not `proof.basic.username`")) }
 }
 
 /// A secret as the last part of the URL.
@@ -40,9 +40,15 @@ pub(super) fn in_path(shown: Option<&str>, keys: &[Key]) -> Result<String, Refus
 pub(super) fn by_proxy(proxy: &ProxyTlsProof, shown: &Shown<'_>) -> Result<String, Refusal> {
     let peer = shown.peer.map(|peer| peer.to_canonical());
     let is_proxy = peer.is_some_and(|peer| proxy.from.iter().any(|range| range.network().contains(&peer)));
-    let subject = only(shown.headers, &proxy.header).filter(|_| is_proxy).ok_or(Refusal::NotAuthentic)?;
+    if !is_proxy {
+        return Err(Refusal::NotAuthentic(
+            "it does not come from the proxy; its address must be in `proof.proxy_tls.from`",
+        ));
+    }
+    let subject = only(shown.headers, &proxy.header).ok_or(Refusal::NotAuthentic(MISSING))?;
     let listed = proxy.subjects.iter().any(|listed| listed.as_bytes() == subject);
-    if listed { Ok("proxy_tls".to_owned()) } else { Err(Refusal::NotAuthentic) }
+    let why = "its certificate's subject is not among `proof.proxy_tls.subjects`, which must say it as the proxy does";
+    if listed { Ok("proxy_tls".to_owned()) } else { Err(Refusal::NotAuthentic(why)) }
 }
 
 /// The reference of the secret that was shown.
@@ -55,7 +61,7 @@ fn known<'a>(shown: impl Iterator<Item = &'a [u8]>, keys: &[Key]) -> Result<Stri
             }
         }
     }
-    by.ok_or(Refusal::NotAuthentic)
+    by.ok_or(Refusal::NotAuthentic(NO_SECRET))
 }
 
 fn digest(text: &[u8]) -> [u8; 32] {

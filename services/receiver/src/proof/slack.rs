@@ -3,21 +3,23 @@
 
 use actix_web::http::header::HeaderMap;
 
-use super::{is_now, mac::Macs, only};
+use super::{MISSING, OTHER_TIME, is_now, mac::Macs, only};
 use crate::{answer::Refusal, secrets::Key};
 
 pub(super) fn stated(headers: &HeaderMap, keys: &[Key]) -> Result<Macs, Refusal> {
-    read(headers, keys).ok_or(Refusal::NotAuthentic)
-}
-
-fn read(headers: &HeaderMap, keys: &[Key]) -> Option<Macs> {
-    let time = std::str::from_utf8(only(headers, "x-slack-request-timestamp")?).ok()?;
-    let signature = only(headers, "x-slack-signature")?.strip_prefix(b"v0=")?;
+    let (time, signature) = read(headers).ok_or(Refusal::NotAuthentic(MISSING))?;
     // It is digits alone, so no other time and body are the same signed text.
     if !is_now(time) {
-        return None;
+        return Err(Refusal::NotAuthentic(OTHER_TIME));
     }
-    let mut macs = Macs::of(vec![hex::decode(signature).ok()?], keys);
+    let mut macs = Macs::of(vec![signature], keys);
     macs.update(format!("v0:{time}:").as_bytes());
-    Some(macs)
+    Ok(macs)
+}
+
+/// The time as it is stated, and the signature.
+fn read(headers: &HeaderMap) -> Option<(&str, Vec<u8>)> {
+    let time = std::str::from_utf8(only(headers, "x-slack-request-timestamp")?).ok()?;
+    let signature = only(headers, "x-slack-signature")?.strip_prefix(b"v0=")?;
+    Some((time, hex::decode(signature).ok()?))
 }

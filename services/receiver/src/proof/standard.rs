@@ -4,7 +4,7 @@
 use actix_web::http::header::HeaderMap;
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{is_now, mac::Macs, only};
+use super::{MISSING, OTHER_TIME, is_now, mac::Macs, only};
 use crate::{answer::Refusal, secrets::Key};
 
 /// The most signatures that are looked at; senders state one a secret.
@@ -13,15 +13,15 @@ const SIGNATURES: usize = 8;
 const LONGEST_ID: usize = 256;
 
 pub(super) fn stated(headers: &HeaderMap, keys: &[Key]) -> Result<Macs, Refusal> {
-    read(headers, keys).ok_or(Refusal::NotAuthentic)
-}
-
-fn read(headers: &HeaderMap, keys: &[Key]) -> Option<Macs> {
-    let text = |name| std::str::from_utf8(only(headers, name)?).ok();
+    let found = |name| std::str::from_utf8(only(headers, name)?).ok();
+    let text = |name| found(name).ok_or(Refusal::NotAuthentic(MISSING));
     let (id, time, signatures) = (text("webhook-id")?, text("webhook-timestamp")?, text("webhook-signature")?);
     // With a full stop in it, another id, time and body would be the same signed text.
-    if id.is_empty() || id.len() > LONGEST_ID || id.contains('.') || !is_now(time) {
-        return None;
+    if id.is_empty() || id.len() > LONGEST_ID || id.contains('.') {
+        return Err(Refusal::NotAuthentic("its `webhook-id` is empty, too long, or has a full stop in it"));
+    }
+    if !is_now(time) {
+        return Err(Refusal::NotAuthentic(OTHER_TIME));
     }
     // Versions we do not know stand beside those we do.
     let known = signatures.split_ascii_whitespace().filter_map(|signature| signature.strip_prefix("v1,"));
@@ -29,5 +29,5 @@ fn read(headers: &HeaderMap, keys: &[Key]) -> Option<Macs> {
     let mut macs = Macs::of(stated, keys);
     macs.update(format!("{id}.{time}.").as_bytes());
     macs.signed_id = Some(id.to_owned());
-    Some(macs)
+    Ok(macs)
 }

@@ -62,7 +62,7 @@ impl Sender {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             // What is no header never comes this far.
-            let Ok(value) = HeaderValue::from_bytes(value) else { return Err(Refusal::NotAuthentic) };
+            let Ok(value) = HeaderValue::from_bytes(value) else { return Err(Refusal::NotAuthentic(super::MISSING)) };
             headers.append(name.parse::<HeaderName>().unwrap(), value);
         }
         let shown = Shown { headers: &headers, in_path: request.path.as_deref(), peer: None };
@@ -103,12 +103,35 @@ async fn what_each_kind_signs_is_let_in_and_its_secret_is_named_but_not_told() {
 }
 
 #[tokio::test]
+async fn what_was_wrong_is_for_the_log_and_no_sender_is_told() {
+    for sender in senders() {
+        let kind = sender.source.kind;
+        let why = async |request: &Request| {
+            let refusal = sender.judge(request).await.unwrap_err();
+            assert_eq!(refusal.to_string(), "not authentic", "{kind:?}");
+            refusal.why().unwrap()
+        };
+        assert!(why(&sender.signed(OTHER)).await.contains("none of `secrets`"), "{kind:?}");
+        let genuine = sender.signed(SECRET);
+        if !genuine.headers.is_empty() {
+            let bare = Request { headers: Vec::new(), ..genuine.clone() };
+            assert!(why(&bare).await.contains("is missing"), "{kind:?}");
+        }
+        let mut late = genuine;
+        if let Some((_, time)) = late.headers.iter_mut().find(|(name, _)| name.ends_with("timestamp")) {
+            *time = b"1".to_vec();
+            assert!(why(&late).await.contains("clock"), "{kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn whoever_knows_no_secret_is_not_let_in() {
     for sender in senders() {
         let genuine = sender.signed(SECRET);
         let refused = async |what: &str, request: &Request| {
             let judged = sender.judge(request).await;
-            let right = matches!(judged, Err(Refusal::NotAuthentic | Refusal::UnknownSource));
+            let right = matches!(judged, Err(Refusal::NotAuthentic(_) | Refusal::UnknownSource));
             assert!(right, "{:?}: {what}: {judged:?}", sender.source.kind);
         };
         refused("another secret", &sender.signed(OTHER)).await;

@@ -39,7 +39,7 @@ fn tokens() {
                 "let in".to_owned()
             }
             // Of a key that nobody has heard of, nobody can tell at once.
-            Err(why @ (Refusal::NotAuthentic | Refusal::NoSecret)) => {
+            Err(why @ (Refusal::NotAuthentic(_) | Refusal::NoSecret)) => {
                 let token = input.text().unwrap_or_default();
                 let mut parts = token.split('.');
                 let header = parts.next().and_then(|part| decode::<Header>(part.get(7..)?)).is_some();

@@ -223,7 +223,7 @@ async fn ask(issuer: &Issuer, token: &str) -> Result<String, Refusal> {
 }
 
 async fn refused(issuer: &Issuer, token: &str) -> bool {
-    matches!(ask(issuer, token).await, Err(Refusal::NotAuthentic))
+    matches!(ask(issuer, token).await, Err(Refusal::NotAuthentic(_)))
 }
 
 /// Nobody can say whether it is genuine.

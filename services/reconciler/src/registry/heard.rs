@@ -1,6 +1,6 @@
 //! What was told of a component's images since some time: by registries, by our own builds, and by what was deployed.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context as _, Result};
 use ledger::{EventFilter, Ledger};
@@ -17,7 +17,8 @@ const OVERLAP: Duration = Duration::from_mins(1);
 /// What was told.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    deployed: BTreeSet<Digest>,
+    /// And when last.
+    deployed: BTreeMap<Digest, Timestamp>,
     pushed: Vec<Push>,
 }
 
@@ -51,11 +52,13 @@ impl Heard {
         Ok(heard)
     }
 
-    /// Whether somebody told of this under a tag that counts, or it was deployed: somewhat further back than other tags
-    /// are asked for, for what was told once is told.
-    pub(crate) fn knows(&self, digest: &Digest, counts: impl Fn(&str) -> bool) -> bool {
-        let is_it = |push: &Push| push.digest.as_ref() == Some(digest) && counts(&push.tag);
-        self.deployed.contains(digest) || self.pushed.iter().any(is_it)
+    /// Whether somebody told of this under a tag that counts, or it was deployed, at this time or later: somewhat further
+    /// back than other tags are asked for, for what was told once is told. Not as far back as is known: a tag may have
+    /// been put back since to what was told of then.
+    pub(crate) fn knows(&self, digest: &Digest, since: Timestamp, counts: impl Fn(&str) -> bool) -> bool {
+        let since = since - OVERLAP;
+        let is_it = |push: &Push| push.told >= since && push.digest.as_ref() == Some(digest) && counts(&push.tag);
+        self.deployed.get(digest).is_some_and(|at| *at >= since) || self.pushed.iter().any(is_it)
     }
 
     /// A tag, of those that count, under which something else than this was told of at this time or later.
@@ -77,9 +80,38 @@ impl Heard {
                 self.pushed.push(Push { tag, digest, told, ours });
             }
             Data::ManifestBumped(bumped) => {
-                self.deployed.extend(bumped.deployment.release.get(component).map(|released| released.digest.clone()));
+                if let Some(released) = bumped.deployment.release.get(component) {
+                    let last = self.deployed.entry(released.digest.clone()).or_insert(told);
+                    *last = told.max(*last);
+                }
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proto::{EventId, ImageName, ImagePushed};
+
+    use super::*;
+
+    fn at(minute: u32) -> Timestamp {
+        format!("2026-05-15T12:{minute:02}:00Z").parse().unwrap()
+    }
+
+    #[test]
+    fn what_was_told_of_before_a_tag_was_last_looked_at_does_not_count() {
+        let digest = Digest::new(format!("sha256:{}", "a".repeat(64))).unwrap();
+        let (app, component) = ("shop".parse().unwrap(), ComponentName::new("web").unwrap());
+        let (image, tag) = (ImageName::new("ghcr.io/acme/web").unwrap(), Some("main".to_owned()));
+        let pushed = ImagePushed { app, component: component.clone(), image, tag, digest: Some(digest.clone()) };
+        let mut heard = Heard::default();
+        heard.add(&component, Event::first(EventId::fresh(), "/webhooks/x".into(), "web".into(), at(10), pushed));
+        let knows = |since| heard.knows(&digest, since, |tag| tag == "main");
+        assert!(knows(at(9)) && knows(at(10)) && knows(at(11)), "clocks differ");
+        assert!(!knows(at(12)), "the tag has been seen to stand for something else since");
+        assert!(!heard.knows(&digest, at(10), |tag| tag == "hotfix-a"));
     }
 }

@@ -93,7 +93,7 @@ impl<'a> Look<'a> {
             let others = |tag: &str| tag != changed.tag && self.tags.contains(tag) && open(tag);
             let enough = |tag: &str| self.followed.is_covered(&changed.tag, tag);
             let fate = match heard.other_since(changed.since, &changed.digest, others) {
-                _ if heard.knows(&changed.digest, enough) => Fate::Told,
+                _ if heard.knows(&changed.digest, changed.since, enough) => Fate::Told,
                 Some(other) => Fate::Unclear(other.to_owned()),
                 None => Fate::Tell,
             };

@@ -7,7 +7,7 @@ use proto::{Message, WorkerName};
 use crate::BusError;
 
 /// Bytes a body may have, uncompressed; above GitHub's 25 MB with room, and the bound of what decompresses.
-pub(crate) const MAX_BODY: usize = 64 << 20;
+pub const MAX_BODY: usize = 64 << 20;
 /// Bytes of a dead letter's reason that are kept: AMQP headers share one frame, so this must stay small.
 const MAX_REASON: usize = 8 << 10;
 /// Bodies up to this size travel as they are: compressing them costs more than it saves.

@@ -21,6 +21,7 @@ use std::time::Duration;
 use proto::{Message, WorkerName};
 
 pub use amqp::AmqpBus;
+pub use codec::MAX_BODY;
 pub use delivery::{DeadLetter, Deliveries, Delivery, Letters, Parcel};
 pub use location::{BadLocation, Location};
 pub use sqlite::{Inspected, SqliteBus, Stock};

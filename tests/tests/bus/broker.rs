@@ -124,6 +124,19 @@ async fn a_channel_that_the_broker_closes_is_opened_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exchange_that_somebody_deletes_is_declared_again_for_a_message_that_is_sent_alone_too() {
+    let place = Place::amqp().await;
+    let bus = place.open_for(&[BUILDER]).await;
+    let (_connection, channel) = operator(&place).await;
+    channel.exchange_delete("windlass.events".into(), ExchangeDeleteOptions::default()).await.unwrap();
+    let large = with_body(message("push.received", 1), noise(5, 5 << 20));
+    until("the message is taken", async || bus.publish(std::slice::from_ref(&large)).await.is_ok()).await;
+    let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
+    assert!(next(&mut deliveries).await.message == large);
+    bus.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_strangers_message_is_delivered_as_far_as_it_can_be_read() {
     let place = Place::amqp().await;
     let bus = place.open_for(&[BUILDER]).await;

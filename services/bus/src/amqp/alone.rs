@@ -37,7 +37,7 @@ pub(super) struct Alone {
 pub(super) enum Sent {
     /// It is where it belongs.
     Confirmed,
-    /// No queue took it.
+    /// No queue took it, or its exchange is not there.
     Returned,
 }
 
@@ -70,6 +70,8 @@ impl Alone {
             Ok(Confirmation::Ack(None)) => Sent::Confirmed,
             Ok(Confirmation::Ack(Some(_))) => Sent::Returned,
             Ok(Confirmation::Nack(_) | Confirmation::NotRequested) => return Err(not_taken()),
+            // Somebody deleted the exchange; the channel is gone with that.
+            Err(error) if is(&error, &AMQPSoftError::NOTFOUND) => return Ok(Sent::Returned),
             Err(error) if is(&error, &AMQPSoftError::PRECONDITIONFAILED) => {
                 self.large.fetch_min(envelope.body.len(), Ordering::Relaxed);
                 return Err(too_large(message, envelope, &error));

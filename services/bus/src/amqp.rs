@@ -70,7 +70,11 @@ impl AmqpBus {
     }
 
     pub(crate) async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
-        self.0.publisher.publish(EVENTS_EXCHANGE, messages).await
+        self.publish_within(self.0.settings.publish_deadline, messages).await
+    }
+
+    pub(crate) async fn publish_within(&self, deadline: Duration, messages: &[Message]) -> Result<(), BusError> {
+        self.0.publisher.publish(EVENTS_EXCHANGE, messages, deadline).await
     }
 
     pub(crate) async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {

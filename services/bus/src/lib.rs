@@ -91,6 +91,14 @@ impl Bus {
         }
     }
 
+    /// The same with another deadline than the settings': for who has no one waiting, and would only send it all again.
+    pub async fn publish_within(&self, deadline: Duration, messages: &[Message]) -> Result<(), BusError> {
+        match self {
+            Self::Amqp(bus) => bus.publish_within(deadline, messages).await,
+            Self::Sqlite(bus) => bus.publish_within(deadline, messages).await,
+        }
+    }
+
     /// Publishes to one worker's queue alone, as replay does. Resolves when all are durable.
     pub async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {
         match self {

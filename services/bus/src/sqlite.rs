@@ -70,22 +70,31 @@ impl SqliteBus {
     }
 
     pub(crate) async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
-        self.store(messages, |message| self.0.targets(message)).await
+        self.publish_within(self.0.deadline, messages).await
+    }
+
+    pub(crate) async fn publish_within(&self, deadline: Duration, messages: &[Message]) -> Result<(), BusError> {
+        self.store(messages, deadline, |message| self.0.targets(message)).await
     }
 
     pub(crate) async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {
         self.0.check_declared(worker).await?;
         let target = [Target::plain(self.0.queues.of(worker))];
-        self.store(messages, |_| target.to_vec()).await
+        self.store(messages, self.0.deadline, |_| target.to_vec()).await
     }
 
-    async fn store(&self, messages: &[Message], targets: impl Fn(&Message) -> Vec<Target>) -> Result<(), BusError> {
+    async fn store(
+        &self,
+        messages: &[Message],
+        deadline: Duration,
+        targets: impl Fn(&Message) -> Vec<Target>,
+    ) -> Result<(), BusError> {
         if messages.is_empty() {
             return Ok(());
         }
         let drafts = messages.iter().map(|m| draft(m, targets(m))).collect::<Result<Vec<_>, _>>()?;
         let stored = self.0.writer.publish(drafts);
-        within(self.0.deadline, stored).await
+        within(deadline, stored).await
     }
 
     pub(crate) fn consume(&self, worker: WorkerName, prefetch: u16) -> Result<Deliveries, BusError> {

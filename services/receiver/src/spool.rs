@@ -7,8 +7,9 @@
 //!
 //! - An event is answered for once it is in the file, and leaves the file once the broker has confirmed it. Between
 //!   the two a crash hands it on twice, under the same id.
-//! - While anything is in here, everything new goes behind it ([`Spool::is_in_use`]), until the last has left: so one
-//!   sender's events keep their order. What costs the ordinary way nothing but a look at a flag.
+//! - While anything is in here that the broker has not confirmed, everything new goes behind it ([`Spool::is_in_use`]):
+//!   so one sender's events keep their order. What costs the ordinary way nothing but a look at a flag.
+//! - On a disk that cannot be written nothing more is taken, but what is there is handed on all the same.
 //! - What the broker refuses for good is set aside as the file's own dead letter, so that it holds up nothing; the
 //!   next start tries it again.
 //!
@@ -28,7 +29,7 @@ use runtime::{Config, ops::Ready};
 use tokio::{runtime::Handle, sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use drain::{BATCH, Drain, Hands};
+use drain::{Drain, Hands};
 use level::{Level, Shut};
 use pending::Pending;
 
@@ -40,9 +41,9 @@ const QUEUE: WorkerName = WorkerName::Normalizer;
 /// How long the file's own work may take: for ever. Given up in between, nobody would know whether it was done; who
 /// waits for it has a deadline of his own.
 const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
-/// Events out of the file at once: the drain's three batches, and what is read ahead, which is bounded in bytes.
-#[expect(clippy::cast_possible_truncation, reason = "a few thousand")]
-const PREFETCH: u16 = 4 * BATCH as u16;
+/// Events out of the file at once, as many as there can be: what is read ahead is bounded in bytes, and what cannot leave
+/// the file stays out without its body.
+const PREFETCH: u16 = u16::MAX;
 
 /// A receiver's spool.
 pub struct Spool {
@@ -109,6 +110,7 @@ impl Spool {
             bus: bus.clone(),
             level: Arc::clone(&level),
             stop: stop.clone(),
+            farewell: config.receiver.publish_deadline,
         };
         let drain = Drain { deliveries, hands };
         let deadline = config.receiver.publish_deadline;

@@ -8,6 +8,7 @@ mod doctor;
 mod durable;
 mod libraries;
 mod limits;
+mod narrow;
 mod outage;
 mod proof;
 mod rotation;

@@ -66,7 +66,7 @@ async fn a_full_spool_takes_nothing_more_until_it_has_handed_on() {
     story.end().await;
 }
 
-async fn emptied(story: &Story) {
+pub async fn emptied(story: &Story) {
     wait::until_true(PATIENCE, "the spool to be empty", async || story.metrics().contains("windlass_spool_events 0"))
         .await
         .unwrap();
@@ -121,6 +121,28 @@ async fn a_disk_that_does_not_write_is_no_place_to_keep_anything() {
     holder.execute_batch("COMMIT").unwrap();
     let again = async { while story.send(&Request::github("after")).await.status != 202 {} };
     tokio::time::timeout(PATIENCE, again).await.expect("it works again");
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_on_a_disk_that_does_not_write_is_handed_on_all_the_same() {
+    let mut broker = RabbitMq::start().await.unwrap();
+    broker.stop().await.unwrap();
+    let story = Story::on(tempfile::tempdir().unwrap(), &broker.url(), "  publish_deadline: 1s").await;
+    let kept = story.send(&Request::github("kept")).await.accepted().to_owned();
+    let holder = rusqlite::Connection::open(story.file("data/spool/spool.db")).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    story.send(&Request::github("meanwhile")).await.problem(503);
+    wait::until_true(PATIENCE, "a write that failed", async || not_ready(&story).contains("locked")).await.unwrap();
+
+    broker.start_again().await.unwrap();
+    assert_eq!(ids(&story, 1).await, [kept]);
+    let past = async { while story.send(&Request::github("past it")).await.status != 202 {} };
+    tokio::time::timeout(PATIENCE, past).await.expect("webhooks are taken, for nothing waits to go before them");
+    assert!(story.metrics().contains("windlass_spool_events 1"), "{}", story.metrics());
+
+    holder.execute_batch("COMMIT").unwrap();
+    emptied(&story).await;
     story.end().await;
 }
 
@@ -188,7 +210,7 @@ async fn refused_for_good(bytes: usize) {
 }
 
 /// No pattern a compressor could use.
-fn noise(n: usize) -> u8 {
+pub fn noise(n: usize) -> u8 {
     let x = (n as u64).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     (x ^ (x >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb).to_be_bytes()[0]
 }
@@ -198,7 +220,7 @@ async fn limit(broker: &RabbitMq, bytes: usize) {
 }
 
 /// The ids of what is on the bus, each once, in the order of their first coming.
-async fn ids(story: &Story, count: usize) -> Vec<String> {
+pub async fn ids(story: &Story, count: usize) -> Vec<String> {
     let mut deliveries = story.deliveries().await;
     let mut ids: Vec<String> = Vec::new();
     while ids.len() < count {

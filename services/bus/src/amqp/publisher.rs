@@ -52,11 +52,16 @@ impl Publisher {
     }
 
     /// Publishes each by its routing key, in order.
-    pub(super) async fn publish(&self, exchange: &str, messages: &[Message]) -> Result<(), BusError> {
+    pub(super) async fn publish(
+        &self,
+        exchange: &str,
+        messages: &[Message],
+        deadline: Duration,
+    ) -> Result<(), BusError> {
         for message in messages {
             check(message)?;
         }
-        self.in_time(self.pipeline(exchange, messages)).await
+        self.in_time(deadline, self.pipeline(exchange, messages)).await
     }
 
     /// Publishes to a worker's queue alone; a queue that is not there is an error.
@@ -73,7 +78,7 @@ impl Publisher {
             }
             Ok(())
         };
-        self.in_time(send).await
+        self.in_time(self.deadline, send).await
     }
 
     /// Publishes to the retry ladder; from there it comes back to this queue.
@@ -89,7 +94,7 @@ impl Publisher {
             let envelope = wire::write(message, Beside::Failures(failures)).await?;
             self.send(message, &step, queue, envelope).await
         };
-        self.in_time(send).await
+        self.in_time(self.deadline, send).await
     }
 
     /// Publishes to the dead letters.
@@ -104,13 +109,17 @@ impl Publisher {
             let envelope = wire::write(message, Beside::Dead { worker, reason, attempts }).await?;
             self.send(message, DEAD, "", envelope).await
         };
-        self.in_time(send).await
+        self.in_time(self.deadline, send).await
     }
 
-    async fn in_time(&self, work: impl Future<Output = Result<(), BusError>>) -> Result<(), BusError> {
-        tokio::time::timeout(self.deadline, work).await.unwrap_or_else(|_| {
+    async fn in_time(
+        &self,
+        deadline: Duration,
+        work: impl Future<Output = Result<(), BusError>>,
+    ) -> Result<(), BusError> {
+        tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| {
             let why = self.link.ready().err().unwrap_or_else(|| "the broker is slow".to_owned());
-            Err(BusError::Unavailable(format!("no confirmation within {:?}: {why}", self.deadline)))
+            Err(BusError::Unavailable(format!("no confirmation within {deadline:?}: {why}")))
         })
     }
 

@@ -27,7 +27,7 @@ pub(super) struct Level {
     max_bytes: u64,
     max_age: Duration,
     held: Mutex<Held>,
-    /// Whether anything is held: all that a request looks at while nothing is.
+    /// Whether anything is held that the bus has not confirmed: all that a request looks at while nothing is.
     in_use: AtomicBool,
     handed_on: AtomicU64,
     refused: AtomicU64,
@@ -37,6 +37,8 @@ pub(super) struct Level {
 struct Held {
     events: u64,
     bytes: u64,
+    /// How many of them the bus has confirmed: nothing need go behind those.
+    confirmed: u64,
     /// When the oldest came; of those an earlier process left, known once the first was read.
     oldest: Option<Timestamp>,
 }
@@ -98,8 +100,8 @@ impl Level {
     /// What an earlier process left.
     pub(super) fn found(&self, stock: Stock) {
         let mut held = self.held();
-        *held = Held { events: stock.waiting, bytes: stock.bytes, oldest: None };
-        self.in_use.store(held.events > 0, Ordering::SeqCst);
+        *held = Held { events: stock.waiting, bytes: stock.bytes, ..Held::default() };
+        self.note_use(&held);
         drop(held);
         if stock.waiting > 0 {
             tracing::warn!("the spool holds {self} from before; they go to the bus first");
@@ -121,29 +123,47 @@ impl Level {
         }
         held.events += 1;
         held.bytes += weight;
-        self.in_use.store(true, Ordering::SeqCst);
+        self.note_use(&held);
         Ok(Place { level: Arc::clone(self), weight, stays: false })
     }
 
-    /// Counts an event out: it is confirmed elsewhere, set aside, or was never written.
+    /// Counts an event out: it is set aside, or was never written.
     pub(super) fn leave(&self, weight: u64) {
+        self.without(weight, 0);
+    }
+
+    /// Counts an event out that the bus has confirmed, and that has left the file.
+    pub(super) fn handed_on(&self, weight: u64) {
+        self.handed_on.fetch_add(1, Ordering::Relaxed);
+        self.without(weight, 1);
+    }
+
+    /// So many of the events are confirmed by the bus, and on their way out of the file.
+    pub(super) fn confirmed(&self, events: usize) {
+        let mut held = self.held();
+        held.confirmed = events as u64;
+        self.note_use(&held);
+    }
+
+    fn without(&self, weight: u64, confirmed: u64) {
         let mut held = self.held();
         held.events = held.events.saturating_sub(1);
         held.bytes = held.bytes.saturating_sub(weight);
+        held.confirmed = held.confirmed.saturating_sub(confirmed);
         if held.events == 0 {
             *held = Held::default();
-            self.in_use.store(false, Ordering::SeqCst);
             tracing::info!("the spool is empty: webhooks go to the bus again");
         }
+        self.note_use(&held);
+    }
+
+    fn note_use(&self, held: &Held) {
+        self.in_use.store(held.events > held.confirmed, Ordering::SeqCst);
     }
 
     /// The oldest event is of this time.
     pub(super) fn oldest(&self, time: Timestamp) {
         self.held().oldest = Some(time);
-    }
-
-    pub(super) fn handed_on(&self) {
-        self.handed_on.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn refused(&self) {

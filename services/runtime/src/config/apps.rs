@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, SourceName, Timestamp};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Environment, SecretRef,
+    Environment, SecretRef, duration,
     fast_path::FastPath,
     forge::Forge,
     glob::{BranchPattern, PathPattern},
@@ -98,8 +98,8 @@ pub struct Step {
     #[serde(default)]
     pub dir: Option<RelativePath>,
     /// When it is killed, with all it started.
-    #[serde(default = "step_timeout", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "step_timeout", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub timeout: Duration,
 }
 
@@ -131,8 +131,8 @@ pub struct Scan {
     #[serde(default)]
     pub secrets: BTreeMap<String, SecretRef>,
     /// When it is killed.
-    #[serde(default = "step_timeout", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "step_timeout", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub timeout: Duration,
 }
 
@@ -163,6 +163,7 @@ pub struct IgnoredFinding {
     /// Why it is borne.
     pub reason: String,
     /// The last day it is, in UTC: `2027-01-31`.
+    #[serde(deserialize_with = "value::day")]
     #[schemars(with = "String")]
     pub until: jiff::civil::Date,
 }
@@ -175,7 +176,7 @@ impl IgnoredFinding {
 }
 
 /// What builds images, and pushes them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BuildDriver {
     /// `buildah`: no daemon, no privileges.
@@ -233,13 +234,13 @@ pub struct Component {
     #[serde(default)]
     pub target: Option<String>,
     /// When the build is killed.
-    #[serde(default = "build_timeout", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "build_timeout", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub timeout: Duration,
 }
 
 /// When a commit's images are deployed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseMode {
     /// When every component's image of the commit is in the registry: one commit, one deployment.

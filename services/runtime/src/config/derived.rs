@@ -102,3 +102,77 @@ fn with_password(address: &str, password: Option<&SecretRef>) -> Result<String> 
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeSet;
+
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::{ForgeKind, GithubHook, SourceKind};
+
+    /// What serde takes, as it says itself of what it does not take.
+    fn taken<T: DeserializeOwned>(unknown: Value) -> BTreeSet<String> {
+        let why = serde_json::from_value::<T>(unknown).err().unwrap().to_string();
+        let known = why.split_once("expected ").unwrap().1;
+        known.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect()
+    }
+
+    /// Whether it is one value, and cannot be left empty.
+    fn is_plain(schema: &Value, property: &Value) -> bool {
+        let of = property["$ref"].as_str().map_or(property, |path| schema.pointer(&path[1..]).unwrap());
+        let is_value = ["string", "integer", "number", "boolean"].iter().any(|kind| of["type"] == *kind);
+        let choices = of["oneOf"].as_array();
+        is_value || choices.is_some_and(|choices| choices.iter().all(|choice| choice["const"].is_string()))
+    }
+
+    #[test]
+    fn the_schema_says_what_a_value_is_unless_said() {
+        let schema = schema();
+        let parts = schema["$defs"].as_object().unwrap().iter().map(|(name, part)| (name.as_str(), part));
+        let mut seen = BTreeSet::new();
+        for (name, part) in parts.chain([("Config", &schema)]) {
+            let required: Vec<_> = part["required"].as_array().into_iter().flatten().collect();
+            for (key, property) in part["properties"].as_object().into_iter().flatten() {
+                if required.iter().any(|name| *name == key) || !is_plain(&schema, property) {
+                    continue;
+                }
+                let usual = &property["default"];
+                assert!(!usual.is_null() && !usual.is_object(), "{name}.{key}: {property}");
+                seen.insert(format!("{name}.{key}: {usual}"));
+            }
+        }
+        for usual in [
+            "Step.timeout: \"15m\"",
+            "Component.timeout: \"30m\"",
+            "Component.dockerfile: \"Dockerfile\"",
+            "Receiver.body_deadline: \"20s\"",
+            "Receiver.max_body_bytes: 26214400",
+            "Spool.max_age: \"24h\"",
+            "Environment.soak: \"0s\"",
+            "Gitops.branch: \"main\"",
+            "Git.message: \"{app} {environment}: {components} -> {version}\"",
+            "Window.zone: \"UTC\"",
+            "HmacProof.algorithm: \"sha256\"",
+        ] {
+            assert!(seen.contains(usual), "{usual}: {seen:#?}");
+        }
+    }
+
+    #[test]
+    fn the_schema_has_every_name_that_is_taken() {
+        let schema = schema();
+        let words = |of: &str| -> BTreeSet<String> {
+            let values = schema["$defs"][of]["oneOf"].as_array().unwrap();
+            values.iter().map(|value| value["const"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(words("SourceKind"), taken::<SourceKind>(json!("?")));
+        assert_eq!(words("ForgeKind"), taken::<ForgeKind>(json!("?")));
+        let keys = schema["$defs"]["GithubHook"]["properties"].as_object().unwrap();
+        assert_eq!(keys.keys().cloned().collect::<BTreeSet<_>>(), taken::<GithubHook>(json!({ "?": 1 })));
+        assert!(words("SourceKind").contains("forgejo") && words("ForgeKind").contains("forgejo"));
+    }
+}

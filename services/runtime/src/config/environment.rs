@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proto::EnvironmentName;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Step,
+    Step, duration,
     gates::{Approval, Freeze, Window},
     proposals::{Merge, Mode},
     tags::TagRule,
@@ -49,8 +49,8 @@ pub struct Environment {
     #[serde(default)]
     pub approval: Option<Approval>,
     /// How long a release must have been healthy in the environment before.
-    #[serde(default, deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default, with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub soak: Duration,
     /// The times at which releases come here; any time when empty.
     #[serde(default)]
@@ -59,8 +59,8 @@ pub struct Environment {
     #[serde(default)]
     pub freezes: Vec<Freeze>,
     /// How long a deployment may be without a verdict until the next release no longer waits for it.
-    #[serde(default = "verdict_within", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "verdict_within", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub verdict_within: Duration,
     /// What an unhealthy verdict leads to.
     #[serde(default)]
@@ -87,7 +87,7 @@ pub struct Environment {
 }
 
 /// Whether what is healthy before comes here by itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Promotion {
     /// It does.
@@ -98,7 +98,7 @@ pub enum Promotion {
 }
 
 /// What an unhealthy verdict leads to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rollback {
     /// People are told.
@@ -137,19 +137,19 @@ pub struct HealthCheck {
     #[serde(default)]
     pub json: BTreeMap<String, serde_json::Value>,
     /// The longest an answer may take.
-    #[serde(default = "latency", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "latency", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub max_latency: Duration,
     /// How often in a row it must pass.
     #[serde(default = "passes")]
     pub passes: u32,
     /// The time between tries.
-    #[serde(default = "interval", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "interval", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub interval: Duration,
     /// When the check has failed, if it has not passed by then.
-    #[serde(default = "check_deadline", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "check_deadline", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub deadline: Duration,
 }
 

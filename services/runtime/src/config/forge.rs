@@ -1,14 +1,14 @@
 //! What users write of the GitOps repository's host: what it is, where its API is, and as whom that is asked.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{GithubApp, Gitops, SecretRef};
+use super::{GithubApp, Gitops, SecretRef, value};
 use crate::git::without_userinfo;
 
 /// How Windlass merges.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeMethod {
     /// By a merge commit; at GitLab as the project's settings say.
@@ -23,6 +23,7 @@ pub enum MergeMethod {
 /// What hosts a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(transform = other_words)]
 pub enum ForgeKind {
     /// GitHub, or a GitHub Enterprise Server.
     Github,
@@ -31,6 +32,10 @@ pub enum ForgeKind {
     /// Gitea or Forgejo.
     #[serde(alias = "forgejo")]
     Gitea,
+}
+
+fn other_words(schema: &mut Schema) {
+    value::other_words(schema, &[("forgejo", "gitea")]);
 }
 
 /// The API of the GitOps repository's host, and as whom it is asked.
@@ -158,7 +163,8 @@ pub(super) fn problems(at: &str, gitops: &Gitops, forge: &Forge) -> Vec<String> 
     let (at, mut found) = (format!("{at}.gitops"), Vec::new());
     let Some(kind) = gitops.forge_kind() else {
         return vec![format!(
-            "`{at}.forge.kind`: the repository's URL does not say what hosts it; write `github`, `gitlab` or `gitea`"
+            "`{at}.forge.kind`: the repository's URL does not say what hosts it; write `github`, `gitlab`, `gitea` \
+             or `forgejo`"
         )];
     };
     let host = Url::parse(&gitops.repository).ok().and_then(|url| ForgeKind::at(url.host_str()?));

@@ -9,9 +9,12 @@ use jiff::{
 };
 use proto::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
-use super::value;
+use super::{duration, value};
 
 /// Who must let a release into an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,20 +35,10 @@ impl Default for Approval {
     }
 }
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "write `required`, or `approvers`, `by`, `not_author` and `expires`")]
-enum AsWritten {
-    Word(Required),
-    Rules(Rules),
-}
+/// What may be written of it.
+const FORMS: &str = "`required`, or keys below it: `approvers`, `by`, `not_author`, `expires`";
 
-#[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Required {
-    /// One person, who is not the author, within a day.
-    Required,
-}
-
+/// Who must let a release in, and how.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Rules {
@@ -63,26 +56,46 @@ struct Rules {
     expires: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for Approval {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let usual = Self::default();
-        let rules = match AsWritten::deserialize(from)? {
-            AsWritten::Word(Required::Required) => return Ok(usual),
-            AsWritten::Rules(rules) => rules,
-        };
-        let expires = match rules.expires.as_deref() {
+impl Rules {
+    fn checked(self) -> Result<Approval, String> {
+        let usual = Approval::default();
+        let expires = match self.expires.as_deref() {
             None => usual.expires,
             Some("never") => None,
-            Some(text) => Some(value::parse_duration(text).map_err(D::Error::custom)?),
+            Some(text) => Some(duration::parse(text).map_err(|why| format!("`expires`: {why}, or `never`"))?),
         };
-        let approvers = rules.approvers.unwrap_or(usual.approvers);
+        let approvers = self.approvers.unwrap_or(usual.approvers);
         if approvers == 0 {
-            return Err(D::Error::custom("`approvers: 0` would ask nobody; leave `approval` away"));
+            return Err("`approvers: 0` would ask nobody; leave `approval` away".to_owned());
         }
-        if !rules.by.is_empty() && rules.by.len() < usize::try_from(approvers).unwrap_or(usize::MAX) {
-            return Err(D::Error::custom("`by` names fewer people than `approvers` asks for"));
+        if !self.by.is_empty() && self.by.len() < usize::try_from(approvers).unwrap_or(usize::MAX) {
+            return Err("`by` names fewer people than `approvers` asks for; name more, or ask for fewer".to_owned());
         }
-        Ok(Self { approvers, by: rules.by, not_author: rules.not_author.unwrap_or(usual.not_author), expires })
+        Ok(Approval { approvers, by: self.by, not_author: self.not_author.unwrap_or(usual.not_author), expires })
+    }
+}
+
+impl<'de> Deserialize<'de> for Approval {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(Read)
+    }
+}
+
+struct Read;
+
+impl<'de> Visitor<'de> for Read {
+    type Value = Approval;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(FORMS)
+    }
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Approval, E> {
+        match word {
+            "required" => Ok(Approval::default()),
+            _ => Err(E::custom(format!("`{word}` is none of its values; leave it away, or write {FORMS}"))),
+        }
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Approval, A::Error> {
+        Rules::deserialize(MapAccessDeserializer::new(map))?.checked().map_err(A::Error::custom)
     }
 }
 
@@ -91,7 +104,9 @@ impl JsonSchema for Approval {
         "Approval".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        AsWritten::json_schema(generator)
+        let rules = generator.subschema_for::<Rules>();
+        let word = "one person, who is not the author, within a day";
+        json_schema!({ "anyOf": [{ "const": "required", "description": word }, rules] })
     }
 }
 
@@ -103,12 +118,14 @@ pub struct Window {
     #[serde(default)]
     pub days: BTreeSet<Day>,
     /// When it begins: `09:00`.
+    #[serde(deserialize_with = "value::time")]
     #[schemars(with = "String")]
     pub from: Time,
     /// When it ends: `16:30`; on the next day where that is not after `from`.
+    #[serde(deserialize_with = "value::time")]
     #[schemars(with = "String")]
     pub to: Time,
-    /// The time zone's IANA name: `Europe/Berlin`.
+    /// The time zone's IANA name, such as `Europe/Berlin`; `UTC` unless said.
     #[serde(default)]
     pub zone: Zone,
 }
@@ -163,7 +180,7 @@ pub struct Freeze {
     pub from: Moment,
     /// When it ends: the last day, or `2027-01-04T08:00`.
     pub until: Moment,
-    /// The time zone's IANA name.
+    /// The time zone's IANA name; `UTC` unless said.
     #[serde(default)]
     pub zone: Zone,
     /// Why, for those who wait.
@@ -270,6 +287,12 @@ impl<'de> Deserialize<'de> for Zone {
                  package `tzdata` is installed"
             ))
         })
+    }
+}
+
+impl Serialize for Zone {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.name())
     }
 }
 

@@ -10,6 +10,11 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if config.workers.is_empty() {
         found.push("`workers`: nobody would do anything; leave it out for all of them".to_owned());
     }
+    for worker in
+        config.workers.iter().enumerate().filter(|(n, it)| config.workers[..*n].contains(it)).map(|(_, it)| it)
+    {
+        found.push(format!("`workers`: `{worker}` stands there twice; take one of them out"));
+    }
     let receiver = &config.receiver;
     for (key, count) in
         [("receiver.max_connections", receiver.max_connections), ("receiver.max_body_bytes", receiver.max_body_bytes)]
@@ -124,6 +129,7 @@ apps:
         assert_eq!(contradictions(SHOP), Vec::<String>::new());
         for (from, to, key, hint) in [
             ("[bumper]", "[]", "workers", "leave it out"),
+            ("[bumper]", "[bumper, syncer, bumper]", "workers", "`bumper` stands there twice"),
             ("max_connections: 9", "max_connections: 0", "receiver.max_connections", "at least 1"),
             ("body_deadline: 9s", "body_deadline: 0s", "receiver.body_deadline", "`20s`"),
             ("publish_deadline: 9s", "publish_deadline: 0s", "receiver.publish_deadline", "`5s`"),

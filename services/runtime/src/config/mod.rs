@@ -7,6 +7,7 @@ mod apps;
 mod check;
 pub mod deployed;
 mod derived;
+mod duration;
 mod environment;
 mod fast_path;
 mod filters;
@@ -17,6 +18,9 @@ mod glob;
 mod health;
 mod idle;
 mod load;
+#[cfg(test)]
+mod mistakes;
+mod overrides;
 mod proof;
 mod proposals;
 mod reading;
@@ -35,12 +39,13 @@ mod versions;
 mod words;
 mod write;
 mod writing;
+mod yaml;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use proto::{AppName, SourceName, WorkerName};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 pub use apps::{
     App, BuildDriver, Component, Gitops, IgnoredFinding, ReleaseMode, SCAN_PRESETS, Scan, ScanFormat, Step,
@@ -138,15 +143,16 @@ pub struct Receiver {
     pub listen: String,
     /// The largest body, in bytes. GitHub sends up to 25 MB.
     pub max_body_bytes: usize,
-    /// How long a whole body may take to arrive.
-    #[serde(deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    /// How long a whole body may take to arrive. One that brings less than 4 KiB in a quarter of that time is ended
+    /// then: it only holds a connection.
+    #[serde(with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub body_deadline: Duration,
     /// Connections at once.
     pub max_connections: usize,
     /// How long to wait for the bus before 503. GitHub gives up after 10 s.
-    #[serde(deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub publish_deadline: Duration,
     /// What is kept on disk while RabbitMQ does not confirm; `off` for 503 instead. The embedded bus needs none.
     #[serde(deserialize_with = "value::or_off")]
@@ -161,8 +167,8 @@ pub struct Spool {
     /// What it may hold, in bytes of webhooks; the file takes somewhat more.
     pub max_bytes: u64,
     /// How old its oldest event may get before nothing more is taken. What was taken stays.
-    #[serde(deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub max_age: Duration,
 }
 
@@ -190,12 +196,12 @@ impl Default for Receiver {
 #[serde(deny_unknown_fields, default)]
 pub struct Harness {
     /// How long a run stays claimed without a sign of life; then another may take it over.
-    #[serde(deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub lease: Duration,
     /// How long what is under way may go on after SIGTERM. Kubernetes gives 30 s.
-    #[serde(deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub grace: Duration,
 }
 
@@ -236,7 +242,7 @@ impl Default for Log {
 }
 
 /// The form of a log line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
@@ -280,8 +286,8 @@ pub struct Registry {
     pub plain_http: bool,
     /// How long after one look at the tags that are followed there the next comes: for a registry that sends no
     /// webhooks, or sends them at best effort. Nobody looks unless it is said.
-    #[serde(default, deserialize_with = "value::some_duration")]
-    #[schemars(with = "Option<String>")]
+    #[serde(default, deserialize_with = "duration::some")]
+    #[schemars(schema_with = "duration::some_schema")]
     pub poll: Option<Duration>,
 }
 

@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use super::AddressRange;
@@ -48,7 +48,7 @@ pub struct HmacProof {
 }
 
 /// The hash function of an HMAC.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum HmacAlgorithm {
     /// For senders that know no other; as a MAC it is not broken.
@@ -61,7 +61,7 @@ pub enum HmacAlgorithm {
 }
 
 /// How bytes are written in a header.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Encoding {
     /// Two digits a byte, of either case.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::{SecretRef, forge, value};
+use super::{SecretRef, duration, forge};
 
 /// Has GitHub asked, again and again, which deliveries to this source never came, and to send those again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -22,16 +22,16 @@ pub struct Reconcile {
     #[serde(default)]
     pub hooks: Vec<GithubHook>,
     /// How long after one sweep the next begins.
-    #[serde(default = "every", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "every", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub every: Duration,
     /// Where the API is; `https://<host>/api/v3` for GitHub Enterprise Server.
     #[serde(default = "api")]
     pub api: String,
     /// The least time between two deliveries asked for: GitHub wants a second between requests that change something.
     /// The receiver's rate for this source must bear it.
-    #[serde(default = "pause", deserialize_with = "value::duration")]
-    #[schemars(with = "String")]
+    #[serde(default = "pause", with = "duration")]
+    #[schemars(schema_with = "duration::schema")]
     pub pause: Duration,
 }
 
@@ -49,6 +49,7 @@ pub struct GithubApp {
 /// One webhook of a repository or an organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = other_keys)]
 pub struct GithubHook {
     /// The repository: `owner/name`.
     #[serde(default)]
@@ -102,6 +103,13 @@ impl GithubHook {
             }
             _ => Some("each is of a `repository` or of an `organisation`".to_owned()),
         }
+    }
+}
+
+fn other_keys(schema: &mut Schema) {
+    let other = json_schema!({ "type": ["string", "null"], "description": "The same as `organisation`." });
+    if let Some(keys) = schema.get_mut("properties").and_then(serde_json::Value::as_object_mut) {
+        keys.insert("organization".to_owned(), other.to_value());
     }
 }
 

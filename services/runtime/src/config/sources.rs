@@ -3,7 +3,7 @@
 //! A kind of sender is a row: what it proves itself by unless told otherwise ([`SourceKind::proof`]) stands here; how
 //! its requests are read stands with the receiver, and what its bodies mean with the normalizer.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 
 use super::{
@@ -56,6 +56,7 @@ pub struct Source {
 /// The senders Windlass understands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = other_words)]
 pub enum SourceKind {
     /// GitHub, GHCR included: HMAC-SHA256 over the body in `X-Hub-Signature-256`.
     Github,
@@ -98,6 +99,10 @@ pub enum SourceKind {
     StandardWebhooks,
     /// Any sender; `proof` and `read` say how it is known and read.
     Generic,
+}
+
+fn other_words(schema: &mut Schema) {
+    value::other_words(schema, &[("forgejo", "gitea"), ("bitbucket-server", "bitbucket")]);
 }
 
 /// How many requests a source may send.

@@ -1,6 +1,8 @@
 //! What users write of the first line of Windlass's commits.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The first line of a commit: text with placeholders in braces.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -73,6 +75,25 @@ impl TryFrom<String> for Subject {
         }
         pieces.extend((!rest.is_empty()).then(|| Piece::Text(rest.to_owned())));
         Ok(Self(pieces))
+    }
+}
+
+/// As it is written.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(text),
+            Piece::Value(value) => {
+                let name = Placeholder::ALL.iter().find(|(_, known)| known == value).map_or("", |(name, _)| name);
+                write!(f, "{{{name}}}")
+            }
+        })
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

@@ -1,32 +1,30 @@
-//! Values with a rule of their own: durations, networks, paths that stay where they should.
+//! Values with a rule of their own: networks, days, choices, paths that stay where they should.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, fmt, marker::PhantomData, net::IpAddr};
 
 use ipnet::IpNet;
+use jiff::civil::{Date, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{
         Error as _, IntoDeserializer, MapAccess, SeqAccess, Visitor,
         value::{MapAccessDeserializer, MapDeserializer, SeqAccessDeserializer},
     },
 };
 
-/// Durations as people write them: `90s`, `5m`, `1h 30m` (jiff's friendly format).
-pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parse_duration(&String::deserialize(from)?).map_err(D::Error::custom)
+use super::words;
+
+/// A day as people write it: `2027-01-31`.
+pub(super) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Date, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no day; write `2027-01-31`")))
 }
 
-/// A duration as people write it, or why the text is none.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a duration; write `90s`, `5m` or `1h 30m`");
-    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| wrong())
-}
-
-/// The same where none need be given.
-pub(super) fn some_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    duration(from).map(Some)
+/// A time of a day as people write it: `09:00`.
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no time of a day; write `09:00`")))
 }
 
 /// A part that may be switched off: its keys, or `off`.
@@ -38,11 +36,11 @@ pub(super) fn or_off<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) ->
             f.write_str("`off`, or keys of its own")
         }
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-            if text == "off" { Ok(None) } else { Err(E::custom("expected `off`, or keys of its own")) }
+            if text == "off" { Ok(None) } else { Err(E::custom("write `off`, or keys of its own")) }
         }
         // YAML 1.1 reads `off` so.
         fn visit_bool<E: serde::de::Error>(self, on: bool) -> Result<Self::Value, E> {
-            if on { Err(E::custom("expected `off`, or keys of its own")) } else { Ok(None) }
+            if on { Err(E::custom("write `off`, or keys of its own")) } else { Ok(None) }
         }
         fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
             T::deserialize(MapAccessDeserializer::new(map)).map(Some)
@@ -58,12 +56,14 @@ pub(super) fn schema_or_off<T: JsonSchema>(generator: &mut SchemaGenerator) -> S
 }
 
 /// A choice with keys of its own, all of which may be left out: its word alone, or its keys below its word.
-pub(super) fn word_or_keys<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+pub(super) fn word_or_keys<'de, D: Deserializer<'de>, T: Deserialize<'de> + JsonSchema>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
     struct WordOrKeys<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for WordOrKeys<T> {
+    impl<'de, T: Deserialize<'de> + JsonSchema> Visitor<'de> for WordOrKeys<T> {
         type Value = T;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("one of its words, or keys below it")
+            write!(f, "one of these: {}", words::values_of(&T::schema_name()))
         }
         fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
             let keys = MapDeserializer::new(std::iter::once((word, BTreeMap::<&str, &str>::new())));
@@ -78,12 +78,12 @@ pub(super) fn word_or_keys<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from:
 
 /// A choice some of which have a value or keys of their own: its word alone, or its key. What has none of its own must
 /// not be given any, and the other way round, in words of serde's: the parser would end the process instead.
-pub(super) fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+pub(super) fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de> + JsonSchema>(from: D) -> Result<T, D::Error> {
     struct Choice<T>(PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Choice<T> {
+    impl<'de, T: Deserialize<'de> + JsonSchema> Visitor<'de> for Choice<T> {
         type Value = T;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("one of its words, or one key")
+            write!(f, "one of these: {}", words::values_of(&T::schema_name()))
         }
         fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Self::Value, E> {
             T::deserialize(word.into_deserializer())
@@ -96,9 +96,11 @@ pub(super) fn choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) ->
 }
 
 /// The same where none need be made.
-pub(super) fn some_choice<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+pub(super) fn some_choice<'de, D: Deserializer<'de>, T: Deserialize<'de> + JsonSchema>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
     struct Made<T>(T);
-    impl<'de, T: Deserialize<'de>> Deserialize<'de> for Made<T> {
+    impl<'de, T: Deserialize<'de> + JsonSchema> Deserialize<'de> for Made<T> {
         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
             choice(from).map(Self)
         }
@@ -112,6 +114,15 @@ fn by_key<'de, A: MapAccess<'de>, T: Deserialize<'de>>(mut map: A) -> Result<T, 
     match map.next_key::<String>()? {
         None => Ok(made),
         Some(other) => Err(A::Error::custom(format!("it takes one key; take `{other}` out, or the other"))),
+    }
+}
+
+/// Adds to a choice's schema the other names that its values are taken by: each with the first.
+pub(super) fn other_words(schema: &mut Schema, words: &[(&str, &str)]) {
+    let Some(values) = schema.get_mut("oneOf").and_then(serde_json::Value::as_array_mut) else { return };
+    for (other, word) in words {
+        let other = json_schema!({ "type": "string", "const": other, "description": format!("The same as `{word}`.") });
+        values.push(other.to_value());
     }
 }
 
@@ -152,7 +163,7 @@ impl TryFrom<String> for RelativePath {
         let bad = trimmed.starts_with('-') || trimmed.contains(['\0', '\\', '\n']) || trimmed.split('/').any(bad_part);
         if bad && text != "." {
             return Err(format!(
-                "`{text}` is not a path below the repository's root: no `..`, not absolute, not empty"
+                "`{text}` is not a path below the repository's root (no `..`, not absolute, not empty); write `apps/staging`"
             ));
         }
         Ok(Self(if text == "." { String::new() } else { trimmed.to_owned() }))
@@ -168,6 +179,12 @@ impl RelativePath {
     /// The path, `/` between its parts; empty for the root.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for RelativePath {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

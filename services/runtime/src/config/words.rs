@@ -1,40 +1,135 @@
-//! The parser's words, put so that they say what to write.
+//! The parser's words, put so that they say what stands there and what to write.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+/// From which likeness on one key is taken for another that was meant, between 0 and 1 (Jaro and Winkler's).
+const ALIKE: f64 = 0.85;
+
+/// How it begins to be told that a key is unknown.
+pub(super) const NO_KEY: &str = "there is no key `";
+
 /// The words without the key, which is named already, and without a text that is not what belongs there: it may be a
 /// secret that somebody wrote where a reference to it belongs.
 pub(super) fn readable(why: &str) -> String {
     let why = why.rsplit_once(" for key `").map_or(why, |(why, _key)| why);
-    if let Some((of, given)) = why.split_once(" does not have variant constructor ") {
-        let values = values_of(of.trim_start_matches("enum "));
-        return format!("`{given}` is none of its values; {values}");
-    }
-    if let Some(of) = why.strip_prefix("value of enum ").and_then(|rest| rest.split_once(" should be represented")) {
-        return format!("it takes one value, and one key where that has any; {}", values_of(of.0));
-    }
-    if let Some(path) = why.strip_prefix("missing configuration field ") {
-        let key = path.trim_matches('"').rsplit(['.', ']']).next().unwrap_or_default();
-        return format!("`{key}` is missing below it");
-    }
-    match (why.split_once(": string \""), why.rsplit_once("\", expected ")) {
-        (Some((kind, _)), Some((_, expected))) => format!("{kind}: a text, expected {expected}"),
-        _ => why.to_owned(),
-    }
+    let put = [unfit_choice, unknown_key, missing_key, doubled_key, unfit_value].iter().find_map(|put| put(why));
+    put.unwrap_or_else(|| why.to_owned())
 }
 
-/// What a choice may be, as the schema has it.
-fn values_of(name: &str) -> String {
+/// What a choice may be, as the schema has it: its words, and the keys of which it takes one.
+pub(super) fn values_of(name: &str) -> String {
     let schema = super::schema();
     let mut values = BTreeSet::new();
     collect(&schema["$defs"][name], &mut values);
-    if values.is_empty() {
-        return "`windlass config schema` prints them".to_owned();
+    quoted(values.iter().map(String::as_str))
+}
+
+fn unfit_choice(why: &str) -> Option<String> {
+    // What is no word is none that was mistyped, and may be anything.
+    let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let none_of = |given: &str, values: &str| match given {
+        _ if is_word(given) => format!("`{given}` is none of its values; these are: {values}"),
+        _ => format!("what stands there is none of its values; these are: {values}"),
+    };
+    if let Some((of, given)) = why.split_once(" does not have variant constructor ") {
+        return Some(none_of(given, &values_of(of.strip_prefix("enum ")?)));
     }
-    let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
-    format!("these are: {}", values.join(", "))
+    if let Some((of, _)) = why.strip_prefix("value of enum ").and_then(|rest| rest.split_once(" should be ")) {
+        return Some(format!("it takes one value; these are: {}", values_of(of)));
+    }
+    let (given, known) = why.strip_prefix("unknown variant `")?.split_once("`, expected ")?;
+    Some(none_of(given, &quoted(between_quotes(known))))
+}
+
+fn unknown_key(why: &str) -> Option<String> {
+    let (given, known) = why.strip_prefix("unknown field `")?.split_once("`, ")?;
+    let word = given.to_lowercase().replace('-', "_");
+    let meant = between_quotes(known).map(|key| (strsim::jaro_winkler(&word, key), key));
+    let meant = meant.filter(|(alike, _)| *alike > ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let hint = meant.map(|(_, key)| format!("; write `{key}`, if that is meant")).unwrap_or_default();
+    Some(format!("{NO_KEY}{given}` here{hint}; these are: {}", quoted(between_quotes(known))))
+}
+
+fn missing_key(why: &str) -> Option<String> {
+    let path = why.strip_prefix("missing configuration field ")?;
+    let key = path.trim_matches('"').rsplit(['.', ']']).next()?;
+    Some(format!("`{key}` is missing below it; add it"))
+}
+
+/// By two of its names: the parser of YAML tells of the same name twice.
+fn doubled_key(why: &str) -> Option<String> {
+    let key = why.strip_prefix("duplicate field `")?.strip_suffix('`')?;
+    Some(format!("it has `{key}` twice, under two names; take one of them out"))
+}
+
+fn unfit_value(why: &str) -> Option<String> {
+    let rest = why.strip_prefix("invalid type: ").or_else(|| why.strip_prefix("invalid value: "))?;
+    let (given, expected) = rest.rsplit_once(", expected ")?;
+    if let Some(number) = number(expected) {
+        return Some(match given {
+            "unit value" => format!("nothing stands there; write {number}, or take the key out"),
+            _ => format!("what stands there is no such number; write {number}"),
+        });
+    }
+    let belongs = belongs(expected);
+    Some(match kind(given) {
+        "nothing" => format!("nothing stands there; write {belongs}, or take the key out"),
+        kind => format!("{kind} stands there; write {belongs}"),
+    })
+}
+
+/// What was found, and never what is in it.
+fn kind(given: &str) -> &str {
+    match given {
+        "unit value" => "nothing",
+        "sequence" => "a list",
+        "map" => "something with keys of its own",
+        "unit variant" => "its word alone",
+        _ if given.starts_with("string ") => "a text",
+        _ if given.starts_with("boolean ") => given.trim_start_matches("boolean "),
+        _ if given.contains("integer ") || given.starts_with("floating point ") => "a number",
+        _ => "something else",
+    }
+}
+
+fn belongs(expected: &str) -> String {
+    match expected {
+        "a sequence" | "an array" => "a list".to_owned(),
+        "a map" => "keys below it".to_owned(),
+        "a string" => "a text".to_owned(),
+        "a boolean" => "`true` or `false`".to_owned(),
+        "unit" => "its word alone".to_owned(),
+        "enum" => "one key below it".to_owned(),
+        _ if expected.starts_with("struct variant ") => "keys below it".to_owned(),
+        "newtype variant" | "struct variant" | "tuple variant" => "it as a key, and its value below it".to_owned(),
+        _ => match expected.strip_prefix("struct ") {
+            Some(name) => format!("keys below it: {}", keys_of(name)),
+            None => expected.to_owned(),
+        },
+    }
+}
+
+/// Whole numbers in people's words; `None` for what is none.
+fn number(expected: &str) -> Option<&'static str> {
+    let signed = expected.starts_with("an signed");
+    Some(match expected {
+        "u16" | "an unsigned 16 bit integer" => "a whole number from 0 to 65535",
+        "u32" | "an unsigned 32 bit integer" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 on",
+        _ if expected.starts_with("an unsigned") => "a whole number from 0 on",
+        "i32" | "i64" | "an integer" => "a whole number",
+        _ if signed => "a whole number that is not as large",
+        _ => return None,
+    })
+}
+
+/// The keys of a part, as the schema has them.
+fn keys_of(name: &str) -> String {
+    let schema = super::schema();
+    let part = if name == "Config" { &schema } else { &schema["$defs"][name] };
+    quoted(part["properties"].as_object().into_iter().flat_map(|keys| keys.keys()).map(String::as_str))
 }
 
 /// The words a schema allows, and the keys of which it wants one.
@@ -47,4 +142,12 @@ fn collect(schema: &Value, values: &mut BTreeSet<String>) {
     for choices in ["oneOf", "anyOf"] {
         schema[choices].as_array().into_iter().flatten().for_each(|choice| collect(choice, values));
     }
+}
+
+fn between_quotes(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }

@@ -250,7 +250,7 @@ apps:
         let values = "values: { tag: '/{component}/tag', digest: '/{component}/digest' }";
         for (from, to, key, hint) in [
             (values, "values: {}", "apps.shop.write.values", "it says no place"),
-            (values, "values", "apps.shop.write", "expected"),
+            (values, "values", "apps.shop.write.values", "nothing stands there"),
             (values, "values: { image: /i, tag: /t }", "apps.shop.write.values.image", "whole reference"),
             (
                 values,

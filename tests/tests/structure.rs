@@ -86,3 +86,15 @@ fn what_belongs_in_one_room_is_named_nowhere_else() {
         }
     }
 }
+
+#[test]
+fn every_service_says_what_it_is() {
+    let metadata = metadata();
+    let is_service = |package: &&Value| package["manifest_path"].as_str().unwrap().contains("/services/");
+    let runs =
+        |package: &&Value| package["targets"].as_array().unwrap().iter().any(|target| target["kind"][0] == "bin");
+    for package in metadata["packages"].as_array().unwrap().iter().filter(is_service).filter(runs) {
+        // The command has verbs, and says what it is where it lists them.
+        assert!(package["description"].is_string() || package["name"] == "windlass", "{}", package["name"]);
+    }
+}

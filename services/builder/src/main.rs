@@ -1,5 +1,5 @@
 //! The builder as a process of its own.
 
 fn main() -> std::process::ExitCode {
-    runtime::run_worker(builder::Builder::new)
+    runtime::run_worker(env!("CARGO_PKG_DESCRIPTION"), builder::Builder::new)
 }

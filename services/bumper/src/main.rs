@@ -1,5 +1,5 @@
 //! The bumper as a process of its own.
 
 fn main() -> std::process::ExitCode {
-    runtime::run_worker(bumper::Bumper::new)
+    runtime::run_worker(env!("CARGO_PKG_DESCRIPTION"), bumper::Bumper::new)
 }

@@ -1,5 +1,5 @@
 //! The normalizer as a process of its own.
 
 fn main() -> std::process::ExitCode {
-    runtime::run_worker(normalizer::Normalizer::new)
+    runtime::run_worker(env!("CARGO_PKG_DESCRIPTION"), normalizer::Normalizer::new)
 }

@@ -1,5 +1,5 @@
 //! The notifier as a process of its own.
 
 fn main() -> std::process::ExitCode {
-    runtime::run_worker(notifier::Notifier::new)
+    runtime::run_worker(env!("CARGO_PKG_DESCRIPTION"), notifier::Notifier::new)
 }

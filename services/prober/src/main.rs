@@ -1,5 +1,5 @@
 //! The prober as a process of its own.
 
 fn main() -> std::process::ExitCode {
-    runtime::run_worker(prober::Prober::new)
+    runtime::run_worker(env!("CARGO_PKG_DESCRIPTION"), prober::Prober::new)
 }

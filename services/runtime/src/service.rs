@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use bus::Bus;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use ledger::Ledger;
 use proto::WorkerName;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +28,8 @@ pub struct Arguments {
     /// The configuration.
     #[arg(long, short, global = true, env = "WINDLASS_CONFIG", default_value = "windlass.yaml")]
     pub config: PathBuf,
-    /// Sets one key over the file and the environment: `--set ops.listen=127.0.0.1:0`.
+    /// Sets one key over the file and the environment: `--set ops.listen=127.0.0.1:0`, `--set notify[0].slack=env:URL`. A
+    /// list, or keys with dots in their names, as YAML: `--set 'registries={ghcr.io: {poll: 5m}}'`.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
     pub overrides: Vec<(String, String)>,
 }
@@ -163,21 +164,21 @@ impl Context {
     }
 }
 
-/// The `main` of a worker's binary.
-pub fn run_worker<W: Worker>(build: fn(&Context) -> Result<W>) -> ExitCode {
-    run_with_ledger(W::NAME.as_str(), async move |context| {
+/// The `main` of a worker's binary. `--help` begins with what it is about.
+pub fn run_worker<W: Worker>(about: &'static str, build: fn(&Context) -> Result<W>) -> ExitCode {
+    run_with_ledger(W::NAME.as_str(), about, async move |context| {
         require(&context.config, W::NAME)?;
         harness::work(build(&context)?, context).await
     })
 }
 
 /// The `main` of a service with a ledger: opens it and the operators' port, and serves.
-pub fn run_with_ledger<F, Fut>(name: &'static str, serve: F) -> ExitCode
+pub fn run_with_ledger<F, Fut>(name: &'static str, about: &'static str, serve: F) -> ExitCode
 where
     F: FnOnce(Context) -> Fut,
     Fut: Future<Output = Result<()>>,
 {
-    run(name, async move |base| {
+    run(name, about, async move |base| {
         let context = Context::open(base).await?;
         let ops = context.open_ops()?;
         serve(context).await?;
@@ -194,12 +195,13 @@ pub fn require(config: &Config, worker: WorkerName) -> Result<()> {
 }
 
 /// The `main` of any service: config, logs, bus, then `serve` until it returns or SIGTERM or SIGINT comes.
-pub fn run<F, Fut>(name: &'static str, serve: F) -> ExitCode
+pub fn run<F, Fut>(name: &'static str, about: &'static str, serve: F) -> ExitCode
 where
     F: FnOnce(Base) -> Fut,
     Fut: Future<Output = Result<()>>,
 {
-    let arguments = Arguments::parse();
+    let command = command(name, about);
+    let arguments = Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     match arguments.load().and_then(|config| start(config, name, serve)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -208,6 +210,11 @@ where
             ExitCode::FAILURE
         }
     }
+}
+
+/// A service's command line, which says what the service is.
+fn command(name: &str, about: &'static str) -> clap::Command {
+    Arguments::command().display_name(format!("windlass-{name}")).about(about).version(env!("CARGO_PKG_VERSION"))
 }
 
 /// The same with a config at hand.
@@ -239,4 +246,17 @@ fn stop_on_signals(shutdown: CancellationToken) -> Result<()> {
         shutdown.cancel();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_of_help_says_what_the_service_is() {
+        let help = command("receiver", "Takes webhooks in").render_help().to_string();
+        assert!(help.starts_with("Takes webhooks in\n\nUsage: "), "{help}");
+        let version = command("receiver", "Takes webhooks in").render_version();
+        assert!(version.starts_with("windlass-receiver "), "{version}");
+    }
 }

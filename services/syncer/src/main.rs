@@ -1,5 +1,5 @@
 //! The syncer as a process of its own.
 
 fn main() -> std::process::ExitCode {
-    runtime::run_worker(syncer::Syncer::new)
+    runtime::run_worker(env!("CARGO_PKG_DESCRIPTION"), syncer::Syncer::new)
 }

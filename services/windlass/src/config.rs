@@ -1,6 +1,6 @@
 //! `windlass config`: is it right, and what may stand in it.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Subcommand;
 use runtime::{Config, SecretRef, service::Arguments};
 
@@ -45,7 +45,16 @@ fn problems(config: &Config) -> Vec<String> {
 
 /// Why a secret is of no use: it cannot be read, or does not have the form that what verifies senders by it takes.
 fn unfit(config: &Config, key: &str, secret: &SecretRef) -> Result<()> {
-    secret.read()?;
+    match (secret.read(), secret) {
+        // One that is empty says so itself.
+        (Err(error), SecretRef::File(_)) if error.source().is_some() => {
+            bail!("{error:#}; write the secret into that file, where whoever runs Windlass may read it")
+        }
+        (Err(error), SecretRef::Env(_)) if error.source().is_some() => {
+            bail!("{error:#}; set that variable where Windlass runs")
+        }
+        (read, _) => read?,
+    };
     let sender = config.sources.iter().find(|(name, _)| key.starts_with(&format!("sources.{name}.secrets[")));
     match sender.and_then(|(_, source)| source.proof()) {
         Some(proof) => receiver::check::secret(secret, &proof),
@@ -54,9 +63,7 @@ fn unfit(config: &Config, key: &str, secret: &SecretRef) -> Result<()> {
 }
 
 fn summary(config: &Config) -> String {
-    let names = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    let sources = names(config.sources.keys().map(ToString::to_string).collect());
-    let apps = names(config.apps.keys().map(ToString::to_string).collect());
+    let (sources, apps) = (out::names(config.sources.keys()), out::names(config.apps.keys()));
     format!("in order\n  sources: {sources}\n  apps:    {apps}")
 }
 

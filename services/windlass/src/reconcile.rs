@@ -22,13 +22,11 @@ pub(crate) struct Reconcile {
 }
 
 pub(crate) async fn run(asked: Reconcile, config: Config) -> Result<()> {
-    let sources = config.sources.iter().filter(|(_, source)| source.reconcile.is_some());
-    let known: Vec<_> = sources.map(|(name, _)| name.to_string()).collect();
+    if let Some(source) = &asked.source {
+        ensure_asked(&config, source)?;
+    }
     let hint = "see `sources.<source>.reconcile` and `registries.<host>.poll`";
     ensure!(reconciler::is_configured(&config), "nothing is to be reconciled; {hint}");
-    if let Some(source) = asked.source.as_ref().filter(|source| !known.contains(&source.to_string())) {
-        bail!("no source `{source}` is reconciled; there are: {}", known.join(", "));
-    }
     let context = Context::open(Base::open(config, "cli").await?).await?;
     let mode = Mode { dry_run: asked.dry_run, again: asked.again };
     let mut failed = Vec::new();
@@ -45,4 +43,40 @@ pub(crate) async fn run(asked: Reconcile, config: Config) -> Result<()> {
     context.bus.close().await;
     ensure!(failed.is_empty(), "{}", failed.join("\n"));
     Ok(())
+}
+
+/// A source that nobody knows is a typing mistake; one that nobody asks about wants a line in the configuration.
+fn ensure_asked(config: &Config, source: &SourceName) -> Result<()> {
+    let Some(known) = config.sources.get(source) else {
+        bail!("there is no source `{source}`; there are: {}", out::names(config.sources.keys()));
+    };
+    if known.reconcile.is_none() {
+        let asked = config.sources.iter().filter(|(_, source)| source.reconcile.is_some());
+        let asked = out::names(asked.map(|(name, _)| name));
+        bail!("nobody asks what of `{source}` never came; add `sources.{source}.reconcile`, or name one of: {asked}");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn an_unknown_source_is_told_from_one_that_nobody_asks_about() {
+        const SOURCES: &str = "sources:\n  hub: { kind: github, secrets: [env:S], reconcile: { token: env:T, hooks: [{ repository: a/b }] } }\n  lab: { kind: gitlab, secrets: [env:S] }\n";
+        let of = |text: &str, source: &str| {
+            let config = Config::parse(text, "windlass.yaml".as_ref()).unwrap();
+            ensure_asked(&config, &source.parse().unwrap()).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(of(SOURCES, "hub"), "");
+        assert_eq!(of(SOURCES, "nope"), "there is no source `nope`; there are: hub, lab");
+        assert_eq!(of("", "nope"), "there is no source `nope`; there are: none");
+        assert!(
+            of(SOURCES, "lab").contains("add `sources.lab.reconcile`, or name one of: hub"),
+            "{}",
+            of(SOURCES, "lab")
+        );
+    }
 }

@@ -65,10 +65,9 @@ struct About {
 }
 
 pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
-    let known = || config.sources.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let source = config.sources.get(&send.source);
-    let source =
-        source.with_context(|| format!("no source `{}` is configured; there are: {}", send.source, known()))?;
+    let source = config.sources.get(&send.source).with_context(|| {
+        format!("there is no source `{}`; there are: {}", send.source, out::names(config.sources.keys()))
+    })?;
     if send.sample.as_deref() == Some("list") {
         return list(source);
     }

@@ -26,7 +26,7 @@ async fn an_operator_sees_what_is_missing_and_has_it_come() {
     let said = windlass(&["reconcile"]).await.unwrap();
     assert!(said.contains("0 to ask for"), "{said}");
     let error = format!("{:#}", windlass(&["reconcile", "--source", "gitlab"]).await.unwrap_err());
-    assert!(error.contains("no source `gitlab` is reconciled; there are: github"), "{error}");
+    assert!(error.contains("there is no source `gitlab`; there are: github"), "{error}");
     world.github.revoke_tokens();
     assert!(windlass(&["reconcile"]).await.is_err());
 }

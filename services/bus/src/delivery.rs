@@ -45,8 +45,8 @@ impl Delivery {
         }
     }
 
-    /// Not now: it comes again no sooner than after this time, on RabbitMQ rounded to a step of the ladder
-    /// ([`proto::topology::RETRY_STEPS`]): up to the next one, and over the last one's length the last one.
+    /// Not now: it comes again no sooner than after this time, and after the last step of the ladder
+    /// ([`proto::topology::RETRY_STEPS`]) where that is sooner. On RabbitMQ it is rounded up to a step.
     /// `failed` says whether this counts as a failure.
     pub async fn retry(self, after: Duration, failed: bool) -> Result<(), BusError> {
         let failures = self.failures + u32::from(failed);

@@ -22,7 +22,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use proto::{Message, WorkerName};
+use proto::{Message, WorkerName, topology::RETRY_STEPS};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,9 @@ pub(crate) use feed::Settle;
 use queue::{Queue, Queues};
 pub use store::{Inspected, Stock};
 use writer::{Draft, Target};
+
+/// The longest that a retry waits, as on RabbitMQ. What would have to wait longer was put off by a clock that was ahead.
+const LONGEST: Duration = RETRY_STEPS[RETRY_STEPS.len() - 1];
 
 /// A handle to the embedded bus; cheap to clone.
 #[derive(Clone)]

@@ -35,6 +35,27 @@ async fn child() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_put_off_by_a_clock_that_was_ahead_does_not_wait_for_its_time() {
+    let place = Place::sqlite();
+    let bus = place.open_for(&[BUILDER]).await;
+    let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
+    bus.publish(&pushes(0..1)).await.unwrap();
+    // It says a time a year from now, as one does whose clock was a year ahead and is set right.
+    next(&mut deliveries).await.retry(Duration::from_hours(1), true).await.unwrap();
+    let Location::Sqlite(path) = &place.location else { panic!("a file") };
+    let file = rusqlite::Connection::open(path).unwrap();
+    let due = || file.query_row("SELECT due FROM entries", [], |row| row.get::<_, i64>(0)).unwrap();
+    let most = jiff::Timestamp::now() + Duration::from_mins(10);
+    assert!(due() <= most.as_millisecond(), "nothing waits longer than on RabbitMQ's ladder");
+    assert_silent(&mut deliveries).await;
+    file.execute("UPDATE entries SET due = due + 31536000000", []).unwrap();
+    let again = next(&mut deliveries).await;
+    assert_eq!((number(&again.message), again.failures), (0, 1));
+    again.ack().await.unwrap();
+    bus.close().await;
+}
+
 /// Publishes, and says each number once it is durable, until it is killed or refused.
 async fn publish_on(bus: &Bus, bytes: usize) {
     for number in 0.. {

@@ -19,7 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use tokio::sync::oneshot;
 
 use super::{
-    closed, lock, now,
+    LONGEST, closed, lock, now,
     queue::{Claim, Queue, Queues},
     store::{self, Consuming, ENTRY_BITS},
 };
@@ -171,17 +171,24 @@ impl Reader {
         Ok(())
     }
 
-    /// What waited for its time. What is out must be known before the query sees the file: settled in between, it
-    /// would be given out again.
+    /// What waited for its time, and what would wait longer than anything does: the clock was set back since.
     fn take_due(&self, page: &mut Filling<'_>) -> rusqlite::Result<()> {
+        let now = now();
+        self.take_due_between(page, 1, now)?;
+        let longest = i64::try_from(LONGEST.as_millis()).unwrap_or(i64::MAX);
+        self.take_due_between(page, now.saturating_add(longest).saturating_add(1), i64::MAX)
+    }
+
+    /// What is out must be known before the query sees the file: settled in between, it would be given out again.
+    fn take_due_between(&self, page: &mut Filling<'_>, first: i64, last: i64) -> rusqlite::Result<()> {
         if page.full() {
             return Ok(());
         }
         let taken = lock(&page.queue.state).taken.clone();
         let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} {ENTRY_BITS} WHERE e.queue = ?1 AND e.due > 0 AND e.due <= ?2 ORDER BY e.due, e.id"
+            "SELECT {COLUMNS} {ENTRY_BITS} WHERE e.queue = ?1 AND e.due BETWEEN ?2 AND ?3 ORDER BY e.due, e.id"
         ))?;
-        let mut rows = select.query((&page.queue.name, now()))?;
+        let mut rows = select.query((&page.queue.name, first, last))?;
         while !page.full()
             && let Some(row) = rows.next()?
         {

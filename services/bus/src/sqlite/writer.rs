@@ -16,7 +16,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    closed, lock, no_taker, now,
+    LONGEST, closed, lock, no_taker, now,
     queue::{Claim, Queue},
     store::{self, ENTRY_BITS},
 };
@@ -227,7 +227,7 @@ fn settle(transaction: &Transaction<'_>, entry: i64, end: &End) -> rusqlite::Res
     match end {
         End::Done => remove(transaction, entry),
         End::Again { failures, after } => {
-            let after = i64::try_from(after.as_millis()).unwrap_or(i64::MAX);
+            let after = i64::try_from((*after).min(LONGEST).as_millis()).unwrap_or(i64::MAX);
             transaction
                 .prepare_cached("UPDATE entries SET due = ?2, failures = ?3 WHERE id = ?1")?
                 .execute(params![entry, now().saturating_add(after), failures])

@@ -3,6 +3,7 @@
 //! Nothing of it is checked out. What a server will not tell for good is an answer as well; what it does not tell just now
 //! is a failure that passes.
 
+mod kept;
 mod patches;
 
 use std::{
@@ -23,11 +24,10 @@ use crate::{
     chain::{Order, Question},
     clones,
 };
+use kept::Kept;
 
 /// What commits alone are fetched by; a server that knows no filters gives the files as well, which harms nothing.
 const COMMITS: [&str; 1] = ["--filter=tree:0"];
-/// How many answers are kept. How two commits stand to each other never changes.
-const KEPT: usize = 4096;
 /// How much of an author's name and address is kept, in bytes.
 const LONGEST_AUTHOR: usize = 300;
 
@@ -40,12 +40,16 @@ pub(crate) struct Sources {
     workspaces: PathBuf,
     /// One fetch at a time into each clone.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    answers: Mutex<HashMap<(String, Question), Order>>,
+    /// How two commits of a repository stand to each other.
+    answers: Kept<(String, Question), Order>,
+    /// Who wrote a commit of a repository.
+    authors: Kept<(String, CommitSha), Option<String>>,
 }
 
 impl Sources {
     pub(crate) fn new(git: Git, folder: PathBuf, workspaces: PathBuf) -> Self {
-        Self { git, folder, workspaces, turns: Mutex::default(), answers: Mutex::default() }
+        let (turns, answers, authors) = (Mutex::default(), Kept::default(), Kept::default());
+        Self { git, folder, workspaces, turns, answers, authors }
     }
 
     /// Answers a question about an app's source.
@@ -55,18 +59,13 @@ impl Sources {
     pub(crate) async fn answer(&self, app: &App, question: &Question) -> Result<Order, Failure> {
         let url = app.clone_url();
         let key = (url.clone(), question.clone());
-        let kept = self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        if let Some(known) = kept {
+        if let Some(known) = self.answers.get(&key) {
             return Ok(known);
         }
         let _turn = self.turn(&url).lock_owned().await;
         let order = self.ask(&url, question).await?;
         if !matches!(order, Order::Unknown(_)) {
-            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-            if answers.len() >= KEPT {
-                answers.clear();
-            }
-            answers.insert(key, order.clone());
+            self.answers.put(key, order.clone());
         }
         Ok(order)
     }
@@ -77,6 +76,10 @@ impl Sources {
     /// As [`Sources::answer`]; `None` where the repository does not tell for good.
     pub(crate) async fn author(&self, app: &App, commit: &CommitSha) -> Result<Option<String>, Failure> {
         let url = app.clone_url();
+        let key = (url.clone(), commit.clone());
+        if let Some(known) = self.authors.get(&key) {
+            return Ok(known);
+        }
         let _turn = self.turn(&url).lock_owned().await;
         let clone = Clone { git: &self.git, url: &url, folder: self.place(&url) };
         let author = match clone.author(commit).await {
@@ -87,8 +90,12 @@ impl Sources {
             author => author,
         };
         match author {
-            Ok(author) => Ok(author),
+            Ok(author) => {
+                self.authors.put(key, author.clone());
+                Ok(author)
+            }
             Err(error) if error.is_transient() => Err(error.into()),
+            // Somebody may mend that, or push the commit.
             Err(error) => {
                 info!(url = without_userinfo(&url), "who wrote {commit} is not known: {error}");
                 Ok(None)
@@ -200,5 +207,42 @@ impl Clone<'_> {
 
     fn other(&self, why: String) -> GitError {
         GitError::Other { url: without_userinfo(self.url), why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use runtime::{Config, config, network::Guard};
+    use testkit::folder::Folder;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_wrote_a_commit_is_asked_once_and_kept() {
+        let folder = Folder::new("sources").unwrap();
+        let (origin, clones) = (folder.join("origin"), folder.join("clones"));
+        std::fs::create_dir(&origin).unwrap();
+        let git = Git::new(&config::Git::default(), &Guard::new(&config::Network::default()));
+        let run = async |args: &[&str]| {
+            let ran = git.local(&origin).args(args.to_vec()).keep_stdout(200).run().await.unwrap();
+            assert!(ran.succeeded(), "{}", ran.tail);
+            String::from_utf8(ran.stdout).unwrap()
+        };
+        run(&["init", "-q", "."]).await;
+        run(&["commit", "-q", "--allow-empty", "--author", "Ada <ada@example.org>", "-m", "first"]).await;
+        let commit = CommitSha::new(run(&["rev-parse", "HEAD"]).await.trim()).unwrap();
+        let url = origin.display();
+        let text = format!("apps: {{ shop: {{ repository: acme/shop, clone: 'file://{url}' }} }}");
+        let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+        let app = config.apps.values().next().unwrap();
+
+        let sources = Sources::new(git.clone(), clones.clone(), folder.join("compared"));
+        let author = sources.author(app, &commit).await.unwrap();
+        assert_eq!(author.as_deref(), Some("Ada <ada@example.org>"));
+        // Nobody could answer any more.
+        std::fs::remove_dir_all(&origin).unwrap();
+        std::fs::remove_dir_all(&clones).unwrap();
+        assert_eq!(sources.author(app, &commit).await.unwrap(), author);
     }
 }

@@ -1,7 +1,7 @@
 //! Checks that could never pass: seen here, or a good release would be taken back for them.
 
 use super::{
-    App, Environment, HealthCheck,
+    App, Environment, HealthCheck, Pointer,
     deployed::{Deployed, StandsForNothing, fill, fill_json, http_url},
 };
 
@@ -31,10 +31,9 @@ fn of_health(app: &App, check: &HealthCheck) -> Vec<(String, String)> {
         check.contains.iter().filter_map(|text| fill(text, &app.components.keys(), &with_tag(TAGS[0])).err());
     found.extend(contains.map(|why| ("contains".to_owned(), why.to_string())));
     for (pointer, wanted) in &check.json {
-        if !pointer.is_empty() && !pointer.starts_with('/') {
-            let why = format!("`{pointer}` is no JSON pointer; write `/{pointer}`, with a `/` before each key");
-            found.push(("json".to_owned(), why));
-        }
+        // An empty one is the whole body.
+        let judged = (!pointer.is_empty()).then(|| Pointer::try_from(pointer.clone()));
+        found.extend(judged.and_then(Result::err).map(|why| ("json".to_owned(), why)));
         if let Err(why) = fill_json(wanted, &app.components.keys(), &with_tag(TAGS[0])) {
             found.push((format!("json.{pointer}"), why.to_string()));
         }
@@ -99,6 +98,7 @@ mod tests {
         const URL: &str = "url: 'https://shop.example/health'";
         for (check, key, hint) in [
             (format!("{URL}, json: {{ revision: x }}"), "json", "write `/revision`"),
+            (format!("{URL}, json: {{ /a~2: x }}"), "json", "write `~0` for a `~`"),
             (format!("{URL}, json: {{ /v: ['{{wb.commit}}'] }}"), "json./v", "`{wb.commit}` stands for nothing"),
             (format!("{URL}, contains: '{{version}}'"), "contains", "`{web.tag}`"),
             (format!("{URL}, status: 99"), "status", "from 100 to 599"),

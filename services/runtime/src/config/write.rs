@@ -108,8 +108,11 @@ impl TryFrom<String> for Pointer {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        if !text.starts_with('/') || !escapes {
-            return Err(format!("`{text}` is no JSON pointer; write `/image/tag`, and `~1` for a `/` in a key"));
+        if !text.starts_with('/') {
+            return Err(format!("`{text}` is no JSON pointer; write `/{text}`, with a `/` before each key"));
+        }
+        if !escapes {
+            return Err(format!("`{text}` is no JSON pointer; write `~0` for a `~` in a key, and `~1` for a `/`"));
         }
         Ok(Self(text))
     }

@@ -47,6 +47,8 @@ struct State {
     always: Option<Fault>,
     /// Faults befall only requests with this in their path.
     only: String,
+    /// And these many of those not either.
+    spared: u64,
     requests: Vec<String>,
 }
 
@@ -97,10 +99,15 @@ impl RegistryProxy {
         path.clone_into(&mut self.state().only);
     }
 
+    /// Spares so many more of those that faults would befall.
+    pub fn spare(&self, requests: u64) {
+        self.state().spared = requests;
+    }
+
     /// Behaves again.
     pub fn heal(&self) {
         let mut state = self.state();
-        (state.always, state.only) = (None, String::new());
+        (state.always, state.only, state.spared) = (None, String::new(), 0);
         state.next.clear();
     }
 
@@ -135,6 +142,10 @@ fn fault(request: &HttpRequest, state: &Mutex<State>) -> Option<Fault> {
     let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     state.requests.push(format!("{} {}", request.method(), request.uri()));
     if !request.path().contains(&state.only) {
+        return None;
+    }
+    if state.spared > 0 {
+        state.spared -= 1;
         return None;
     }
     state.next.pop_front().or_else(|| state.always.clone())

@@ -24,6 +24,8 @@ pub struct TagsReport {
     pub tags: usize,
     /// How many more are followed.
     pub left_out: usize,
+    /// How many the registry's limit left to the next look, which begins with them.
+    pub not_reached: usize,
     /// Tags that were seen for the first time, and only noted.
     pub noted: Vec<String>,
     /// Tags that were told of; in a dry run, that would be.
@@ -121,6 +123,13 @@ impl TagsReport {
                 self.left_out
             ));
         }
+        if self.not_reached > 0 {
+            all.push(format!(
+                "{} tags are looked at next time: the registry was asked too often; give it credentials, which may ask more \
+                 often, or a longer `poll`",
+                self.not_reached
+            ));
+        }
         if !self.broken.is_empty() {
             all.push(format!("{} cannot be looked at: {}", self.broken.len(), few(&self.broken)));
         }
@@ -185,6 +194,7 @@ impl fmt::Display for TagsReport {
             (self.noted.len(), "seen for the first time"),
             (self.unclear.len(), "left alone beside others"),
             (self.broken.len(), "could not be looked at"),
+            (self.not_reached, "left to the next look by its limit"),
             (self.left_out, "too many to look at"),
         ] {
             if count > 0 {

@@ -45,8 +45,10 @@ pub async fn push(base: &str, repository: &str, tags: &[&str], image: &Image) ->
     let client = http::client();
     let layer = tar("content", image.content.as_bytes());
     let labels: serde_json::Map<_, _> = image.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    // Builders that write it in a label write it beside that too.
+    let created = labels.get("org.opencontainers.image.created").cloned().unwrap_or(json!("2026-01-01T00:00:00Z"));
     let config = json!({
-        "architecture": "amd64", "os": "linux", "created": "2026-01-01T00:00:00Z", "config": { "Labels": labels },
+        "architecture": "amd64", "os": "linux", "created": created, "config": { "Labels": labels },
         "rootfs": { "type": "layers", "diff_ids": [digest_of(&layer)] },
     });
     let config = config.to_string().into_bytes();

@@ -67,8 +67,11 @@ impl Shelf {
 
     /// Pushes an image of this content under a tag; its digest.
     async fn push(&self, tag: &str, content: &str) -> Digest {
-        let image = Image { content: content.to_owned(), labels: Vec::new() };
-        Digest::new(self.registry.push(REPOSITORY, &[tag], &image).await.unwrap()).unwrap()
+        self.push_image(tag, &Image { content: content.to_owned(), labels: Vec::new() }).await
+    }
+
+    async fn push_image(&self, tag: &str, image: &Image) -> Digest {
+        Digest::new(self.registry.push(REPOSITORY, &[tag], image).await.unwrap()).unwrap()
     }
 
     async fn look(&self) -> TagsReport {
@@ -295,6 +298,59 @@ async fn a_broken_tag_holds_up_no_other_and_is_looked_at_again() {
     proxy.always(Fault::Status(503));
     let reports = shelf.reconciler.once(None, Mode::default()).await;
     assert!(matches!(reports.as_slice(), [(_, Err(_))]), "not a tag, but the registry: {reports:?}");
+}
+
+/// A shelf of these tags, each of which stands for something new since the last look, made in this order.
+async fn changed(tags: &[&str]) -> (Shelf, RegistryProxy) {
+    let (shelf, proxy) = Shelf::behind(BRANCHES).await;
+    for content in ["old", "new"] {
+        for (minute, tag) in tags.iter().enumerate() {
+            let image = Image { content: format!("{content} {tag}"), labels: Vec::new() };
+            let made = format!("2026-11-27T06:{minute:02}:00Z");
+            shelf.push_image(tag, &image.label("org.opencontainers.image.created", &made)).await;
+        }
+        if content == "old" {
+            assert_eq!(shelf.look().await.noted.len(), tags.len());
+        }
+    }
+    proxy.only("/manifests/");
+    proxy.always(Fault::TooManyRequests(60));
+    (shelf, proxy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_ends_each_look_early_starves_no_tag() {
+    let (shelf, proxy) = changed(&["hotfix-a", "hotfix-b", "main"]).await;
+    // To ask for what a tag stands for, and to read it, is two.
+    for (tag, left) in [("hotfix-a", 2), ("hotfix-b", 2), ("main", 2)] {
+        proxy.spare(2);
+        let report = shelf.look().await;
+        assert_eq!((report.told.as_slice(), report.not_reached), ([tag.to_owned()].as_slice(), left), "{report}");
+        assert_eq!(shelf.told().await.1.tag.as_deref(), Some(tag));
+    }
+    let state = shelf.context.ledger.sweeps().await.unwrap().pop().unwrap();
+    assert!(state.trouble.is_some_and(|trouble| trouble.contains("2 tags are looked at next time")));
+    // With nothing to read, two more.
+    proxy.spare(2);
+    assert_eq!(shelf.look().await.not_reached, 1);
+    let reports = shelf.reconciler.once(None, Mode::default()).await;
+    assert!(matches!(reports.as_slice(), [(_, Err(_))]), "it came to nothing: {reports:?}");
+    proxy.heal();
+    let report = shelf.look().await;
+    assert_eq!((report.not_reached, report.told.len(), shelf.waiting().await), (0, 0, 0), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_limit_kept_from_being_told_first_does_not_come_over_what_was_made_later() {
+    let (shelf, proxy) = changed(&["main", "hotfix-a"]).await;
+    proxy.spare(2);
+    assert_eq!(shelf.look().await.told, ["hotfix-a"]);
+    proxy.heal();
+    let report = shelf.look().await;
+    assert_eq!((report.told.len(), report.unclear.as_slice()), (0, ["main".to_owned()].as_slice()), "{report}");
+    tells(&shelf.context, "`hotfix-a` was made later").await;
+    shelf.push("main", "newer").await;
+    assert_eq!(shelf.look().await.told, ["main"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,15 +13,19 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Left {
     /// The tags that were looked at, where others were left out.
     pub(crate) only: Option<BTreeSet<String>>,
-    /// The tags that could not be looked at, and when each last could.
+    /// The tags that were not looked at, for they could not be or the registry's limit ended the look, and when each last was.
     pub(crate) broken: BTreeMap<String, Option<Timestamp>>,
+    /// The tag that its limit ended the look at: the next begins there, so that none is starved by those before it.
+    pub(crate) from: Option<String>,
+    /// Tags that were told of since a look last came to all, and when what they stand for was made.
+    pub(crate) told: BTreeMap<String, Timestamp>,
 }
 
 /// The look before.
 #[derive(Debug, Default)]
 pub(crate) struct Before {
     begun: Option<Timestamp>,
-    left: Left,
+    pub(crate) left: Left,
 }
 
 impl Left {
@@ -41,6 +45,14 @@ impl From<Option<Swept>> for Before {
 }
 
 impl Before {
+    /// These tags, beginning with the one that the look before ended at.
+    pub(crate) fn in_turn(&self, tags: &BTreeSet<String>) -> Vec<String> {
+        let mut tags: Vec<_> = tags.iter().cloned().collect();
+        let begins = self.left.from.as_ref().map_or(0, |from| tags.partition_point(|tag| tag < from));
+        tags.rotate_left(begins);
+        tags
+    }
+
     /// When this tag was last looked at, there or not; `None` when it never was, or nobody knows.
     pub(crate) fn looked_at(&self, tag: &str) -> Option<Timestamp> {
         if let Some(last) = self.left.broken.get(tag) {
@@ -65,7 +77,7 @@ mod tests {
         let (begun, ended) = (Some(time("2026-05-15T12:00:00Z")), Some(time("2026-05-15T12:01:00Z")));
         let earlier = Some(time("2026-05-14T12:00:00Z"));
         let broken = BTreeMap::from([("broken".to_owned(), earlier), ("never".to_owned(), None)]);
-        let left = Left { only: Some(BTreeSet::from(["a".to_owned()])), broken };
+        let left = Left { only: Some(BTreeSet::from(["a".to_owned()])), broken, ..Left::default() };
         let swept = |watermark, left: Option<&Left>| {
             Before::from(Some(Swept { watermark, swept_at: ended, left: left.map(Left::to_text) }))
         };
@@ -77,5 +89,16 @@ mod tests {
         let first = Swept { watermark: None, swept_at: None, left: Some(left.to_text()) };
         assert_eq!(Before::from(Some(first)).looked_at("a"), None);
         assert_eq!(Before::from(None).looked_at("a"), None);
+    }
+
+    #[test]
+    fn a_look_begins_where_the_one_before_ended_even_if_that_tag_is_gone() {
+        let tags = BTreeSet::from(["a", "c", "d"].map(ToOwned::to_owned));
+        for (from, turn) in
+            [(None, "acd"), (Some("a"), "acd"), (Some("b"), "cda"), (Some("d"), "dac"), (Some("e"), "acd")]
+        {
+            let left = Left { from: from.map(ToOwned::to_owned), ..Left::default() };
+            assert_eq!(Before { begun: None, left }.in_turn(&tags).concat(), turn, "{from:?}");
+        }
     }
 }

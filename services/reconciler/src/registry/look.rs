@@ -1,13 +1,13 @@
 //! One look at a component's tags: what changed since the last, and what becomes of each change.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 use ledger::SeenTag;
 use proto::{Digest, Event, EventId, ImagePushed, Timestamp, WorkerName};
 use runtime::oci::OciError;
 
-use super::{Before, Followed, Tags, heard::Heard};
+use super::{Before, Followed, Left, Tags, heard::Heard};
 use crate::{
     Mode,
     record::{LeftAlone, SOURCE, record},
@@ -20,8 +20,8 @@ pub(super) struct Look<'a> {
     followed: &'a Followed<'a>,
     mode: Mode,
     pub(super) tags: BTreeSet<String>,
-    /// The tags that cannot be looked at, and when each last could.
-    pub(super) broken: BTreeMap<String, Option<Timestamp>>,
+    /// What it leaves for the next, but for which tags it looked at.
+    pub(super) left: Left,
     pub(super) report: TagsReport,
 }
 
@@ -41,7 +41,7 @@ enum Fate {
     Tell,
     /// Somebody has told of it.
     Told,
-    /// This other tag was told of meanwhile, and nothing says which of the two is newer.
+    /// It is left alone: by these words, what another tag stands for is newer, or may be.
     Unclear(String),
 }
 
@@ -49,6 +49,8 @@ enum Fate {
 enum Trouble {
     /// There is something wrong with it; others may be sound.
     Tag(OciError),
+    /// The registry was asked too often; what was learnt before that is good.
+    Enough(OciError),
     /// The same would come of any other.
     Any(anyhow::Error),
 }
@@ -57,10 +59,10 @@ impl From<OciError> for Trouble {
     fn from(error: OciError) -> Self {
         match error {
             OciError::Lies { .. } | OciError::Malformed { .. } | OciError::Status { .. } => Self::Tag(error),
-            OciError::Unreachable { .. }
-            | OciError::Blocked { .. }
-            | OciError::Refused { .. }
-            | OciError::RateLimited { .. } => Self::Any(error.into()),
+            OciError::Unreachable { .. } | OciError::Blocked { .. } | OciError::Refused { .. } => {
+                Self::Any(error.into())
+            }
+            OciError::RateLimited { .. } => Self::Enough(error),
         }
     }
 }
@@ -80,7 +82,7 @@ impl<'a> Look<'a> {
         mode: Mode,
     ) -> Self {
         let report = TagsReport { place: of.name(), tags: tags.len(), left_out, ..TagsReport::default() };
-        Self { of, followed, mode, tags, broken: BTreeMap::new(), report }
+        Self { of, followed, mode, tags, left: Left::default(), report }
     }
 
     pub(super) async fn run(&mut self, before: &Before) -> Result<()> {
@@ -92,10 +94,19 @@ impl<'a> Look<'a> {
             let open = |tag: &str| self.followed.is_open_between(tag, &changed.tag);
             let others = |tag: &str| tag != changed.tag && self.tags.contains(tag) && open(tag);
             let enough = |tag: &str| self.followed.is_covered(&changed.tag, tag);
+            let later =
+                |(tag, made): &(&String, &Timestamp)| open(tag) && changed.created.is_some_and(|own| own < **made);
+            let told_later = before.left.told.iter().filter(|(tag, _)| **tag != changed.tag).find(later);
             let fate = match heard.other_since(changed.since, &changed.digest, others) {
                 _ if heard.knows(&changed.digest, changed.since, enough) => Fate::Told,
-                Some(other) => Fate::Unclear(other.to_owned()),
-                None => Fate::Tell,
+                Some(other) => {
+                    Fate::Unclear(format!("`{other}` was told of meanwhile, and nothing says which is newer"))
+                }
+                // A look that came no further than to that one told of it.
+                None => match told_later {
+                    Some((other, _)) => Fate::Unclear(format!("`{other}` was made later, and has been told of")),
+                    None => Fate::Tell,
+                },
             };
             self.settle(changed, fate).await?;
         }
@@ -104,20 +115,25 @@ impl<'a> Look<'a> {
 
     /// What changed since the last look, in the order in which it was made as far as images say that.
     async fn changed(&mut self, before: &Before) -> Result<Vec<Changed>> {
-        let (mut found, mut first) = (Vec::new(), None);
-        for tag in self.tags.clone() {
-            match self.look_at(&tag, before).await {
+        let (mut found, mut first, tags) = (Vec::new(), None, before.in_turn(&self.tags));
+        for (n, tag) in tags.iter().enumerate() {
+            match self.look_at(tag, before).await {
                 Ok(changed) => found.extend(changed),
-                Err(Trouble::Any(error)) => return Err(error),
                 Err(Trouble::Tag(error)) => {
-                    self.skip(&tag, &error, before);
+                    self.skip(tag, &error, before);
                     first.get_or_insert(error);
                 }
+                Err(Trouble::Enough(error)) if n > 0 => {
+                    self.end_at(&tags[n..], &error, before);
+                    break;
+                }
+                Err(Trouble::Enough(error)) => return Err(error.into()),
+                Err(Trouble::Any(error)) => return Err(error),
             }
         }
         match first {
             // Not a tag is broken then, but the registry.
-            Some(error) if self.broken.len() == self.tags.len() => Err(error.into()),
+            Some(error) if self.report.broken.len() == self.tags.len() => Err(error.into()),
             _ => {
                 found.sort_by(|one, other| (one.created, &one.tag).cmp(&(other.created, &other.tag)));
                 Ok(found)
@@ -161,29 +177,41 @@ impl<'a> Look<'a> {
         tracing::warn!(%image, tag, "{image}: `{tag}` is skipped, and looked at again next time: {error}");
         self.of.metrics.skipped();
         self.report.broken.push(format!("{tag}: {error}"));
-        self.broken.insert(tag.to_owned(), before.looked_at(tag));
+        self.left.broken.insert(tag.to_owned(), before.looked_at(tag));
+    }
+
+    /// Leaves the rest to the next look, which begins with it.
+    fn end_at(&mut self, rest: &[String], error: &OciError, before: &Before) {
+        let (image, count) = (&self.of.image, rest.len());
+        tracing::warn!(%image, "{image}: {count} of its tags are looked at next time, and first: {error}");
+        self.report.not_reached = count;
+        self.left.broken.extend(rest.iter().map(|tag| (tag.clone(), before.looked_at(tag))));
+        self.left.from = rest.first().cloned();
+        self.left.told.clone_from(&before.left.told);
     }
 
     async fn settle(&mut self, changed: Changed, fate: Fate) -> Result<()> {
         match fate {
             Fate::Told => {}
-            Fate::Unclear(other) => {
-                self.leave_alone(&changed, &other).await?;
+            Fate::Unclear(why) => {
+                self.leave_alone(&changed, &why).await?;
                 self.report.unclear.push(changed.tag.clone());
             }
             Fate::Tell => {
                 self.tell(&changed).await?;
                 self.report.told.push(changed.tag.clone());
+                if self.left.from.is_some() {
+                    self.left.told.extend(changed.created.map(|made| (changed.tag.clone(), made)));
+                }
             }
         }
         self.note(&changed.tag, &changed.digest, changed.changes).await
     }
 
-    async fn leave_alone(&self, changed: &Changed, other: &str) -> Result<()> {
+    async fn leave_alone(&self, changed: &Changed, why: &str) -> Result<()> {
         let Tags { context, app, .. } = self.of;
         let reason = format!(
-            "{} was pushed, and nobody told of it; `{other}` was told of meanwhile, and nothing says which is newer, so \
-             it is left alone; push it again if it is",
+            "{} was pushed, and nobody told of it; {why}, so it is left alone; push it again if it is newer",
             self.shown(changed)
         );
         tracing::warn!("{reason}");

@@ -118,8 +118,8 @@ impl Tags {
         let Chosen { tags, .. } = chosen;
         let mut look = Look::new(self, &followed, tags, left_out, mode);
         look.run(&Before::from(swept)).await?;
-        let Look { report, tags, broken, .. } = look;
-        let left = Left { only: (left_out > 0).then_some(tags), broken };
+        let Look { report, tags, left, .. } = look;
+        let left = Left { only: (left_out > 0).then_some(tags), ..left };
         Ok(Looked { report, begun, left: left.to_text() })
     }
 }

@@ -46,6 +46,8 @@ struct Request<'a> {
     path: &'a str,
     query: HashMap<String, String>,
     body: Value,
+    /// Whether the token may write.
+    may_write: bool,
 }
 
 impl FakeForge {
@@ -139,7 +141,9 @@ async fn answer(request: HttpRequest, body: web::Bytes, state: web::Data<Mutex<S
     let answered = request.path().strip_prefix(state.kind.api()).and_then(|path| {
         let repository = state.repository.as_mut()?;
         repository.see_pushes();
-        let request = Request { method: request.method(), path, query, body };
+        let token = state.kind.token(&request).and_then(|token| state.door.tokens.get(token)).copied();
+        let may_write = token.unwrap_or_default();
+        let request = Request { method: request.method(), path, query, body, may_write };
         match state.kind {
             Kind::Gitlab => gitlab::answer(repository, &request),
             Kind::Gitea => gitea::answer(repository, &request),

@@ -6,9 +6,10 @@ mod attempts;
 mod limits;
 mod pulls;
 mod routes;
+mod tokens;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -26,6 +27,7 @@ use attempts::Attempts;
 pub use attempts::{Attempt, Outcome};
 use limits::Gate;
 pub use limits::Requests;
+use tokens::May;
 
 /// How many deliveries GitHub has under way to one receiver here.
 const SENDERS: usize = 16;
@@ -52,7 +54,8 @@ struct State {
     attempts: Attempts,
     /// Deliveries that are not sent again.
     unsent: BTreeMap<String, Unsent>,
-    tokens: BTreeSet<String>,
+    /// Each token, and what it may do.
+    tokens: BTreeMap<String, May>,
     token_life: Option<Duration>,
     app: Option<apps::Known>,
     repository: Option<Repository>,
@@ -100,14 +103,22 @@ impl FakeGithub {
 
     /// A token that may do everything.
     pub fn token(&self) -> String {
-        let token = format!("ghp_{}", hex::encode(rand::random::<[u8; 18]>()));
-        self.state().tokens.insert(token.clone());
-        token
+        self.token_with("repo, admin:repo_hook, admin:org_hook")
+    }
+
+    /// A classic token with these scopes.
+    pub fn token_with(&self, scopes: &str) -> String {
+        self.state().make("ghp", May::Scopes(scopes.to_owned()))
+    }
+
+    /// A fine-grained token with these permissions: `("contents", "write")`.
+    pub fn fine_grained(&self, permissions: &[(&str, &str)]) -> String {
+        self.state().make("github_pat", May::fine_grained(permissions))
     }
 
     /// Whether a token is good now.
     pub fn knows(&self, token: &str) -> bool {
-        self.state().tokens.contains(token)
+        self.state().tokens.contains_key(token)
     }
 
     /// How long the tokens of installations are good from now on; an hour unless said. They are taken after that, too.
@@ -236,6 +247,14 @@ impl FakeGithub {
         let (app, known) = apps::make(id, installed).await?;
         self.state().app = Some(known);
         Ok(app)
+    }
+
+    /// What the App may do from now on where it is installed, in the place of what its tokens may unless said: whatever
+    /// Windlass needs.
+    pub fn app_may(&self, permissions: &[(&str, &str)]) {
+        if let Some(app) = &mut self.state().app {
+            app.permissions = tokens::permissions(permissions);
+        }
     }
 
     /// From now on has the pull requests of this repository (`owner/name`), whose bare clone lies there.

@@ -13,6 +13,7 @@ pub struct Repository {
     pub(crate) checks: BTreeMap<String, Vec<(String, Option<String>)>>,
     pub(crate) statuses: BTreeMap<String, Vec<(String, String)>>,
     pub(crate) rules: Rules,
+    pub(crate) settings: Settings,
     pub(crate) pipeline: Option<(String, String)>,
 }
 
@@ -27,6 +28,38 @@ pub struct Rules {
     pub only: Option<String>,
     /// Whether who asks by the API may not merge.
     pub not_you: bool,
+}
+
+/// How a repository is set, and what whoever asks by the API may do in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// What they may do.
+    pub role: Role,
+    /// Whether that comes of a group which was invited: GitLab's projects do not tell of it.
+    pub is_invited: bool,
+    /// Whether nothing may be changed there any more.
+    pub is_archived: bool,
+    /// Whether it takes pull requests.
+    pub takes_pulls: bool,
+}
+
+/// What somebody may do in a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Nothing that others may not.
+    None,
+    /// Read.
+    Reads,
+    /// Push, but not to protected branches.
+    Writes,
+    /// More than that.
+    Maintains,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { role: Role::Writes, is_invited: false, is_archived: false, takes_pulls: true }
+    }
 }
 
 /// A pull request, as it is there.
@@ -83,6 +116,7 @@ impl Repository {
             checks: BTreeMap::new(),
             statuses: BTreeMap::new(),
             rules: Rules::default(),
+            settings: Settings::default(),
             pipeline: None,
         }
     }
@@ -121,6 +155,21 @@ impl Repository {
     /// Changes the rules of the branch that pull requests go to.
     pub fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
+    }
+
+    /// Changes how it is set.
+    pub fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Whether whoever asks may push to it.
+    pub(crate) fn may_push(&self) -> bool {
+        matches!(self.settings.role, Role::Writes | Role::Maintains)
+    }
+
+    /// Whether a way to merge is left.
+    pub(crate) fn allows(&self, method: &str) -> bool {
+        self.rules.only.as_ref().is_none_or(|only| only == method)
     }
 
     /// The pipeline that is said to have run last, for this commit; else it follows from the checks.

@@ -75,7 +75,7 @@ impl Bumper {
             config: Arc::clone(&context.config),
             ledger: context.ledger.clone(),
             registries: context.registries.clone(),
-            hosts: Hosts::new(&context.config, &context.http)?,
+            hosts: Hosts::new(&context.config, &context.http, &context.git)?,
             repositories: Repositories::new(context.git.clone(), style, context.folder("gitops")?),
             sources: Sources::new(context.git.clone(), sources, workspaces),
             turns: Mutex::default(),

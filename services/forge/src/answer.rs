@@ -8,6 +8,8 @@ use url::Url;
 
 use crate::limits::{self, Limits, Verdict};
 
+/// More than any answer we ask for takes, in bytes: a page of a hundred of what a host says of itself.
+pub(crate) const LARGEST: usize = 16 * 1024 * 1024;
 /// As much of a host's own words as is told.
 const WORDS: usize = 300;
 
@@ -22,6 +24,8 @@ pub struct Answer {
     pub next: Option<String>,
     /// Whether there is another page, where the answer tells.
     pub(crate) has_next: bool,
+    /// What a classic token of GitHub's may do, parted by commas; nothing of others.
+    pub(crate) scopes: Option<String>,
     pub(crate) limits: Limits,
 }
 
@@ -31,8 +35,9 @@ impl Answer {
         let link = header("link");
         let by_link = link.is_some_and(|link| next_in(link).is_some());
         let has_next = by_link || header("x-next-page").is_some_and(|page| !page.trim().is_empty());
-        let (next, limits) = (link.and_then(next_cursor), Limits::read(header));
-        Self { status, body: String::new(), next, has_next, limits }
+        let (next, limits) = (link.and_then(next_cursor), Limits::read(&header));
+        let scopes = header("x-oauth-scopes").map(ToOwned::to_owned);
+        Self { status, body: String::new(), next, has_next, scopes, limits }
     }
 
     /// What it means to who has asked `tried` times before.

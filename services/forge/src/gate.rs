@@ -6,14 +6,18 @@ use std::{
     time::Duration,
 };
 
+use runtime::github_app::Installations;
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::Instant,
 };
 
-/// Every gate of this process, by the API and by whose limit counts there.
-#[derive(Debug, Default)]
-pub struct Gates(Plain<BTreeMap<(String, String), Arc<Gate>>>);
+/// Every gate of this process, by the API and by whose limit counts there; and the tokens of Apps' installations.
+#[derive(Default)]
+pub struct Gates {
+    gates: Plain<BTreeMap<(String, String), Arc<Gate>>>,
+    installations: Installations,
+}
 
 /// Lets one question at a time through, as hosts want them, and none before the time that an answer told.
 #[derive(Debug, Default)]
@@ -26,9 +30,18 @@ pub(crate) struct Gate {
 }
 
 impl Gates {
+    /// Where others use the same tokens: Git, which comes as the same Apps.
+    pub fn sharing(installations: Installations) -> Self {
+        Self { installations, ..Self::default() }
+    }
+
+    pub(crate) fn installations(&self) -> Installations {
+        self.installations.clone()
+    }
+
     /// The gate of all that ask this API within this limit.
     pub(crate) fn of(&self, api: &str, limited_as: String) -> Arc<Gate> {
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(gates.entry((api.to_owned(), limited_as)).or_default())
     }
 }

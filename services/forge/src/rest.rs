@@ -13,14 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    answer::{self, Answer},
+    answer::{self, Answer, LARGEST},
     gate::Gates,
     limits::{self, Cause, Verdict},
     server::Server,
 };
-
-/// More than any answer we ask for takes: a page of a hundred of what a host says of itself.
-const LARGEST: usize = 16 * 1024 * 1024;
 
 /// An API, as somebody.
 pub(crate) struct Rest {

@@ -75,7 +75,7 @@ impl Reconciler {
     pub fn new(context: &Context) -> Result<Self> {
         let metrics = Metrics::new(&context.metrics);
         let config = &context.config;
-        let (mut places, gates) = (Vec::new(), Gates::default());
+        let (mut places, gates) = (Vec::new(), Gates::sharing(context.git.installations()));
         for (name, reconcile) in config.sources.iter().filter_map(|(name, s)| Some((name, s.reconcile.as_ref()?))) {
             let hooks = Hook::all(name, reconcile, &gates, &context.trusted, &metrics)?;
             places.extend(hooks.into_iter().map(|hook| Place::Hook(name.clone(), Box::new(hook))));

@@ -1,6 +1,9 @@
-//! A GitHub App's own word: a JWT (RFC 7519) signed by RS256 (docs.github.com, "Generating a JSON Web Token (JWT) for a GitHub
-//! App"), made with the rustls that is in every build of ours; whatever else makes one would bring a second set of
-//! cryptography.
+//! A GitHub App: its own word, and the tokens of its [`Installations`].
+//!
+//! The word is a JWT (RFC 7519) signed by RS256 (docs.github.com, "Generating a JSON Web Token (JWT) for a GitHub App"), made
+//! with the rustls that is in every build of ours; whatever else makes one would bring a second set of cryptography.
+
+mod installations;
 
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use rustls::{
 use serde_json::json;
 
 use crate::{Secret, SecretRef};
+
+pub use installations::{Answered, Installation, Installations, NoToken, Token};
 
 /// GitHub takes a JWT that is good for ten minutes at most; its clock may be behind ours.
 const LIFE: Duration = Duration::from_mins(9);

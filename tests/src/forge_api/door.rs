@@ -44,7 +44,7 @@ impl Door {
 }
 
 impl Kind {
-    fn token(self, request: &HttpRequest) -> Option<&str> {
+    pub(super) fn token(self, request: &HttpRequest) -> Option<&str> {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
         match self {
             Self::Gitlab => header("private-token"),

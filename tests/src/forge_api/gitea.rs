@@ -15,7 +15,11 @@ const FORK: i64 = 4;
 
 /// What a request is answered; `None` where there is no such thing.
 pub(super) fn answer(repository: &mut Repository, request: &Request<'_>) -> Option<HttpResponse> {
-    let rest = request.path.strip_prefix(&format!("/repos/{}/", repository.name))?;
+    let rest = request.path.strip_prefix(&format!("/repos/{}", repository.name))?;
+    if rest.is_empty() && request.method == "GET" {
+        return Some(HttpResponse::Ok().json(alone(repository)));
+    }
+    let rest = rest.strip_prefix('/')?;
     let parts: Vec<_> = rest.split('/').collect();
     match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["pulls"]) => Some(list(repository, request)),
@@ -28,6 +32,18 @@ pub(super) fn answer(repository: &mut Repository, request: &Request<'_>) -> Opti
         ("GET", ["commits", sha, "status"]) => Some(combined(repository, sha, request)),
         _ => None,
     }
+}
+
+/// The repository itself.
+fn alone(repository: &Repository) -> Value {
+    let settings = &repository.settings;
+    json!({
+        "id": REPOSITORY, "full_name": repository.name, "private": true, "archived": settings.is_archived,
+        "has_pull_requests": settings.takes_pulls,
+        "permissions": { "admin": false, "push": repository.may_push(), "pull": true },
+        "allow_merge_commits": repository.allows("merge"), "allow_squash_merge": repository.allows("squash"),
+        "allow_rebase": repository.allows("rebase"), "allow_rebase_explicit": repository.allows("rebase-merge"),
+    })
 }
 
 /// Where a page begins and how long it is. Pages are small, so that whoever reads only the first is found out.

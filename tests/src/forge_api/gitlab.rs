@@ -4,10 +4,12 @@ use actix_web::{HttpResponse, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::{Kind, Request};
-use crate::pulls::{Mergeable, Pull, Repository, Unopened};
+use crate::pulls::{Mergeable, Pull, Repository, Role, Unopened};
 
 /// The project's number.
 const PROJECT: u64 = 7;
+/// That of whoever asks.
+const USER: u64 = 11;
 /// That of the one fork it has.
 const FORK: u64 = 8;
 
@@ -15,6 +17,18 @@ const FORK: u64 = 8;
 pub(super) fn answer(repository: &mut Repository, request: &Request<'_>) -> Option<HttpResponse> {
     // The path of a project with its groups is its id, encoded so that it is one part of the URL.
     let id = repository.name.replace('/', "%2F");
+    let own = match (request.method.as_str(), request.path) {
+        ("GET", "/user") => Some(json!({ "id": USER, "username": "project_7_bot", "bot": true })),
+        ("GET", "/personal_access_tokens/self") => {
+            let scopes: &[_] = if request.may_write { &["api"] } else { &["read_api"] };
+            Some(json!({ "id": 5, "name": "windlass", "active": true, "scopes": scopes }))
+        }
+        ("GET", path) if path == format!("/projects/{id}") => Some(project(repository)),
+        _ => None,
+    };
+    if let Some(own) = own {
+        return Some(HttpResponse::Ok().json(own));
+    }
     let rest = request.path.strip_prefix(&format!("/projects/{id}/"))?;
     let parts: Vec<_> = rest.split('/').collect();
     let ok = |value: Value| HttpResponse::Ok().json(value);
@@ -24,6 +38,13 @@ pub(super) fn answer(repository: &mut Repository, request: &Request<'_>) -> Opti
         ("GET", ["merge_requests", iid]) => repository.at(iid).map(|n| ok(shown_alone(repository, n))),
         ("PUT", ["merge_requests", iid]) => repository.at(iid).map(|n| ok(put(repository, n, &request.body))),
         ("PUT", ["merge_requests", iid, "merge"]) => repository.at(iid).map(|n| merge(repository, n, &request.body)),
+        ("GET", ["members", "all", user]) if *user == USER.to_string() => {
+            level(repository).map(|level| ok(json!({ "id": USER, "access_level": level })))
+        }
+        ("GET", ["repository", "branches", name]) => repository.head(name).map(|head| {
+            let may = !repository.rules.not_you;
+            ok(json!({ "name": name, "commit": { "id": head }, "protected": true, "developers_can_merge": may }))
+        }),
         ("GET", ["repository", "commits", sha, "statuses"]) => Some(statuses(repository, sha, request)),
         ("GET", ["repository", "commits", sha]) => {
             let parents = repository.git(&["show", "-s", "--format=%P", sha]).ok()?;
@@ -31,6 +52,28 @@ pub(super) fn answer(repository: &mut Repository, request: &Request<'_>) -> Opti
         }
         _ => None,
     }
+}
+
+/// The role of whoever asks, as its number.
+fn level(repository: &Repository) -> Option<u32> {
+    match repository.settings.role {
+        Role::None => None,
+        Role::Reads => Some(20),
+        Role::Writes => Some(30),
+        Role::Maintains => Some(40),
+    }
+}
+
+fn project(repository: &Repository) -> Value {
+    let settings = &repository.settings;
+    let access = level(repository).filter(|_| !settings.is_invited);
+    let access = access.map(|level| json!({ "access_level": level, "notification_level": 3 }));
+    json!({
+        "id": PROJECT, "path_with_namespace": repository.name, "visibility": "private", "archived": settings.is_archived,
+        "merge_requests_enabled": settings.takes_pulls, "merge_method": "merge",
+        "squash_option": if repository.allows("squash") { "default_off" } else { "never" },
+        "permissions": { "project_access": access, "group_access": null },
+    })
 }
 
 fn list(repository: &Repository, request: &Request<'_>) -> Value {

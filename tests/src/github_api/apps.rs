@@ -1,6 +1,6 @@
 //! GitHub Apps: their keys, the words they sign, and where they are installed.
 
-use std::process::Command;
+use std::{collections::BTreeMap, process::Command};
 
 use anyhow::{Context as _, Result};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -8,7 +8,18 @@ use proto::Timestamp;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::Value;
 
+use super::tokens;
 use crate::{folder::Folder, process};
+
+/// What an App may do where it is installed, unless a test says otherwise.
+const MAY: [(&str, &str); 6] = [
+    ("checks", "read"),
+    ("contents", "write"),
+    ("metadata", "read"),
+    ("pull_requests", "write"),
+    ("repository_hooks", "write"),
+    ("statuses", "read"),
+];
 
 /// An App, as its owner has it.
 #[derive(Debug)]
@@ -26,6 +37,8 @@ pub(super) struct Known {
     public_key: Vec<u8>,
     /// On what it is installed; an installation's number is its place here.
     pub(super) installed: Vec<String>,
+    /// What it may do there.
+    pub(super) permissions: BTreeMap<String, String>,
 }
 
 pub(super) async fn make(id: &str, installed: &[&str]) -> Result<(App, Known)> {
@@ -40,7 +53,8 @@ pub(super) async fn make(id: &str, installed: &[&str]) -> Result<(App, Known)> {
     let private_key = std::fs::read_to_string(folder.join("key.pem"))?;
     let public_key = std::fs::read(folder.join("public.der"))?;
     let installed = installed.iter().map(ToString::to_string).collect();
-    Ok((App { id: id.to_owned(), private_key }, Known { id: id.to_owned(), public_key, installed }))
+    let permissions = tokens::permissions(&MAY);
+    Ok((App { id: id.to_owned(), private_key }, Known { id: id.to_owned(), public_key, installed, permissions }))
 }
 
 impl Known {

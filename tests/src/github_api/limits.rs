@@ -13,6 +13,8 @@ pub struct Requests {
     pub all: u64,
     /// Redeliveries that were accepted.
     pub redeliveries: u64,
+    /// Tokens of installations that were made.
+    pub tokens: u64,
     /// How many were answered with each status.
     pub answered: BTreeMap<u16, u64>,
     /// How many came while a limit held that the asker had been told of.

@@ -4,7 +4,7 @@
 use actix_web::{HttpResponse, http::Method, http::StatusCode};
 use serde_json::{Value, json};
 
-use super::{limits::Gate, routes::problem};
+use super::{limits::Gate, routes::problem, tokens::May};
 use crate::pulls::{Mergeable, Pull, Repository, Unopened};
 
 /// The repository's number.
@@ -12,16 +12,23 @@ const REPOSITORY: u64 = 7;
 /// That of the one fork it has.
 const FORK: u64 = 8;
 
-/// A repository's pull requests, as GitHub answers for them.
-pub(super) struct Pulls<'a>(pub(super) &'a mut Repository);
+/// A repository's pull requests, as GitHub answers for them to who may do this.
+pub(super) struct Pulls<'a>(pub(super) &'a mut Repository, pub(super) &'a May);
 
 impl Pulls<'_> {
-    /// What a request below `repos/<owner>/<name>/` is answered; `None` where there is no such thing.
+    /// What a request at or below `repos/<owner>/<name>` is answered; `None` where there is no such thing.
     pub(super) fn answer(&mut self, request: &Request<'_>, gate: &Gate) -> Option<HttpResponse> {
         self.0.see_pushes();
-        let rest = request.path.strip_prefix(&format!("repos/{}/", self.0.name))?;
-        let parts: Vec<_> = rest.split('/').collect();
+        let rest = request.path.strip_prefix(&format!("repos/{}", self.0.name))?;
         let ok = |value: Value| gate.headed(StatusCode::OK).json(value);
+        if rest.is_empty() && request.method == Method::GET {
+            return Some(ok(self.alone()));
+        }
+        let rest = rest.strip_prefix('/')?;
+        if let Some(why) = self.1.refuses(request.method, rest) {
+            return Some(problem(StatusCode::FORBIDDEN, why));
+        }
+        let parts: Vec<_> = rest.split('/').collect();
         match (request.method.as_str(), parts.as_slice()) {
             ("GET", ["pulls"]) => Some(ok(self.list(request))),
             ("POST", ["pulls"]) => Some(match self.open(&request.body) {
@@ -35,6 +42,24 @@ impl Pulls<'_> {
             ("GET", ["commits", sha, "status"]) => Some(ok(self.combined(sha))),
             _ => None,
         }
+    }
+
+    /// The repository itself. What users may do is said to users alone, and how it is merged to whoever may push.
+    fn alone(&self) -> Value {
+        let repository = &*self.0;
+        let may_push = repository.may_push() && !matches!(self.1, May::Installation(_));
+        let mut shown = json!({
+            "id": REPOSITORY, "full_name": repository.name, "private": true, "archived": repository.settings.is_archived,
+            "permissions": { "admin": false, "maintain": false, "push": may_push, "triage": may_push, "pull": true },
+        });
+        if may_push {
+            for (key, method) in
+                [("allow_merge_commit", "merge"), ("allow_squash_merge", "squash"), ("allow_rebase_merge", "rebase")]
+            {
+                shown[key] = json!(repository.allows(method));
+            }
+        }
+        shown
     }
 
     fn owner(&self) -> &str {

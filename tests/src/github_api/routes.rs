@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use actix_web::{HttpRequest, HttpResponse, http::Method, http::StatusCode, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{Method, StatusCode, header::HeaderName},
+    web,
+};
 use proto::Timestamp;
 use serde_json::{Value, json};
 
@@ -10,13 +14,13 @@ use super::{
     Hook, Shared, State, Unsent,
     limits::Entry,
     pulls::{Pulls, Request},
+    tokens::May,
 };
 
 /// Who asks.
-#[derive(PartialEq, Eq)]
 enum Asker {
     App,
-    Token,
+    Token(May),
 }
 
 pub(super) async fn answer(request: HttpRequest, body: web::Bytes, shared: web::Data<Shared>) -> HttpResponse {
@@ -29,7 +33,7 @@ pub(super) async fn answer(request: HttpRequest, body: web::Bytes, shared: web::
         return counted(&shared, problem(StatusCode::UNAUTHORIZED, "Bad credentials"));
     };
     let entry = shared.state().gate.enter(is_redelivery);
-    let answer = match entry {
+    let mut answer = match entry {
         Entry::Refused(answer) => answer,
         Entry::In => route(&request, &body, &asker, &shared),
         Entry::Lost => {
@@ -37,6 +41,11 @@ pub(super) async fn answer(request: HttpRequest, body: web::Bytes, shared: web::
             HttpResponse::BadGateway().body("Server Error")
         }
     };
+    if let Asker::Token(may) = &asker
+        && let Some(scopes) = may.scopes().and_then(|scopes| scopes.parse().ok())
+    {
+        answer.headers_mut().insert(HeaderName::from_static("x-oauth-scopes"), scopes);
+    }
     counted(&shared, answer)
 }
 
@@ -58,8 +67,8 @@ async fn hang(shared: &Shared) {
 
 fn asker(state: &State, request: &HttpRequest) -> Option<Asker> {
     let token = request.headers().get("authorization")?.to_str().ok()?.strip_prefix("Bearer ")?;
-    if state.tokens.contains(token) {
-        return Some(Asker::Token);
+    if let Some(may) = state.tokens.get(token) {
+        return Some(Asker::Token(may.clone()));
     }
     state.app.as_ref()?.signed(token).ok().map(|()| Asker::App)
 }
@@ -73,11 +82,13 @@ fn route(request: &HttpRequest, body: &[u8], asker: &Asker, shared: &web::Data<S
     let not_found = || problem(StatusCode::NOT_FOUND, "Not Found");
     let path = request.path();
     let Some(path) = path.strip_prefix("/api/v3/") else { return not_found() };
-    let (of_app, is_app) = (path.starts_with("app/") || path.ends_with("/installation"), *asker == Asker::App);
+    let (of_app, is_app) = (path.starts_with("app/") || path.ends_with("/installation"), matches!(asker, Asker::App));
     if of_app != is_app {
         return problem(StatusCode::FORBIDDEN, "Resource not accessible by integration");
     }
-    if let Some(answer) = of_repository(request, path, body, &mut shared.state()) {
+    if let Asker::Token(may) = asker
+        && let Some(answer) = of_repository(request, path, body, may, &mut shared.state())
+    {
         return answer;
     }
     let parts: Vec<_> = path.split('/').collect();
@@ -98,11 +109,11 @@ fn route(request: &HttpRequest, body: &[u8], asker: &Asker, shared: &web::Data<S
 }
 
 /// What concerns pull requests.
-fn of_repository(request: &HttpRequest, path: &str, body: &[u8], state: &mut State) -> Option<HttpResponse> {
+fn of_repository(request: &HttpRequest, path: &str, body: &[u8], may: &May, state: &mut State) -> Option<HttpResponse> {
     let query = web::Query::<HashMap<String, String>>::from_query(request.query_string()).ok()?.into_inner();
     let body = serde_json::from_slice(body).unwrap_or_default();
     let request = Request { method: request.method(), path, query, body };
-    Pulls(state.repository.as_mut()?).answer(&request, &state.gate)
+    Pulls(state.repository.as_mut()?, may).answer(&request, &state.gate)
 }
 
 fn hooks(state: &State, owner: &str) -> HttpResponse {
@@ -124,11 +135,16 @@ fn installation(state: &State, owner: &str) -> Option<HttpResponse> {
 
 fn access(state: &mut State, id: &str) -> Option<HttpResponse> {
     let id: usize = id.parse().ok()?;
-    state.app.as_ref()?.installed.get(id)?;
-    let token = format!("ghs_{}", hex::encode(rand::random::<[u8; 18]>()));
-    state.tokens.insert(token.clone());
+    let app = state.app.as_ref()?;
+    app.installed.get(id)?;
+    let permissions = app.permissions.clone();
+    let token = state.make("ghs", May::Installation(permissions.clone()));
+    state.gate.requests.tokens += 1;
     let expires_at = format!("{:.0}", Timestamp::now() + state.token_life.unwrap_or(Duration::from_hours(1)));
-    Some(state.gate.headed(StatusCode::CREATED).json(json!({ "token": token, "expires_at": expires_at })))
+    let made = json!({
+        "token": token, "expires_at": expires_at, "permissions": permissions, "repository_selection": "selected",
+    });
+    Some(state.gate.headed(StatusCode::CREATED).json(made))
 }
 
 /// The hook of `repos/<owner>/<name>/hooks/<id>`, `orgs/<organisation>/hooks/<id>` or `app/hook`.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use proto::Deployment;
-use runtime::Failure;
+use runtime::{Failure, git::GitError};
 use testkit::{folder::Folder, github_api::FakeGithub};
 
 use crate::world::*;
@@ -46,7 +46,7 @@ impl Installed {
 
     /// How many tokens were made.
     fn made(&self) -> u64 {
-        self.github.requests().answered.get(&201).copied().unwrap_or_default()
+        self.github.requests().tokens
     }
 }
 
@@ -123,6 +123,25 @@ async fn a_token_that_was_taken_back_is_renewed_at_the_next_try_and_one_that_is_
     let why = it.world.refused(&pushed).await;
     assert!(why.contains("check the URL and `git.credentials`"), "{why}");
     assert_eq!(it.made(), 3);
+}
+
+#[tokio::test]
+async fn of_two_that_are_refused_at_once_neither_is_refused_for_good_and_one_token_is_made() {
+    let it = Installed::on(&["repos/acme/gitops"]).await;
+    let (git, url) = (&it.world.context.git, it.world.repo.url.clone());
+    let lists = async || git.remote(None, &url).await.unwrap().args(["ls-remote", "--", &url, "HEAD"]);
+    let (one, other) = (lists().await, lists().await);
+    it.github.revoke_tokens();
+    let ended = git.run(one, &url).await.unwrap_err();
+    assert!(matches!(ended, GitError::Ended { .. }), "{ended:?}");
+    let anew = lists().await;
+    // It was not the new token that this one was refused with.
+    let ended = git.run(other, &url).await.unwrap_err();
+    assert!(matches!(ended, GitError::Ended { .. }), "{ended:?}");
+    for listing in [anew, lists().await] {
+        git.run(listing, &url).await.unwrap();
+    }
+    assert_eq!(it.made(), 2);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 use forge::{Cause, Checks, Draft, Forge, Gates, Later, Merging, Pull, Readiness, State};
 use ledger::{Chain, Place, Proposed, Waiting};
 use proto::{AppName, BumpReason, CommitSha, Deployment, EnvironmentName, Event, Lane};
-use runtime::{Config, Failure, config::Merge, http::Guarded};
+use runtime::{Config, Failure, config::Merge, git::Git, http::Guarded};
 
 use crate::{
     Bumper,
@@ -29,6 +29,7 @@ use crate::{
 
 /// Longer than this nothing is put off in one go.
 const LATEST: Duration = Duration::from_mins(10);
+
 /// Where pull requests are opened, by the app whose they are.
 pub(crate) struct Hosts(BTreeMap<AppName, Forge>);
 
@@ -45,8 +46,8 @@ enum Progress {
 }
 
 impl Hosts {
-    pub(crate) fn new(config: &Config, http: &Guarded) -> anyhow::Result<Self> {
-        let gates = Gates::default();
+    pub(crate) fn new(config: &Config, http: &Guarded, git: &Git) -> anyhow::Result<Self> {
+        let gates = Gates::sharing(git.installations());
         let mut hosts = BTreeMap::new();
         for (name, app) in &config.apps {
             let Some(gitops) = &app.gitops else { continue };

@@ -3,18 +3,23 @@
 //! octocrab stands on the client that all of ours do, with its deadlines, and without retries of its own: those know no
 //! limits. Whatever is asked here may be asked twice.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use http::HeaderName;
 use octocrab::Octocrab;
 use proto::Timestamp;
+use runtime::{
+    github_app::{Installation, Installations, NoToken},
+    http::HttpError,
+    network::Blocked,
+};
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    credentials::{self, Bearer, Credentials, MARGIN, Who},
-    wire::{self, Installation, InstallationToken},
+    credentials::{Bearer, Credentials, MARGIN, Who},
+    exchange::{Question, exchange},
 };
 use crate::{
     answer::Answer,
@@ -33,10 +38,18 @@ pub struct Api {
     server: Server,
     http: reqwest::Client,
     credentials: Credentials,
+    installations: Installations,
     on_wait: OnWait,
     /// Whether it waits itself where one must.
     waits: bool,
-    client: Mutex<Option<(Octocrab, Timestamp)>>,
+    client: Mutex<Option<Client>>,
+}
+
+/// A client, and what it asks with.
+#[derive(Clone)]
+struct Client {
+    octocrab: Octocrab,
+    bearer: Bearer,
 }
 
 /// GitHub does not know who asks.
@@ -51,17 +64,11 @@ impl fmt::Display for NotKnown {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Question<'a> {
-    method: &'static str,
-    path: &'a str,
-    body: Option<&'a Value>,
-}
-
-impl fmt::Display for Question<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.path)
-    }
+/// What came of trying once.
+enum Tried<T> {
+    Done(T),
+    /// To be tried again after this, and why.
+    Again(Cause, Duration, String),
 }
 
 impl Api {
@@ -75,7 +82,8 @@ impl Api {
         on_wait: impl Fn(Cause, Duration) + Send + Sync + 'static,
     ) -> Self {
         let server = Server::new(base, credentials.limited_as(), gates);
-        Self { server, http, credentials, on_wait: Box::new(on_wait), waits: true, client: Mutex::default() }
+        let (installations, on_wait, client) = (gates.installations(), Box::new(on_wait), Mutex::default());
+        Self { server, http, credentials, installations, on_wait, waits: true, client }
     }
 
     /// The same for who has something better to do than to wait: where it would, the error is [`Later`] at once.
@@ -109,44 +117,88 @@ impl Api {
         self.credentials.hint()
     }
 
+    /// What an App's installation may do, as it is told with its token: `contents` is `write`. `None` for who is none.
+    pub(super) async fn permissions(&self) -> Result<Option<Arc<BTreeMap<String, String>>>> {
+        Ok(self.client().await?.bearer.permissions)
+    }
+
     async fn ask(&self, question: Question<'_>) -> Result<Answer> {
-        let mut known = self.client.lock().await;
-        if let Some((client, until)) = known.take().filter(|(_, until)| Timestamp::now() < *until - MARGIN) {
-            match self.patiently(&client, question).await {
-                // These credentials may have been taken back.
-                Err(error) if error.is::<NotKnown>() => {}
-                answer => {
-                    *known = Some((client, until));
-                    return answer;
-                }
+        loop {
+            let Client { octocrab, bearer } = self.client().await?;
+            match self.patiently(&octocrab, question).await {
+                // What it asks with may have been taken back since it was made or read.
+                Err(error) if error.is::<NotKnown>() && !bearer.is_fresh => self.forget(&bearer).await,
+                answer => return answer,
             }
         }
-        let bearer = self.bearer().await?;
-        let client = self.client(&bearer)?;
-        let answer = self.patiently(&client, question).await?;
-        *known = Some((client, bearer.until));
-        Ok(answer)
     }
 
-    async fn bearer(&self) -> Result<Bearer> {
-        let (app, owner) = match &self.credentials.of {
-            Who::Token(reference) => return credentials::token(reference),
-            Who::App(app) => return credentials::jwt(app),
-            Who::Installation(app, owner) => (self.client(&credentials::jwt(app)?)?, owner),
+    async fn client(&self) -> Result<Client> {
+        let mut known = self.client.lock().await;
+        if let Some(client) = known.as_ref().filter(|client| client.bearer.is_good()) {
+            return Ok(client.clone());
+        }
+        let bearer = match &self.credentials.of {
+            Who::Token(reference) => Bearer::token(reference)?,
+            Who::App(app) => Bearer::jwt(app)?,
+            Who::Installation(..) => self.installation().await?,
         };
-        let found = self
-            .patiently(&app, Question { method: "GET", path: &format!("/{owner}/installation"), body: None })
-            .await?;
-        ensure!(found.status == 200, "the App is not installed on {owner}; install it there");
-        let Installation { id } = wire::parse("installation", &found.body)?;
-        let path = format!("/app/installations/{id}/access_tokens");
-        let made = self.patiently(&app, Question { method: "POST", path: &path, body: None }).await?;
-        ensure!(made.status == 201, "no token for {owner} ({}); {}", made.status, self.hint());
-        let InstallationToken { token, expires_at } = wire::parse("installation token", &made.body)?;
-        Ok(Bearer { secret: token.into(), until: expires_at })
+        let made = Client { octocrab: self.build(&bearer)?, bearer };
+        *known = Some(Client { bearer: Bearer { is_fresh: false, ..made.bearer.clone() }, ..made.clone() });
+        Ok(made)
     }
 
-    fn client(&self, bearer: &Bearer) -> Result<Octocrab> {
+    /// Forgets what was refused, unless another is in its place already.
+    async fn forget(&self, refused: &Bearer) {
+        let mut known = self.client.lock().await;
+        if known.as_ref().is_some_and(|client| client.bearer.secret == refused.secret) {
+            *known = None;
+        }
+        if let Some(installation) = self.credentials.installation(&self.server.base) {
+            self.installations.forget(&installation, |token| *token == refused.secret);
+        }
+    }
+
+    /// The installation's token, with the same patience as any answer.
+    async fn installation(&self) -> Result<Bearer> {
+        let Some(of) = self.credentials.installation(&self.server.base) else { bail!("it is no installation") };
+        let question = format!("the token of the App {} for {}", of.app, of.on);
+        let _turn = self.server.gate.enter().await;
+        let mut tried = 0;
+        loop {
+            self.rest(&question).await?;
+            match self.make(&of, tried).await? {
+                Tried::Done(bearer) => return Ok(bearer),
+                Tried::Again(cause, wait, why) => self.put_off(&question, &mut tried, cause, wait, &why).await?,
+            }
+        }
+    }
+
+    async fn make(&self, of: &Installation<'_>, tried: u32) -> Result<Tried<Bearer>> {
+        let answered = match self.installations.token(of, MARGIN, &self.http).await {
+            Ok(token) => return Ok(Tried::Done(token.into())),
+            Err(NoToken::Answered(answered)) => answered,
+            Err(NoToken::Key(why)) => return Err(why),
+            Err(error @ (NoToken::Unreadable { .. } | NoToken::Away(HttpError::Blocked(_)))) => bail!(error),
+            Err(NoToken::Away(error)) => {
+                return Ok(Tried::Again(Cause::Trouble, limits::trouble(tried), error.to_string()));
+            }
+        };
+        let header = |name: &str| answered.headers.get(name).and_then(|value| value.to_str().ok());
+        let answer = Answer { body: answered.body.clone(), ..Answer::headed(answered.status, header) };
+        let (question, on) = (&answered.question, of.on);
+        match answer.judge(tried) {
+            Verdict::Wait(cause, wait) => Ok(Tried::Again(cause, wait, answer.said())),
+            Verdict::NotKnown => bail!(self.refusal(question, "it does not know the App", &answer)),
+            Verdict::Refused(why) => bail!(self.refusal(question, why, &answer)),
+            Verdict::Answer if answer.status == 404 => {
+                bail!("the App is not installed on {on} ({}); install it there", answer.said())
+            }
+            Verdict::Answer => bail!("no token for {on} ({}); {}", answer.said(), self.hint()),
+        }
+    }
+
+    fn build(&self, bearer: &Bearer) -> Result<Octocrab> {
         let built = Octocrab::builder().base_uri(self.server.base.as_str()).and_then(|builder| {
             let builder = builder.personal_token(bearer.secret.expose());
             builder.add_header(API_VERSION.0, API_VERSION.1.to_owned()).build_with_reqwest(self.http.clone())
@@ -160,40 +212,65 @@ impl Api {
         let _turn = self.server.gate.enter().await;
         let mut tried = 0;
         loop {
-            self.rest(question).await?;
-            let (cause, wait, why) = match exchange(client, question).await {
-                Ok(answer) => match answer.judge(tried) {
-                    Verdict::Answer => {
-                        self.server.heed(&answer);
-                        return Ok(answer);
-                    }
-                    Verdict::NotKnown => {
-                        bail!(NotKnown(self.refusal(question, "it does not know who we are", &answer)))
-                    }
-                    Verdict::Refused(why) => bail!(self.refusal(question, why, &answer)),
-                    Verdict::Wait(cause, wait) => (cause, wait, answer.said()),
-                },
-                Err(error) => (Cause::Trouble, limits::trouble(tried), innermost(&error)),
-            };
-            if !self.waits {
-                (self.on_wait)(cause, wait);
-                bail!(self.server.later(cause, wait, &question, &why));
+            self.rest(&question).await?;
+            match self.try_once(client, question, tried).await? {
+                Tried::Done(answer) => {
+                    self.server.heed(&answer);
+                    return Ok(answer);
+                }
+                Tried::Again(cause, wait, why) => self.put_off(&question, &mut tried, cause, wait, &why).await?,
             }
-            if tried >= limits::patience(cause) {
-                bail!(Later {
-                    cause,
-                    after: wait,
-                    why: format!("{question} at {}: {why}, again and again", self.server.base)
-                });
-            }
-            tried += 1;
-            tracing::info!(question = %question, "asks {} again after {wait:?}: {why}", self.server.base);
-            self.wait(cause, wait).await;
         }
     }
 
-    fn refusal(&self, question: Question<'_>, why: &str, answer: &Answer) -> String {
-        self.server.refusal(&question, why, answer, &self.hint())
+    async fn try_once(&self, client: &Octocrab, question: Question<'_>, tried: u32) -> Result<Tried<Answer>> {
+        let answer = match exchange(client, question).await {
+            Ok(answer) => answer,
+            Err(error) => match error.downcast::<Blocked>() {
+                Ok(blocked) => bail!(blocked),
+                Err(error) => {
+                    return Ok(Tried::Again(Cause::Trouble, limits::trouble(tried), error.to_string()));
+                }
+            },
+        };
+        match answer.judge(tried) {
+            Verdict::Answer => Ok(Tried::Done(answer)),
+            Verdict::NotKnown => {
+                bail!(NotKnown(self.refusal(&question, "it does not know who we are", &answer)))
+            }
+            Verdict::Refused(why) => bail!(self.refusal(&question, why, &answer)),
+            Verdict::Wait(cause, wait) => Ok(Tried::Again(cause, wait, answer.said())),
+        }
+    }
+
+    /// Waits before a question is asked again.
+    ///
+    /// # Errors
+    /// [`Later`] for who does not wait, or has waited often enough.
+    async fn put_off(
+        &self,
+        question: &impl fmt::Display,
+        tried: &mut u32,
+        cause: Cause,
+        wait: Duration,
+        why: &str,
+    ) -> Result<()> {
+        if !self.waits {
+            (self.on_wait)(cause, wait);
+            bail!(self.server.later(cause, wait, question, why));
+        }
+        if *tried >= limits::patience(cause) {
+            let why = format!("{question} at {}: {why}, again and again", self.server.base);
+            bail!(Later { cause, after: wait, why });
+        }
+        *tried += 1;
+        tracing::info!(%question, "asks {} again after {wait:?}: {why}", self.server.base);
+        self.wait(cause, wait).await;
+        Ok(())
+    }
+
+    fn refusal(&self, question: &impl fmt::Display, why: &str, answer: &Answer) -> String {
+        self.server.refusal(question, why, answer, &self.hint())
     }
 
     async fn wait(&self, cause: Cause, wait: Duration) {
@@ -205,8 +282,8 @@ impl Api {
     }
 
     /// Waits for the window's end, where what is left in it is left to others.
-    async fn rest(&self, question: Question<'_>) -> Result<()> {
-        let Some(later) = self.server.rests(&question) else { return Ok(()) };
+    async fn rest(&self, question: &impl fmt::Display) -> Result<()> {
+        let Some(later) = self.server.rests(question) else { return Ok(()) };
         if !self.waits {
             bail!(later);
         }
@@ -215,26 +292,4 @@ impl Api {
         self.wait(later.cause, wait).await;
         Ok(())
     }
-}
-
-async fn exchange(client: &Octocrab, question: Question<'_>) -> octocrab::Result<Answer> {
-    let Question { method, path, body } = question;
-    let response = match method {
-        "POST" => client._post(path, body).await?,
-        "PATCH" => client._patch(path, body).await?,
-        "PUT" => client._put(path, body).await?,
-        _ => client._get(path).await?,
-    };
-    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let answer = Answer::headed(response.status().as_u16(), header);
-    Ok(Answer { body: client.body_to_string(response).await?, ..answer })
-}
-
-/// octocrab's own words say "Service Error"; what happened lies at the end of the chain.
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut at = error;
-    while let Some(source) = at.source() {
-        at = source;
-    }
-    at.to_string()
 }

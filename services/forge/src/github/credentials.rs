@@ -1,11 +1,15 @@
 //! As whom GitHub is asked: with a token, as an App, or as an App's installation. Secrets are read anew whenever a client is
 //! made.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Result, bail};
 use proto::Timestamp;
-use runtime::{Secret, SecretRef, config::GithubApp, github_app};
+use runtime::{
+    Secret, SecretRef,
+    config::GithubApp,
+    github_app::{self, Installation},
+};
 
 /// What has this little time left is made anew.
 pub(super) const MARGIN: Duration = Duration::from_mins(1);
@@ -37,9 +41,14 @@ pub struct Rights {
 }
 
 /// What a request is signed with, and how long it is good.
+#[derive(Clone)]
 pub(super) struct Bearer {
     pub(super) secret: Secret,
     pub(super) until: Timestamp,
+    /// What it may do, where that is known: `contents` is `write`.
+    pub(super) permissions: Option<Arc<BTreeMap<String, String>>>,
+    /// Whether it was made or read just now; else it may have been taken back since.
+    pub(super) is_fresh: bool,
 }
 
 impl Credentials {
@@ -73,6 +82,12 @@ impl Credentials {
         }
     }
 
+    /// The installation it is, at this API; `None` when it is none.
+    pub(super) fn installation<'a>(&'a self, api: &'a str) -> Option<Installation<'a>> {
+        let Who::Installation(app, on) = &self.of else { return None };
+        Some(Installation { api, app: &app.id, private_key: &app.private_key, on })
+    }
+
     /// What to mend when GitHub refuses, in words.
     pub(super) fn hint(&self) -> String {
         let Rights { token: may, app: with } = self.rights;
@@ -88,15 +103,30 @@ impl Credentials {
     }
 }
 
-/// The token as it is now.
-pub(super) fn token(reference: &SecretRef) -> Result<Bearer> {
-    Ok(Bearer { secret: reference.read()?, until: Timestamp::now() + REREAD + MARGIN })
+impl Bearer {
+    /// A token, as it is now.
+    pub(super) fn token(reference: &SecretRef) -> Result<Self> {
+        let (secret, until) = (reference.read()?, Timestamp::now() + REREAD + MARGIN);
+        Ok(Self { secret, until, permissions: None, is_fresh: true })
+    }
+
+    /// An App's own word.
+    pub(super) fn jwt(app: &GithubApp) -> Result<Self> {
+        let (secret, until) = github_app::jwt(&app.id, &app.private_key)?;
+        Ok(Self { secret, until, permissions: None, is_fresh: true })
+    }
+
+    /// Whether it will last for a question.
+    pub(super) fn is_good(&self) -> bool {
+        Timestamp::now() < self.until - MARGIN
+    }
 }
 
-/// The App's own word.
-pub(super) fn jwt(app: &GithubApp) -> Result<Bearer> {
-    let (secret, until) = github_app::jwt(&app.id, &app.private_key)?;
-    Ok(Bearer { secret, until })
+impl From<github_app::Token> for Bearer {
+    fn from(token: github_app::Token) -> Self {
+        let github_app::Token { secret, until, permissions, is_fresh } = token;
+        Self { secret, until, permissions: Some(permissions), is_fresh }
+    }
 }
 
 #[cfg(test)]

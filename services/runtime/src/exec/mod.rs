@@ -59,6 +59,8 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// Whether its standard output was longer than was to be kept.
     pub stdout_cut: bool,
+    /// The secrets that were to be masked: what it was given to be let in by is among them.
+    pub(crate) masks: Vec<Secret>,
 }
 
 /// How a program ended.

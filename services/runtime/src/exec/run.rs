@@ -72,7 +72,8 @@ pub(super) async fn run(mut program: Program) -> Result<Finished, ExecError> {
     }
     running.group.let_go();
     let Kept { bytes: stdout, cut: stdout_cut, .. } = kept;
-    Ok(Finished { ended, duration: started.elapsed(), tail: output.into_tail(), stdout, stdout_cut })
+    let (duration, tail, masks) = (started.elapsed(), output.into_tail(), std::mem::take(&mut program.masks));
+    Ok(Finished { ended, duration, tail, stdout, stdout_cut, masks })
 }
 
 /// Standard output that is data.

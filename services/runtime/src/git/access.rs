@@ -49,15 +49,16 @@ impl Git {
         matching.max_by_key(|c| c.url.len())
     }
 
-    /// What a command that did not exit with 0 came to. The token of an App that it was refused with is fetched anew for the
-    /// next.
+    /// What a command that did not exit with 0 came to. The token of an App that it was refused with is made anew for the
+    /// next, unless another has had that done already.
     pub fn failed(&self, url: &str, finished: &Finished) -> GitError {
         let error = GitError::of(url, finished);
         let by_url = url::userinfo(url).is_some();
         let app = self.credential(url).filter(|_| !by_url).and_then(|credential| credential.app.as_ref());
         match (error, app) {
             (GitError::Refused { url: shown, why }, Some(app)) if error::is_about_us(&why) => {
-                if self.tokens.forget(app, url) && error::is_unknown(&why) {
+                let is_refused = |token: &Secret| finished.masks.contains(token);
+                if self.tokens.forget(app, url, is_refused) && error::is_unknown(&why) {
                     GitError::Ended { url: shown, why }
                 } else {
                     GitError::Refused { url: shown, why }

@@ -268,6 +268,7 @@ mod tests {
             tail: text.to_owned(),
             stdout: Vec::new(),
             stdout_cut: false,
+            masks: Vec::new(),
         };
         GitError::of("https://me:hunter2@host/x.git", &finished)
     }

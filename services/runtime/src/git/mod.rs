@@ -24,6 +24,7 @@ use proto::CommitSha;
 use crate::{
     config,
     exec::{Finished, Program},
+    github_app::Installations,
     network::Guard,
 };
 
@@ -50,6 +51,11 @@ impl Git {
     /// Git as `git` in the config says, with servers where the guard lets them be; secrets are read when they are used.
     pub fn new(config: &config::Git, guard: &Guard) -> Self {
         Self { config: Arc::new(config.clone()), guard: guard.clone(), tokens: Arc::new(tokens::Tokens::new(guard)) }
+    }
+
+    /// The tokens that Git is let in by where it comes as an App, for whoever asks the API as the same.
+    pub fn installations(&self) -> Installations {
+        self.tokens.installations.clone()
     }
 
     /// `git` in this folder, for what asks no server. Add a subcommand and its arguments; put `--` or

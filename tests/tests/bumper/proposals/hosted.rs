@@ -24,7 +24,7 @@ pub(super) enum Kind {
 
 /// A fake of it.
 pub(super) enum Host {
-    Github(FakeGithub),
+    Github(Arc<FakeGithub>),
     Other(FakeForge),
 }
 
@@ -41,7 +41,7 @@ fn is_bump(outcome: &Outcome) -> bool {
 impl Kind {
     fn start(self) -> Host {
         match self {
-            Self::Github => Host::Github(FakeGithub::start().unwrap()),
+            Self::Github => Host::Github(Arc::new(FakeGithub::start().unwrap())),
             Self::Gitlab => Host::Other(FakeForge::gitlab().unwrap()),
             Self::Gitea => Host::Other(FakeForge::gitea().unwrap()),
         }
@@ -141,6 +141,26 @@ impl Hosted {
         let world = World::named(kind.project(), &config.replace("\"GITOPS\"", &keys)).await;
         host.serve(kind.project(), &world.repo);
         Self { world, host, secrets }
+    }
+
+    /// The same at GitHub, where one App is let in for Git and for the API, and nobody else for Git.
+    pub(super) async fn by_app(rest: &str) -> (Self, Arc<FakeGithub>) {
+        let (github, secrets) = (Arc::new(FakeGithub::start().unwrap()), Folder::new("secrets").unwrap());
+        let name = Kind::Github.project();
+        let app = github.app("Iv23li", &[&format!("repos/{name}")]).await.unwrap();
+        std::fs::write(secrets.join("key.pem"), &app.private_key).unwrap();
+        let (api, key) = (github.api(), secrets.join("key.pem").display().to_string());
+        let app = format!("id: Iv23li, private_key: 'file:{key}'");
+        let keys = format!(
+            "\"GITOPS\", mode: pull_request, forge: {{ kind: github, api: '{api}', app: {{ {app} }} }}, {rest}"
+        );
+        let git = format!("git: {{ credentials: [{{ url: 'GITOPS', app: {{ {app}, api: '{api}' }} }}], author:");
+        let config = CONFIG.replace("\"GITOPS\"", &keys).replace("git: { author:", &git);
+        let world = World::named(name, &config).await;
+        github.serve(name, world.repo.path.clone());
+        let known = Arc::clone(&github);
+        world.git.require_by(move |user, password| user == "x-access-token" && known.knows(password));
+        (Self { world, host: Host::Github(Arc::clone(&github)), secrets }, github)
     }
 
     /// From now on the app's GitOps repository is another at the same host, which has the same files.

@@ -1,6 +1,7 @@
 //! Pull requests instead of pushes, over a real repository and each kind of host that has its pull requests, checks and
 //! merges.
 
+mod apps;
 mod errors;
 mod hosted;
 mod others;

@@ -9,7 +9,9 @@ use runtime::{
 use url::Url;
 
 use crate::{
-    Checks, Draft, Gates, Merging, Pull, State, gitea,
+    Checks, Draft, Fault, Gates, Merging, Pull, State, Wanted,
+    access::Examined,
+    gitea,
     github::{self, Api, Credentials, Rights},
     gitlab,
     pulls::Opens,
@@ -24,7 +26,7 @@ const RIGHTS: Rights = Rights {
 /// The pull requests of a repository, at its host.
 pub enum Forge {
     /// GitHub, or a GitHub Enterprise Server.
-    Github(github::Pulls),
+    Github(Box<github::Pulls>),
     /// GitLab.
     Gitlab(gitlab::MergeRequests),
     /// Gitea or Forgejo.
@@ -49,7 +51,7 @@ impl Forge {
                 let owner = format!("repos/{project}");
                 let credentials = Credentials::new(forge.token.as_ref(), forge.app.as_ref(), Some(&owner), RIGHTS)?;
                 let api = Api::new(&api, credentials, gates, http, |_, _| {}).at_once();
-                Self::Github(github::Pulls::new(api, project, method))
+                Self::Github(Box::new(github::Pulls::new(api, project, method)))
             }
             ForgeKind::Gitlab => {
                 Self::Gitlab(gitlab::MergeRequests::new(&api, token()?, &project, method, gates, http))
@@ -58,10 +60,23 @@ impl Forge {
         }))
     }
 
+    /// What is in the way of this, as far as the host tells: who asks, what they may do, and how the repository is set.
+    /// Nothing is changed.
+    ///
+    /// # Errors
+    /// [`crate::Later`] where nobody can say now; else the host does not let one ask about the repository, and why.
+    pub async fn faults(&self, wanted: &Wanted) -> Result<Vec<Fault>> {
+        match self {
+            Self::Github(pulls) => pulls.faults(wanted).await,
+            Self::Gitlab(requests) => requests.faults(wanted).await,
+            Self::Gitea(pulls) => pulls.faults(wanted).await,
+        }
+    }
+
     /// The open pull request of the draft's branch, saying what the draft says: the one that is there, or a new one.
     pub async fn open(&self, draft: &Draft) -> Result<Pull> {
         match self {
-            Self::Github(pulls) => open(pulls, draft).await,
+            Self::Github(pulls) => open(pulls.as_ref(), draft).await,
             Self::Gitlab(requests) => open(requests, draft).await,
             Self::Gitea(pulls) => open(pulls, draft).await,
         }

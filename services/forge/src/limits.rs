@@ -63,6 +63,13 @@ pub struct Later {
     pub(crate) why: String,
 }
 
+impl Later {
+    /// Whether that is because one may not ask so often, and not for some trouble.
+    pub fn is_limit(&self) -> bool {
+        self.cause != Cause::Trouble
+    }
+}
+
 impl Cause {
     /// Its name in metrics.
     pub fn as_str(self) -> &'static str {

@@ -3,6 +3,7 @@
 //! It asks what the services would ask, from the machine it runs on and with the same code, and changes nothing but
 //! that queues which RabbitMQ lacks are declared. What it prints names secrets by their references alone.
 
+mod forges;
 mod machine;
 mod parts;
 mod reach;
@@ -50,9 +51,10 @@ async fn examine(config: &Config) -> Result<Report> {
     report.add("sweeps", sweeps::examine(config, ledger.open.as_ref()).await);
     report.sources = sources::examine(config, ledger.open.as_ref()).await;
     let reach = reach::Reach::new(config)?;
-    let (repositories, registries, applications) =
-        tokio::join!(reach.repositories(), reach.registries(), reach.applications());
+    let (repositories, forges, registries, applications) =
+        tokio::join!(reach.repositories(), reach.forges(), reach.registries(), reach.applications());
     report.add("repositories", repositories);
+    report.add("forges", forges);
     report.add("registries", registries);
     report.add("argocd", applications);
     report.add("secrets", machine::other_secrets(config));

@@ -1,5 +1,7 @@
 //! `windlass doctor`: what it says while a secret is rotated under a running Windlass, and of what is broken.
 
+mod forges;
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

@@ -1,5 +1,7 @@
 //! Pull requests of one repository of Gitea's or Forgejo's (docs.gitea.com and codeberg.org/api/swagger: "repository").
 
+mod access;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};

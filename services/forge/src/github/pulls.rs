@@ -20,10 +20,10 @@ const PAGES: usize = 20;
 
 /// The pull requests of a repository.
 pub struct Pulls {
-    api: Api,
+    pub(super) api: Api,
     /// `owner/name`.
-    repository: String,
-    method: &'static str,
+    pub(super) repository: String,
+    pub(super) method: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -202,11 +202,11 @@ impl Pulls {
         }
     }
 
-    fn path(&self, rest: &str) -> String {
+    pub(super) fn path(&self, rest: &str) -> String {
         format!("/repos/{}/{rest}", self.repository)
     }
 
-    fn refused(&self, what: &str, answer: &Answer) -> String {
+    pub(super) fn refused(&self, what: &str, answer: &Answer) -> String {
         format!("{what} of {}: GitHub answered {}; {}", self.repository, answer.said(), self.api.hint())
     }
 }

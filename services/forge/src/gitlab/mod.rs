@@ -1,6 +1,7 @@
 //! Merge requests of one GitLab project (docs.gitlab.com: "Merge requests API", "Commits API", "REST API authentication",
 //! "User and IP rate limits").
 
+mod access;
 mod wire;
 
 use anyhow::{Result, bail};

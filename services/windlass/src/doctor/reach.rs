@@ -9,6 +9,7 @@ use runtime::{
     config::{App, Environment, Sync},
     exec::Ended,
     git::{Git, GitError, without_userinfo},
+    http::{Guarded, Redirects},
     network::Guard,
     oci::{OciError, Registries},
 };
@@ -16,14 +17,15 @@ use runtime::{
 use super::report::Finding;
 
 /// How long a server may take to answer.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(super) const ANSWER: Duration = Duration::from_secs(20);
 /// What `git ls-remote --exit-code` exits with when no ref is of that name.
 const NO_SUCH_REF: i32 = 2;
 
 /// The ways out, as the workers have them.
 pub(super) struct Reach<'a> {
-    config: &'a Config,
-    git: Git,
+    pub(super) config: &'a Config,
+    pub(super) git: Git,
+    pub(super) http: Guarded,
     registries: Registries,
 }
 
@@ -31,7 +33,8 @@ impl<'a> Reach<'a> {
     pub(super) fn new(config: &'a Config) -> anyhow::Result<Self> {
         let guard = Guard::new(&config.network);
         let registries = Registries::new(&config.registries, &guard)?;
-        Ok(Self { config, git: Git::new(&config.git, &guard), registries })
+        let http = Guarded::new(&guard, Redirects::None)?;
+        Ok(Self { config, git: Git::new(&config.git, &guard), http, registries })
     }
 
     /// Whether each repository can be read: the sources where they are built from, and what is written to.

@@ -13,6 +13,7 @@ pub mod github_app;
 pub mod harness;
 pub mod http;
 pub mod logs;
+pub mod names;
 pub mod network;
 pub mod oci;
 pub mod ops;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use proto::{AppName, EnvironmentName};
+use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::{
     App, Config, apps::SCAN_PRESETS, fast_path, filters, health, idle, proposals, repositories, routes, writing,
 };
-use crate::network::Guard;
+use crate::{names::there_are, network::Guard};
 
 /// What a webhook may hold beside its body, in bytes: its attributes.
 const SPOOL_MARGIN: u64 = 64 << 10;
@@ -23,6 +24,14 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if let Err(error) = ledger::Location::parse(&config.ledger, data) {
         found.push(format!("`ledger`: {error}"));
     }
+    found.extend(unfit_servers(config));
+    if data.as_os_str().is_empty() {
+        found.push("`data`: it is empty; write a folder, or leave it out".to_owned());
+    }
+    // Where it is read, an error would end the process before a log says so.
+    if let Err(error) = EnvFilter::try_new(&config.log.filter) {
+        found.push(format!("`log.filter`: {error}; write `info`, or `info,bumper=debug`"));
+    }
     check_listeners(config, &mut found);
     check_bodies(config, &mut found);
     check_spool(config, &mut found);
@@ -36,7 +45,10 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         let unnamed = repositories::problem(config, app);
         found.extend(unnamed.map(|why| format!("`apps.{name}.repository`: {why}")));
         for unknown in app.sources.iter().filter(|source| !config.sources.contains_key(source)) {
-            found.push(format!("`apps.{name}.sources`: there is no source `{unknown}`"));
+            found.push(format!(
+                "`apps.{name}.sources`: there is no source `{unknown}`; {}",
+                there_are(config.sources.keys())
+            ));
         }
     }
     found.extend(routes::problems(config));
@@ -46,12 +58,35 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     found
 }
 
+/// Addresses of servers that are no URLs. They are not repeated: there may be a password in them.
+fn unfit_servers(config: &Config) -> Vec<String> {
+    let parsed = |text: &str| Url::parse(text).ok();
+    let mut found = Vec::new();
+    if config.bus.starts_with("amqp") && !parsed(&config.bus).is_some_and(|url| url.has_host()) {
+        found.push("`bus`: it is no URL with a host; write `amqps://windlass@rabbitmq.example:5671/%2f`".to_owned());
+    }
+    // PostgreSQL knows URLs of several hosts, which others do not.
+    let is_one = !config.ledger.contains(',');
+    if config.ledger.starts_with("postgres") && is_one && parsed(&config.ledger).is_none() {
+        found.push("`ledger`: it is no URL; write `postgres://windlass@db.example:5432/windlass`".to_owned());
+    }
+    let idle = [("bus", &config.bus_password), ("ledger", &config.ledger_password)];
+    let idle = idle.into_iter().filter(|(key, password)| {
+        let address = if *key == "bus" { &config.bus } else { &config.ledger };
+        password.is_some() && address.starts_with("sqlite")
+    });
+    found.extend(
+        idle.map(|(key, _)| format!("`{key}_password`: a file has none; take it out, or write `{key}` as a URL")),
+    );
+    found
+}
+
 /// Names are looked up only when they are listened on: they may be known there and not here.
 fn check_listeners(config: &Config, found: &mut Vec<String>) {
     let (receiver, ops) = (&config.receiver.listen, &config.ops.listen);
     for (key, address) in [("receiver.listen", receiver), ("ops.listen", ops)] {
         let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        if port.is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
+        if port.is_none_or(|(host, port)| host.contains('*') || port.parse::<u16>().is_err()) {
             found.push(format!("`{key}`: `{address}` is no address and port; write `0.0.0.0:8080`"));
         }
     }
@@ -127,9 +162,12 @@ fn check_order(at: &str, app: &App, found: &mut Vec<String>) {
     for (environment, e) in &app.environments {
         let key = format!("{at}.environments.{environment}");
         let unknown: Vec<_> = e.after.iter().filter(|wanted| !known(wanted)).collect();
-        found.extend(unknown.iter().map(|wanted| format!("`{key}.after`: there is no environment `{wanted}`")));
+        let known = || there_are(app.environments.keys());
+        found.extend(
+            unknown.iter().map(|wanted| format!("`{key}.after`: there is no environment `{wanted}`; {}", known())),
+        );
         if unknown.is_empty() && in_circle(app, environment) {
-            found.push(format!("`{key}.after`: it comes after itself; nothing would ever reach it"));
+            found.push(format!("`{key}.after`: it comes after itself; nothing would ever reach it; take it out"));
         }
         if e.after.is_empty() && !e.soak.is_zero() {
             found.push(format!(
@@ -165,7 +203,7 @@ fn check_images(config: &Config, found: &mut Vec<String>) {
         for (component, c) in &app.components {
             if !seen.insert(c.image.canonical()) {
                 found.push(format!(
-                    "`apps.{name}.components.{component}.image`: `{}` is another component's too",
+                    "`apps.{name}.components.{component}.image`: `{}` is another component's too; give each one of its own",
                     c.image
                 ));
             }
@@ -271,8 +309,33 @@ mod tests {
     }
 
     #[test]
+    fn servers_have_addresses_and_files_no_passwords() {
+        for (wrong, key, hint) in [
+            ("bus: 'amqp://'", "bus", "write `amqps://"),
+            ("bus: 'amqp://u:hunter2@h:99999/'", "bus", "write `amqps://"),
+            ("ledger: 'postgres://u:hunter2@h:x/db'", "ledger", "write `postgres://"),
+            ("bus_password: 'env:P'", "bus_password", "take it out"),
+            ("ledger_password: 'env:P'", "ledger_password", "take it out"),
+            ("data: ''", "data", "leave it out"),
+            ("log: { filter: 'info,bumper=loud=x' }", "log.filter", "write `info`"),
+        ] {
+            let found = of(wrong);
+            let one = found.len() == 1 && found[0].starts_with(&format!("`{key}`: ")) && found[0].contains(hint);
+            assert!(one && !found[0].contains("hunter2"), "{wrong}: {found:?}");
+        }
+        for right in [
+            "bus: 'amqps://me@mq.example:5671/%2f'\nbus_password: env:P",
+            "ledger: 'postgres://u@a.example:1,b.example:2/db'",
+            "ledger: 'postgres:///db?host=/run/postgresql'",
+            "log: { filter: 'warn,bumper=debug' }",
+        ] {
+            assert_eq!(of(right), Vec::<String>::new(), "{right}");
+        }
+    }
+
+    #[test]
     fn listeners_are_addresses_of_their_own() {
-        for wrong in ["abc", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:99999", ":8080"] {
+        for wrong in ["abc", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:99999", ":8080", "*:8080"] {
             let found = of(&format!("receiver: {{ listen: '{wrong}' }}"));
             assert!(found.len() == 1 && found[0].starts_with("`receiver.listen`"), "{wrong}: {found:?}");
         }
@@ -403,7 +466,7 @@ apps:
             ))
         };
         assert_eq!(app("github"), Vec::<String>::new());
-        assert_eq!(app("gitlab"), ["`apps.shop.sources`: there is no source `gitlab`"]);
+        assert_eq!(app("gitlab"), ["`apps.shop.sources`: there is no source `gitlab`; there are: github"]);
     }
 
     #[test]

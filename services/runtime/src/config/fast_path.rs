@@ -7,6 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{App, Scan, Step};
+use crate::names::there_are;
 
 /// What the fast path leaves out, and where it leads. The verdict over what it deploys, and the rollback, are never left
 /// out.
@@ -110,7 +111,9 @@ impl App {
 /// What names nothing there is.
 pub(super) fn problems<'a>(at: &'a str, app: &'a App) -> impl Iterator<Item = String> + 'a {
     let unknown = app.fast_path.to.iter().filter(|name| !app.environments.contains_key(*name));
-    let unknown = unknown.map(move |name| format!("`{at}.fast_path.to`: there is no environment `{name}`"));
+    let unknown = unknown.map(move |name| {
+        format!("`{at}.fast_path.to`: there is no environment `{name}`; {}", there_are(app.environments.keys()))
+    });
     let nothing = app.fast_path.skip.iter().filter_map(|skip| match skip {
         Skip::Test(Some(name)) if !app.test.iter().any(|step| step.name == *name) => Some(("test step", name)),
         Skip::Scan(Some(name)) if !app.scan.iter().any(|scan| scan.tool == *name) => Some(("scanner", name)),

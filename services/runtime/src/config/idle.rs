@@ -34,8 +34,9 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
 
 fn of_registry(host: &str, registry: &Registry) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some((_, rest)) = host.split_once("://") {
-        let plain = rest.split('/').next().unwrap_or_default();
+    let bare = host.split_once("://").map_or(host, |(_, rest)| rest);
+    let plain = bare.split('/').next().unwrap_or_default();
+    if plain != host {
         found.push(format!("`registries.{host}`: images name a registry by its host and port; write `{plain}`"));
     }
     if registry.username.is_some() && registry.password.is_none() {
@@ -134,6 +135,7 @@ apps:
             ("body_deadline: 9s", "body_deadline: 0s", "receiver.body_deadline", "`20s`"),
             ("publish_deadline: 9s", "publish_deadline: 0s", "receiver.publish_deadline", "`5s`"),
             ("lease: 9s", "lease: 0s", "harness.lease", "`30s`"),
+            ("ghcr.io:", "ghcr.io/acme:", "registries.ghcr.io/acme", "write `ghcr.io`"),
             ("ghcr.io:", "'https://ghcr.io/v2':", "registries.https://ghcr.io/v2", "write `ghcr.io`"),
             ("username: me, password: env:P", "username: me", "registries.ghcr.io.username", "`password`"),
             ("[make, test]", "[]", "apps.shop.test", "`unit` runs nothing"),

@@ -69,7 +69,11 @@ pub type Overrides = Vec<(String, String)>;
 impl Config {
     /// Reads the file and the layers over it, and checks the whole.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|why| ConfigError::Unreadable { path: path.into(), why })?;
+        let text = std::fs::read(path).map_err(|why| ConfigError::Unreadable { path: path.into(), why })?;
+        let text = String::from_utf8(text).map_err(|_| {
+            let why = "it is not written in UTF-8; have your editor save it so".to_owned();
+            ConfigError::Syntax { path: path.into(), why }
+        })?;
         Self::from_yaml(&text, path, overrides, std::env::vars_os())
     }
 
@@ -203,11 +207,15 @@ notify:
             ("[env:GITHUB_SECRET]", "hunter2", "sources.github.secrets"),
             ("[env:GITHUB_SECRET]", "'hunter2\", expected for key `x`'", "a text stands there; write a list"),
             ("kind: github", "kind: githup", "sources.github.kind"),
-            ("kind: github", "kind: githup", "`githup` is none of its values; these are: `acr`, "),
+            (
+                "kind: github",
+                "kind: githup",
+                "`githup` is none of its values; write `github`, if that is meant; these are: `acr`, ",
+            ),
             (
                 "when: [failed, rolled_back]",
                 "when: [faild]",
-                "`notify[0].when[0]`: `faild` is none of its values; these are: `approval`, ",
+                "`notify[0].when[0]`: `faild` is none of its values; write `failed`, if that is meant; these are: `approval`, ",
             ),
             (
                 "path: staging, sync: { argocd: shop-staging }",

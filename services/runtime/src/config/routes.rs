@@ -3,6 +3,7 @@
 use proto::{AppName, SourceName};
 
 use super::{App, Config, Notify, Promotion, SourceKind, Topic};
+use crate::names::there_are;
 
 /// What is wrong with them, each beginning with the path of the key to mend.
 pub(super) fn problems(config: &Config) -> Vec<String> {
@@ -24,7 +25,7 @@ fn unknown(config: &Config, route: &Notify) -> Vec<(&'static str, String)> {
         .apps
         .iter()
         .filter(|app| !config.apps.contains_key(app))
-        .map(|app| ("apps", format!("there is no app `{app}`")))
+        .map(|app| ("apps", format!("there is no app `{app}`; {}", there_are(config.apps.keys()))))
         .collect();
     if !found.is_empty() {
         return found;
@@ -46,7 +47,7 @@ fn apps<'a>(config: &'a Config, route: &'a Notify) -> impl Iterator<Item = (&'a 
 /// Why nobody would ever see the route's buttons, or nobody hear their clicks.
 fn dead(config: &Config, route: &Notify, source: &SourceName) -> Option<String> {
     match config.sources.get(source) {
-        None => return Some(format!("there is no source `{source}`")),
+        None => return Some(format!("there is no source `{source}`; {}", there_are(config.sources.keys()))),
         Some(it) if it.kind != SourceKind::Slack => {
             return Some(format!("`{source}` is not of the kind `slack`, so it hears no clicks"));
         }

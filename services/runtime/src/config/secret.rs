@@ -55,6 +55,9 @@ impl TryFrom<String> for SecretRef {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
         match text.split_once(':') {
+            Some(("file", path)) if path.starts_with('~') => {
+                Err("`~` stands for no folder here; write the whole path, `file:/home/…`".to_owned())
+            }
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
             // The text itself may be a secret somebody put here by mistake: it is not repeated.

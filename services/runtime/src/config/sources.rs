@@ -204,7 +204,10 @@ impl Source {
             Some(_) => true,
         };
         if needs_secrets && self.secrets.is_empty() {
-            found.push(("secrets", "at least one secret is needed, or nobody is who they say".to_owned()));
+            found.push((
+                "secrets",
+                "at least one secret is needed, or nobody is who they say; write `secrets: [file:<path>]`".to_owned(),
+            ));
         }
         if !needs_secrets && !self.secrets.is_empty() {
             found.push(("secrets", "nothing is proven by a secret here; take them out, or change `proof`".to_owned()));

@@ -27,12 +27,6 @@ pub(super) fn values_of(name: &str) -> String {
 }
 
 fn unfit_choice(why: &str) -> Option<String> {
-    // What is no word is none that was mistyped, and may be anything.
-    let is_word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    let none_of = |given: &str, values: &str| match given {
-        _ if is_word(given) => format!("`{given}` is none of its values; these are: {values}"),
-        _ => format!("what stands there is none of its values; these are: {values}"),
-    };
     if let Some((of, given)) = why.split_once(" does not have variant constructor ") {
         return Some(none_of(given, &values_of(of.strip_prefix("enum ")?)));
     }
@@ -43,13 +37,27 @@ fn unfit_choice(why: &str) -> Option<String> {
     Some(none_of(given, &quoted(between_quotes(known))))
 }
 
+/// What is no word is none that was mistyped, and may be anything: it is not repeated.
+fn none_of(given: &str, values: &str) -> String {
+    let is_word = given.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    if !is_word {
+        return format!("what stands there is none of its values; these are: {values}");
+    }
+    format!("`{given}` is none of its values{}; these are: {values}", meant(given, values))
+}
+
 fn unknown_key(why: &str) -> Option<String> {
     let (given, known) = why.strip_prefix("unknown field `")?.split_once("`, ")?;
-    let word = given.to_lowercase().replace('-', "_");
-    let meant = between_quotes(known).map(|key| (strsim::jaro_winkler(&word, key), key));
-    let meant = meant.filter(|(alike, _)| *alike > ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other));
-    let hint = meant.map(|(_, key)| format!("; write `{key}`, if that is meant")).unwrap_or_default();
+    let hint = meant(given, known);
     Some(format!("{NO_KEY}{given}` here{hint}; these are: {}", quoted(between_quotes(known))))
+}
+
+/// Which of these, in backticks, was meant, if it was mistyped.
+fn meant(given: &str, known: &str) -> String {
+    let plain = |word: &str| word.to_lowercase().replace('-', "_");
+    let alike = between_quotes(known).map(|word| (strsim::jaro_winkler(&plain(given), &plain(word)), word));
+    let best = alike.filter(|(alike, _)| *alike > ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other));
+    best.map(|(_, word)| format!("; write `{word}`, if that is meant")).unwrap_or_default()
 }
 
 fn missing_key(why: &str) -> Option<String> {

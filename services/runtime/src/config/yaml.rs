@@ -83,9 +83,11 @@ fn told(error: &ScanError) -> String {
     let hint = if why.contains("tab") {
         "indent by spaces"
     } else if why.contains("mapping values are not allowed") || why.contains("placement of ':'") {
-        "put a text with `: ` in it into quotes, and keys below one another into the same column"
-    } else if why.contains("quoted scalar") || why.contains("unexpected character") {
+        "put a text with `: ` in it into quotes, keys below one another into the same column, and a `:` behind each"
+    } else if ["quoted scalar", "unexpected character", "anchor"].iter().any(|word| why.contains(word)) {
         "see where quotes begin and end; a text that begins with one of %@`&*!|>{[ belongs into them"
+    } else if why.contains("simple key") {
+        "write it as `key: value`, with a space behind the `:`"
     } else if why.contains("flow") || why.contains("node content") {
         "see that each `[` and `{` is closed, and that commas stand between what is in them"
     } else {

@@ -2,7 +2,7 @@
 
 use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
 use proto::{AppName, Digest, EnvironmentName, Lane};
-use runtime::{Config, config};
+use runtime::{Config, config, names::there_are};
 
 use crate::{Beginning, OperateError, Result, See};
 
@@ -84,14 +84,35 @@ pub async fn owed(ledger: &Ledger, app: &AppName, begins: &Beginning) -> Result<
 
 /// The app of this name in the configuration.
 pub fn app<'a>(config: &'a Config, name: &AppName) -> Result<&'a config::App> {
-    let none = || OperateError::NotFound { says: format!("no app `{name}` is configured"), see: None };
+    let none = || {
+        let says = format!("there is no app `{name}` in the configuration; {}", there_are(config.apps.keys()));
+        OperateError::NotFound { says, see: None }
+    };
     config.apps.get(name).ok_or_else(none)
+}
+
+/// Makes sure that something is known of an app: one that is in no configuration any more has its history.
+pub async fn known(ledger: &Ledger, config: &Config, name: &AppName) -> Result<()> {
+    let filter = EventFilter { app: Some(name.clone()), limit: 1, ..EventFilter::default() };
+    if !config.apps.contains_key(name) && ledger.events(&filter).await?.is_empty() {
+        app(config, name)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that something which was healthy in an environment has a revision, commit or digest that begins so.
+pub async fn restorable(ledger: &Ledger, app: &AppName, environment: &EnvironmentName, to: &str) -> Result<()> {
+    let why = bumper::why_not_restored(ledger, app, environment, to).await?;
+    why.map_or(Ok(()), |says| Err(OperateError::NotFound { says, see: None }))
 }
 
 /// The environment of this name in the configuration.
 pub fn environment<'a>(config: &'a Config, of: &AppName, name: &EnvironmentName) -> Result<&'a config::Environment> {
-    let none = || OperateError::NotFound { says: format!("`{of}` has no environment `{name}`"), see: None };
-    app(config, of)?.environments.get(name).ok_or_else(none)
+    let environments = &app(config, of)?.environments;
+    environments.get(name).ok_or_else(|| {
+        let says = format!("`{of}` has no environment `{name}`; {}", there_are(environments.keys()));
+        OperateError::NotFound { says, see: None }
+    })
 }
 
 fn only<T>(mut found: Vec<T>, several: impl FnOnce() -> String, none: impl FnOnce() -> (String, See)) -> Result<T> {

@@ -63,7 +63,9 @@ fn unfit(config: &Config, key: &str, secret: &SecretRef) -> Result<()> {
 }
 
 fn summary(config: &Config) -> String {
-    let (sources, apps) = (out::names(config.sources.keys()), out::names(config.apps.keys()));
+    let names = |names: Vec<String>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let sources = names(config.sources.keys().map(ToString::to_string).collect());
+    let apps = names(config.apps.keys().map(ToString::to_string).collect());
     format!("in order\n  sources: {sources}\n  apps:    {apps}")
 }
 

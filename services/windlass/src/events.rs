@@ -73,7 +73,12 @@ pub(crate) async fn run(events: Events, config: Config) -> Result<()> {
     match events.verb {
         Some(Verb::Show { id, json }) => show(&ledger, &id, json).await,
         Some(Verb::Replay(replay)) => replay::of_event(&replay, &ledger, &config).await,
-        None => print_list(&ledger, &events.list).await,
+        None => {
+            if let Some(app) = &events.list.app {
+                find::known(&ledger, &config, app).await?;
+            }
+            print_list(&ledger, &events.list).await
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use operate::{
-    Beginning,
+    Beginning, find,
     order::{self, Order},
 };
 use proto::{AppName, EnvironmentName, EventId};
@@ -94,6 +94,10 @@ impl From<Word> for order::Word {
 
 pub(crate) async fn rollback(asked: Rollback, config: Config) -> Result<()> {
     let Rollback { app, environment, to, word } = asked;
+    find::environment(&config, &app, &environment)?;
+    if let Some(to) = &to {
+        find::restorable(&open::ledger(&config).await?, &app, &environment, to).await?;
+    }
     publish(&config, order::rollback(&config, app, environment, to, word.into())?).await
 }
 
@@ -112,6 +116,7 @@ pub(crate) async fn quarantine(verb: Quarantine, config: Config) -> Result<()> {
     let ledger = open::ledger(&config).await?;
     match verb {
         Quarantine::Release { app, digest, word } => {
+            find::app(&config, &app)?;
             publish(&config, order::release(&ledger, app, &digest, word.into()).await?).await
         }
         Quarantine::List => {
@@ -127,6 +132,7 @@ pub(crate) async fn quarantine(verb: Quarantine, config: Config) -> Result<()> {
 
 pub(crate) async fn settle(asked: Settle, config: Config) -> Result<()> {
     let Settle { app, commit, word } = asked;
+    find::app(&config, &app)?;
     let ledger = open::ledger(&config).await?;
     publish(&config, order::settle(&ledger, app, &commit, word.into()).await?).await
 }

@@ -24,12 +24,6 @@ pub(crate) fn line(text: impl Display) -> Result<()> {
     line_to(&mut std::io::stdout().lock(), text)
 }
 
-/// What there is, for whoever named what there is not.
-pub(crate) fn names(all: impl Iterator<Item = impl Display>) -> String {
-    let names: Vec<_> = all.map(|name| name.to_string()).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-}
-
 fn line_to(output: &mut impl Write, text: impl Display) -> Result<()> {
     match writeln!(output, "{text}").and_then(|()| output.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ReaderGone.into()),

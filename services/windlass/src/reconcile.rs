@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 use clap::Args;
 use proto::SourceName;
 use reconciler::{Mode, Reconciler};
-use runtime::{Config, Context, service::Base};
+use runtime::{Config, Context, names::there_are, service::Base};
 
 use crate::out;
 
@@ -48,12 +48,12 @@ pub(crate) async fn run(asked: Reconcile, config: Config) -> Result<()> {
 /// A source that nobody knows is a typing mistake; one that nobody asks about wants a line in the configuration.
 fn ensure_asked(config: &Config, source: &SourceName) -> Result<()> {
     let Some(known) = config.sources.get(source) else {
-        bail!("there is no source `{source}`; there are: {}", out::names(config.sources.keys()));
+        bail!("there is no source `{source}`; {}", there_are(config.sources.keys()));
     };
     if known.reconcile.is_none() {
         let asked = config.sources.iter().filter(|(_, source)| source.reconcile.is_some());
-        let asked = out::names(asked.map(|(name, _)| name));
-        bail!("nobody asks what of `{source}` never came; add `sources.{source}.reconcile`, or name one of: {asked}");
+        let asked = there_are(asked.map(|(name, _)| name));
+        bail!("nobody asks what of `{source}` never came; add `sources.{source}.reconcile`, or name another: {asked}");
     }
     Ok(())
 }
@@ -72,9 +72,9 @@ mod tests {
         };
         assert_eq!(of(SOURCES, "hub"), "");
         assert_eq!(of(SOURCES, "nope"), "there is no source `nope`; there are: hub, lab");
-        assert_eq!(of("", "nope"), "there is no source `nope`; there are: none");
+        assert_eq!(of("", "nope"), "there is no source `nope`; there are none");
         assert!(
-            of(SOURCES, "lab").contains("add `sources.lab.reconcile`, or name one of: hub"),
+            of(SOURCES, "lab").contains("add `sources.lab.reconcile`, or name another: there are: hub"),
             "{}",
             of(SOURCES, "lab")
         );

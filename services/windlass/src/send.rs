@@ -7,7 +7,7 @@ use clap::Args;
 use normalizer::samples::{Rendered, Sample, Values};
 use proto::{AppName, Branch, CommitSha, ComponentName, Digest, EnvironmentName, EventId, SourceName};
 use receiver::signing;
-use runtime::{Config, Secret, SecretRef, config::Source};
+use runtime::{Config, Secret, SecretRef, config::Source, names::there_are};
 
 use crate::{open, out};
 
@@ -65,9 +65,10 @@ struct About {
 }
 
 pub(crate) async fn run(send: Send, config: Config) -> Result<()> {
-    let source = config.sources.get(&send.source).with_context(|| {
-        format!("there is no source `{}`; there are: {}", send.source, out::names(config.sources.keys()))
-    })?;
+    let source = config
+        .sources
+        .get(&send.source)
+        .with_context(|| format!("there is no source `{}`; {}", send.source, there_are(config.sources.keys())))?;
     if send.sample.as_deref() == Some("list") {
         return list(source);
     }
@@ -123,7 +124,9 @@ impl About {
         let app = match &self.app {
             Some(name) => {
                 let app = config.apps.get_key_value(name);
-                Some(app.with_context(|| format!("no app `{name}` is configured"))?)
+                Some(app.with_context(|| {
+                    format!("there is no app `{name}` in the configuration; {}", there_are(config.apps.keys()))
+                })?)
             }
             None => config.apps.iter().next(),
         };
@@ -135,7 +138,9 @@ impl About {
             }
             values.repository.clone_from(&app.repository);
             let component = match &self.component {
-                Some(name) => Some(app.components.get(name).with_context(|| format!("the app has no `{name}`"))?),
+                Some(name) => Some(app.components.get(name).with_context(|| {
+                    format!("the app has no component `{name}`; {}", there_are(app.components.keys()))
+                })?),
                 None => app.components.values().next(),
             };
             if let Some(component) = component {

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::Args;
 use operate::{
-    describe,
+    describe, find,
     status::{self, EnvironmentStatus, Health, Runs},
 };
 use proto::{AppName, Lane};
@@ -20,6 +20,9 @@ pub(crate) struct Status {
 
 pub(crate) async fn run(asked: Status, config: Config) -> Result<()> {
     let ledger = open::ledger(&config).await?;
+    if let Some(app) = &asked.app {
+        find::known(&ledger, &config, app).await?;
+    }
     for app in status::of(&ledger, &config, asked.app.as_ref()).await? {
         out::line(&app.app)?;
         app.environments.iter().try_for_each(show)?;

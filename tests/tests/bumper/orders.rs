@@ -62,6 +62,11 @@ async fn it_is_named_by_commit_digest_or_revision_and_must_have_been_healthy() {
     healthy(&world, 'c').await;
     let why = world.ignored(&rollback(Some("dddd"))).await;
     assert!(why.contains("names nothing that was healthy there"), "{why}");
+    // Whoever orders it can ask before, and hears the same.
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let asked = async |to: &str| bumper::why_not_restored(&world.context.ledger, &app, &environment, to).await.unwrap();
+    assert!(asked("dddd").await.is_some_and(|said| why.contains(&said)), "{why}");
+    assert_eq!(asked("aaaaaaaa").await, None);
     assert!(world.ignored(&rollback(Some("a"))).await.contains("too short"));
     let digest = good.release.values().next().unwrap().digest.to_string();
     assert_eq!(world.bump(&rollback(Some("aaaaaaaa"))).await.release, good.release);

@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use serde_json::Value;
-use testkit::{shop::COMPONENTS, wait};
+use testkit::{process, shop::COMPONENTS, wait};
 
 use crate::{Place, SOON};
 
@@ -13,6 +13,16 @@ impl Place {
         let id = answer.trim().rsplit(' ').next().unwrap_or_default().to_owned();
         assert!(answer.starts_with("ordered") && id.len() == 36, "{answer}");
         id
+    }
+
+    /// Why the command does not do this.
+    async fn refused(&self, arguments: &[&str]) -> String {
+        format!("{:#}", process::run(self.engine.windlass(arguments).unwrap()).await.unwrap_err())
+    }
+
+    /// Why it does not order this.
+    async fn refuses(&self, arguments: &[&str]) -> String {
+        self.refused(&[arguments, &["--as", "ada", "--reason", "because it is tried"]].concat()).await
     }
 
     /// Waits until `windlass status` says all of this, and of that nothing.
@@ -75,8 +85,14 @@ async fn an_environment_is_held_let_go_taken_back_and_what_was_bad_released() {
 
     // By a source commit's beginning. What is taken back is barred, so the way back to it is shut.
     assert_eq!(place.windlass(&["quarantine", "list"]).await, "");
-    let order = place.orders(&["rollback", "shop", "production", "--to", "0000000"]).await;
-    assert!(place.nothing_of(&order).await.contains("names nothing that was healthy there"));
+    let why = place.refuses(&["rollback", "shop", "production", "--to", "0000000"]).await;
+    assert!(why.contains("`0000000` names nothing that was healthy there; the last that were: "), "{why}");
+    let why = place.refuses(&["settle", "shpo", &first[..12]]).await;
+    assert!(why.contains("there is no app `shpo` in the configuration; there are: shop"), "{why}");
+    let why = place.refused(&["events", "--app", "shpo"]).await + &place.refused(&["status", "shpo"]).await;
+    assert_eq!(why.matches("there is no app `shpo` in the configuration; there are: shop").count(), 2, "{why}");
+    let why = place.refused(&["events", "--type", "health.report"]).await;
+    assert!(why.contains("unknown event type; known: ") && why.contains("health.reported"), "{why}");
     place.orders(&["rollback", "shop", "production", "--to", &first[..12]]).await;
     place.runs("3.0.0", &first, "rollback").await;
     let listed = place.windlass(&["quarantine", "list"]).await;

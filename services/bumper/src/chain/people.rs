@@ -266,7 +266,11 @@ fn parts(text: &str) -> (&str, &str) {
 }
 
 /// What to restore, of what was healthy, the last first: what is named, or the last that is not what is asked for now.
-fn choose<'a>(healthy: &'a [Deployment], now: Option<&Deployment>, to: Option<&str>) -> Result<&'a Deployment, String> {
+pub(crate) fn choose<'a>(
+    healthy: &'a [Deployment],
+    now: Option<&Deployment>,
+    to: Option<&str>,
+) -> Result<&'a Deployment, String> {
     if healthy.is_empty() {
         return Err("nothing is known to have been healthy there; deploy a good version by hand".to_owned());
     }

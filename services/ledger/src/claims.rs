@@ -1,7 +1,8 @@
 //! Claims: who runs what, and what came of it.
 //!
 //! Leases are by the database's clock, and each change of a claim is one statement, so of any number of claimers one
-//! is granted. What a run does is none of this module's business.
+//! is granted. One that would end later than any does was written while that clock was ahead, and has ended. What a run
+//! does is none of this module's business.
 
 use std::time::Duration;
 
@@ -25,7 +26,8 @@ const CLAIM: &str = "
     SET owner = excluded.owner, state = 'running', lease_until = clock_timestamp() + CAST($5 AS interval),
         attempts = claims.attempts + 1, takeover = (claims.state = 'running')
     WHERE claims.state IN ('failed', 'parked')
-       OR (claims.state = 'running' AND claims.lease_until <= clock_timestamp())
+       OR (claims.state = 'running' AND (claims.lease_until <= clock_timestamp()
+           OR claims.lease_until > clock_timestamp() + CAST($6 AS interval)))
     RETURNING takeover";
 
 const REFUSED: &str = "
@@ -61,7 +63,7 @@ impl Ledger {
     /// Claims a run for `owner` until `lease` from now by the database's clock. A live claim is held against its own
     /// owner too: two deliveries of one event in one process must not run together.
     pub async fn claim(&self, key: &ClaimKey, owner: Uuid, lease: Duration) -> Result<Claim> {
-        let args = args![key.worker.as_str(), key.event.0, key.replay, owner, lease];
+        let args = args![key.worker.as_str(), key.event.0, key.replay, owner, lease, longest(lease)];
         if let Some(row) = self.db.write(CLAIM, args).await?.first() {
             return Ok(Claim::Granted { takeover: row.get(0)? });
         }
@@ -115,6 +117,11 @@ impl Ledger {
         runs.sort_by_key(|run| (run.worker, run.replay));
         Ok(runs)
     }
+}
+
+/// No lease ends later than this, whoever wrote it: others may have longer ones than this one, but none of days.
+pub(crate) fn longest(lease: Duration) -> Duration {
+    lease.saturating_add(Duration::from_hours(24))
 }
 
 fn run(row: &Row) -> Result<Run> {

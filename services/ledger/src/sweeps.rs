@@ -1,7 +1,8 @@
 //! Sweeps for what never came: who sweeps a place now, how far it was swept, and what has been asked or seen there.
 //!
 //! As with claims, leases are by the database's clock and each change of one is one statement. Unlike a claim a sweep
-//! is never done for good: the place is swept again after a while.
+//! is never done for good: the place is swept again after a while, and at once where the last sweep lies ahead, for then
+//! the clock did.
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     AskedFor, Ledger, Redelivery, Result, SeenTag, SweepEnd, SweepState, Swept,
+    claims::longest,
     db::{Arg, Row, args},
 };
 
@@ -18,8 +20,10 @@ const BEGIN: &str = "
     INSERT INTO sweeps (target, owner, lease_until) VALUES ($1, $2, clock_timestamp() + CAST($3 AS interval))
     ON CONFLICT (target) DO UPDATE
     SET owner = excluded.owner, lease_until = excluded.lease_until, waits_until = NULL
-    WHERE sweeps.lease_until <= clock_timestamp()
-      AND (sweeps.swept_at IS NULL OR sweeps.swept_at <= clock_timestamp() - CAST($4 AS interval))
+    WHERE (sweeps.swept_at IS NULL OR sweeps.swept_at <= clock_timestamp() - CAST($4 AS interval)
+           OR sweeps.swept_at > clock_timestamp())
+      AND (sweeps.lease_until <= clock_timestamp()
+           OR sweeps.lease_until > clock_timestamp() + CAST($5 AS interval))
     RETURNING watermark, swept_at, left_over";
 
 const EXTEND: &str = "
@@ -94,7 +98,7 @@ impl Ledger {
         lease: Duration,
         every: Duration,
     ) -> Result<Option<Swept>> {
-        let rows = self.db.write(BEGIN, args![target, owner, lease, every]).await?;
+        let rows = self.db.write(BEGIN, args![target, owner, lease, every, longest(lease)]).await?;
         rows.first().map(swept).transpose()
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use ledger::{Claim, ClaimKey, EventFilter, Ledger, LedgerError, Location};
+use ledger::{Claim, ClaimKey, EventFilter, Ledger, LedgerError, Location, SweepEnd};
 use proto::{EventId, WorkerName};
 use testkit::wait;
 use uuid::Uuid;
@@ -42,6 +42,27 @@ async fn two_handles_share_the_file() {
     assert!(matches!(other.claim(&key, Uuid::new_v4(), LONG).await.unwrap(), Claim::Held { .. }));
     assert!(one.complete(&key, owner, &[], None).await.unwrap());
     assert_eq!(other.claim(&key, owner, LONG).await.unwrap(), Claim::Done { outcomes: vec![] });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_written_by_a_clock_that_was_ahead_does_not_wait_for_its_time() {
+    let place = Place::sqlite();
+    let ledger = place.open().await;
+    let (key, vanished, heir) = (key(WorkerName::Builder), Uuid::new_v4(), Uuid::new_v4());
+    ledger.claim(&key, vanished, LONG).await.unwrap();
+    for target in ["swept", "begun"] {
+        ledger.begin_sweep(target, vanished, LONG, LONG).await.unwrap();
+    }
+    assert!(ledger.end_sweep("swept", vanished, &SweepEnd::default()).await.unwrap());
+    // As if all that had been a year from now, in microseconds.
+    let ahead = |table: &str, column: &str| format!("UPDATE {table} SET {column} = {column} + 31536000000000;");
+    let [claims, sweeps, swept] =
+        [ahead("claims", "lease_until"), ahead("sweeps", "lease_until"), ahead("sweeps", "swept_at")];
+    place.execute(&format!("{claims}{sweeps}{swept}")).await;
+    assert_eq!(ledger.claim(&key, heir, LONG).await.unwrap(), Claim::Granted { takeover: true });
+    for target in ["swept", "begun"] {
+        assert!(ledger.begin_sweep(target, heir, LONG, LONG).await.unwrap().is_some(), "{target}");
+    }
 }
 
 /// What the second process and its parent both want.

@@ -208,7 +208,7 @@ impl Plan {
             // What can be asked for no more and was told of is over.
             self.given_up.extend((!told || !too_old).then(|| wanted.guid.clone()));
             self.lost.extend((!told).then_some(Lost { wanted, too_old }));
-        } else if let Some(before) = before.filter(|before| !again && now < due(before)) {
+        } else if let Some(before) = before.filter(|before| !again && (before.asked_at..due(before)).contains(&now)) {
             self.waiting += 1;
             self.unnoted.extend(before.attempt.is_none().then_some(wanted.first));
         } else {
@@ -328,6 +328,16 @@ mod tests {
         assert_eq!((guids(&plan), Some(plan.ask[0].first)), (vec![("a", 9)], first_at));
         let plan = history(&[(9, "a", 5, 202)]).plan(&noted(2, 16, first_at), now(), false);
         assert_eq!((plan.came.as_slice(), plan.ask.len()), (["a".to_owned()].as_slice(), 0));
+    }
+
+    #[test]
+    fn what_was_asked_for_by_a_clock_that_was_ahead_does_not_wait_for_its_time() {
+        let mut asked = asked("a", 1, 0);
+        for redelivery in asked.values_mut() {
+            redelivery.asked_at = now() + MINUTE * 60 * 24 * 365;
+        }
+        let plan = history(&[(1, "a", 5, 503)]).plan(&asked, now(), false);
+        assert_eq!((guids(&plan), plan.waiting), (vec![("a", 1)], 0));
     }
 
     #[test]

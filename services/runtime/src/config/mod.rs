@@ -36,6 +36,7 @@ mod tags;
 mod testing;
 mod value;
 mod versions;
+mod watched;
 mod words;
 mod write;
 mod writing;
@@ -72,6 +73,7 @@ pub use subject::{Placeholder, Subject};
 pub use tags::{TagGlob, TagOrder, TagRegex, TagRule};
 pub use value::{AddressRange, RelativePath, is_below};
 pub use versions::VersionRange;
+pub use watched::Watched;
 pub use write::{Kustomize, Manifests, Pin, Pointer, Values, Workload, Write};
 pub use writing::Writing;
 

@@ -269,6 +269,14 @@ impl EventId {
         Self(Uuid::new_v5(&space, format!("{image}\n{tag}\n{digest}\n{changes}").as_bytes()))
     }
 
+    /// The id of a person's order: its type, what it says (who gives it among that), and the key it was given under, which
+    /// is one for what is sent twice.
+    pub fn of_order(kind: super::EventType, says: &str, key: &str) -> Self {
+        let space = Uuid::new_v5(&Self::NAMESPACE, b"order\n");
+        let space = Uuid::new_v5(&space, format!("{kind}\n{says}").as_bytes());
+        Self(Uuid::new_v5(&space, key.as_bytes()))
+    }
+
     /// A fresh, random id (a UUID of version 4), for what has no identity of its own. Not one that begins with the time:
     /// people write an id's first digits, and those of one minute would all have the same.
     pub fn fresh() -> Self {

@@ -73,6 +73,13 @@ impl Engine {
         }
     }
 
+    /// Starts one more service of those that run apart, `windlass-<name>`, and waits until it is ready.
+    pub async fn add(&mut self, name: &str) -> Result<()> {
+        self.services.push(Service { name: name.to_owned(), ops_port: ports::free()?, process: None });
+        self.start_service(name)?;
+        self.ready(name).await
+    }
+
     /// Starts one service that does not run: `up`, `receiver` or a worker.
     pub fn start_service(&mut self, name: &str) -> Result<()> {
         let mut command = match self.layout {

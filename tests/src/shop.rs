@@ -39,12 +39,21 @@ pub const TEAM: &str = "T0SHOP";
 /// Its users whom the configuration knows, and as whom.
 pub const USERS: [(&str, &str); 2] = [("U0ADA", "ada"), ("U0DANA", "Dana Developer")];
 
+/// Who may come into the console: names, tokens, and what each may do.
+pub const OPERATORS: [(&str, &str, &str); 3] = [
+    ("ada", "ada-s-console-token-of-this-run-alone", "order"),
+    ("Dana Developer", "dana-s-console-token-of-this-run-alone", "order"),
+    ("watcher", "watcher-s-console-token-of-this-run-alone", "read"),
+];
+
 /// Everything around Windlass.
 pub struct Shop {
     /// The folder everything is below.
     pub folder: Folder,
     /// Where Windlass takes webhooks.
     pub receiver_port: u16,
+    /// Where operators find the console.
+    pub console_port: u16,
     /// The registry.
     pub registry: Registry,
     /// The Git server.
@@ -83,7 +92,7 @@ impl Shop {
     /// Starts the servers, makes the repositories and writes `windlass.yaml`.
     pub async fn open(options: &Options) -> Result<Self> {
         let folder = Folder::new("shop")?;
-        let receiver_port = ports::free()?;
+        let (receiver_port, console_port) = (ports::free()?, ports::free()?);
         let endpoint = Endpoint {
             url: format!("http://127.0.0.1:{receiver_port}/webhooks/registry"),
             headers: vec![("Authorization".to_owned(), format!("Bearer {REGISTRY_TOKEN}"))],
@@ -99,14 +108,23 @@ impl Shop {
         }
         let source = make_source(&git).await?;
         make_gitops(&git, &registry.address()).await?;
-        let shop = Self { folder, receiver_port, registry, git, slack, sentry, source, ports };
+        let shop = Self { folder, receiver_port, console_port, registry, git, slack, sentry, source, ports };
         shop.write_config(options)?;
         Ok(shop)
     }
 
     /// Starts Windlass on it.
     pub async fn start(&self, layout: Layout) -> Result<Engine> {
-        Engine::start(layout, &self.config_path(), &self.folder.join("logs")).await
+        let mut engine = Engine::start(layout, &self.config_path(), &self.folder.join("logs")).await?;
+        if layout == Layout::Apart {
+            engine.add("console").await?;
+        }
+        Ok(engine)
+    }
+
+    /// The console's address.
+    pub fn console(&self) -> String {
+        format!("http://127.0.0.1:{}", self.console_port)
     }
 
     /// The configuration.
@@ -209,6 +227,9 @@ impl Shop {
         self.folder.write("slack-url", &self.slack.url())?;
         self.folder.write("slack-secret", SLACK_SECRET)?;
         self.folder.write("sentry-dsn", &self.sentry.dsn())?;
+        for (n, (_, token, _)) in OPERATORS.iter().enumerate() {
+            self.folder.write(&format!("operator-{n}"), token)?;
+        }
         let text = serde_json::to_string_pretty(&self.config(options))?;
         // JSON is YAML.
         self.folder.write("windlass.yaml", &text).map(drop)
@@ -224,6 +245,8 @@ impl Shop {
         if options.notifications {
             sources["registry"] = json!({ "kind": "distribution", "secrets": [file("registry-token")] });
         }
+        let operator = |(n, (name, _, may)): (usize, &(&str, &str, &str))| json!({ "name": name, "may": may, "token": file(&format!("operator-{n}")) });
+        let operators: Vec<_> = OPERATORS.iter().enumerate().map(operator).collect();
         let mut app = self.app();
         lay_over(&mut app, &options.app);
         json!({
@@ -232,6 +255,7 @@ impl Shop {
             "data": self.folder.join("data"),
             "harness": { "lease": options.lease },
             "receiver": { "listen": format!("127.0.0.1:{}", self.receiver_port) },
+            "console": { "listen": format!("127.0.0.1:{}", self.console_port), "operators": operators },
             "sentry": { "dsn": file("sentry-dsn"), "environment": "tests" },
             "sources": sources,
             "network": { "allow": ["127.0.0.0/8"] },

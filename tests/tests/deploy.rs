@@ -11,7 +11,7 @@ fn in_repository(path: &str) -> String {
 fn the_reference_configuration_is_read() {
     let config = Config::parse(&in_repository("deploy/windlass.yaml"), "deploy/windlass.yaml".as_ref()).unwrap();
     assert_eq!(config.apps.len(), 1);
-    assert_eq!(config.secrets().len(), 9);
+    assert_eq!(config.secrets().len(), 10);
 }
 
 #[test]

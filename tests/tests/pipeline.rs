@@ -4,6 +4,9 @@
 
 #[path = "pipeline/buttons.rs"]
 mod buttons;
+#[path = "pipeline/console/mod.rs"]
+mod console;
+mod stage;
 #[path = "pipeline/verbs.rs"]
 mod verbs;
 

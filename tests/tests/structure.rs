@@ -27,6 +27,10 @@ const MAY: &[(&str, &[&str])] = &[
     ("windlass-reconciler", &["windlass-proto", "windlass-runtime", "windlass-ledger", "windlass-forge"]),
     // What the command and the console share. For what a release waits it asks the bumper's pure functions.
     ("windlass-operate", &["windlass-proto", "windlass-bus", "windlass-ledger", "windlass-runtime", "windlass-bumper"]),
+    (
+        "windlass-console",
+        &["windlass-proto", "windlass-bus", "windlass-ledger", "windlass-runtime", "windlass-operate"],
+    ),
     // The recorder settles deliveries and writes rows itself: it reads no event.
     ("windlass-recorder", &["windlass-proto", "windlass-runtime", "windlass-bus", "windlass-ledger"]),
 ];
@@ -38,6 +42,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("tokio-postgres", &["windlass-ledger", "windlass-tests"]),
     ("kube", &["windlass-syncer"]),
     ("octocrab", &["windlass-forge"]),
+    ("maud", &["windlass-console"]),
     ("saphyr-parser", &["windlass-bumper"]),
     ("sentry", &["windlass-runtime"]),
     ("config", &["windlass-runtime"]),

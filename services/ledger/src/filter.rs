@@ -57,6 +57,7 @@ pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
     query.and("time >= ?", filter.since);
     query.and("time < ?", filter.until);
     query.and("seq > ?", filter.after);
+    query.and("seq < ?", filter.before);
     Some(query.newest("seq DESC", filter.limit))
 }
 

@@ -100,6 +100,8 @@ pub struct EventFilter {
     pub until: Option<Timestamp>,
     /// Whose place in the history is behind this one.
     pub after: Option<i64>,
+    /// Whose place in the history is before this one.
+    pub before: Option<i64>,
     /// At most so many; 0 means 100.
     pub limit: u32,
 }

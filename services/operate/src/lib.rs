@@ -6,10 +6,12 @@
 //!
 //! - [`name`]: how people name things: by the beginning of an id, by how long ago.
 //! - [`find`]: the one thing that is named so.
+//! - [`approval`]: what was asked of people.
 //! - [`order`]: approve, reject, hold, take back, release, settle.
 //! - [`replay`]: events and dead letters on their way again.
 //! - [`status`] and [`history`]: how it stands, and how it came to that; [`describe`]: an event in a line.
 
+pub mod approval;
 pub mod describe;
 mod error;
 pub mod find;

@@ -90,6 +90,11 @@ impl Order {
         Self { subject, data: data.into(), asked: None }
     }
 
+    /// The id of an order that is given under a key: the very same order of the same person under the same key is one.
+    pub fn id(&self, key: &str) -> EventId {
+        EventId::of_order(self.data.kind(), &self.data.to_json().to_string(), key)
+    }
+
     /// The order as an event from this source. It has this id unless it answers something: the id of an answer follows
     /// from what it answers and from who answers.
     pub fn into_event(self, source: &str, id: EventId) -> Event {

@@ -51,7 +51,7 @@ impl Arguments {
 pub struct Base {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The bus; only the harness, the receiver, the recorder and replay publish.
+    /// The bus; only the harness, the receiver, the recorder, and operators' orders and replays publish.
     pub bus: Bus,
     /// The process's metrics.
     pub metrics: Metrics,
@@ -68,7 +68,7 @@ pub struct Context {
     pub config: Arc<Config>,
     /// The ledger.
     pub ledger: Ledger,
-    /// The bus; only the harness, the receiver, the recorder and replay publish.
+    /// The bus; only the harness, the receiver, the recorder, and operators' orders and replays publish.
     pub bus: Bus,
     /// HTTP to what a payload or an app's configuration names; without redirects.
     pub http: Guarded,

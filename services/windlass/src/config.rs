@@ -43,7 +43,8 @@ fn problems(config: &Config) -> Vec<String> {
     problems
 }
 
-/// Why a secret is of no use: it cannot be read, or does not have the form that what verifies senders by it takes.
+/// Why a secret is of no use: it cannot be read, or does not have the form that what verifies senders or operators by
+/// it takes.
 fn unfit(config: &Config, key: &str, secret: &SecretRef) -> Result<()> {
     match (secret.read(), secret) {
         // One that is empty says so itself.
@@ -55,6 +56,9 @@ fn unfit(config: &Config, key: &str, secret: &SecretRef) -> Result<()> {
         }
         (read, _) => read?,
     };
+    if key.starts_with("console.operators[") {
+        return console::check::token(secret);
+    }
     let sender = config.sources.iter().find(|(name, _)| key.starts_with(&format!("sources.{name}.secrets[")));
     match sender.and_then(|(_, source)| source.proof()) {
         Some(proof) => receiver::check::secret(secret, &proof),
@@ -87,7 +91,8 @@ mod tests {
              git: {{ sign: {{ ssh: {gone} }}, credentials: [{{ url: 'https://git.example', username: me, password: {good} }}, {{ url: 'ssh://git@git.example', key: {gone} }}] }}\n\
              registries: {{ ghcr.io: {{ username: me, password: {gone} }} }}\n\
              apps: {{ shop: {{ repository: acme/shop, test: [{{ name: a, run: [x], secrets: {{ T: {gone} }} }}] }} }}\n\
-             notify: [{{ slack: {good} }}, {{ slack: {gone} }}]\n"
+             notify: [{{ slack: {good} }}, {{ slack: {gone} }}]\n\
+             console: {{ operators: [{{ name: alice, token: {spaced} }}] }}\n"
         );
         let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
         let found = problems(&config);
@@ -100,10 +105,11 @@ mod tests {
             "git.sign.ssh",
             "registries.ghcr.io.password",
             "notify[1].slack",
+            "console.operators[0].token",
             "apps.shop.test[0].secrets.T",
         ];
         assert_eq!(keys, wanted, "{found:?}");
         assert!(!found.concat().contains("hunter2"), "{found:?}");
-        assert!(config.secrets().len() == 12, "{:?}", config.secrets());
+        assert!(config.secrets().len() == 13, "{:?}", config.secrets());
     }
 }

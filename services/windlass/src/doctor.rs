@@ -3,6 +3,7 @@
 //! It asks what the services would ask, from the machine it runs on and with the same code, and changes nothing but
 //! that queues which RabbitMQ lacks are declared. What it prints names secrets by their references alone.
 
+mod console;
 mod forges;
 mod machine;
 mod parts;
@@ -48,6 +49,7 @@ async fn examine(config: &Config) -> Result<Report> {
     report.add("receiver", receiver::reachable(config).await);
     let (spool, spooled) = receiver::spool(config).await;
     report.add("spool", spool);
+    report.add("console", console::examine(config).await);
     report.add("sweeps", sweeps::examine(config, ledger.open.as_ref()).await);
     report.sources = sources::examine(config, ledger.open.as_ref()).await;
     let reach = reach::Reach::new(config)?;

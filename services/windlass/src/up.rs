@@ -1,4 +1,4 @@
-//! `windlass up`: the receiver, every configured worker and the reconciler in one process.
+//! `windlass up`: the receiver, every configured worker, the reconciler and the console in one process.
 
 use anyhow::{Context as _, Result};
 use proto::WorkerName;
@@ -20,6 +20,10 @@ pub(crate) async fn up(base: Base) -> Result<()> {
     if reconciler::is_configured(&context.config) {
         let context = context.clone();
         parts.spawn(async move { reconciler::serve(context).await.context("the reconciler") });
+    }
+    if context.config.console.is_some() {
+        let context = context.clone();
+        parts.spawn(async move { console::serve(context).await.context("the console") });
     }
     parts.spawn(async move { receiver::serve(base).await.context("the receiver") });
     info!(data = %context.config.data.display(), "starting everything; data in {}", context.config.data.display());

@@ -60,6 +60,11 @@ pub(crate) async fn filters_choose_and_the_newest_comes_first(place: Place) {
     assert_eq!(list(&ledger, EventFilter { limit: 1, ..kind.clone() }).await, [other.clone()]);
     let app = EventFilter { app: Some(AppName::new("shop").unwrap()), ..any.clone() };
     assert_eq!(list(&ledger, app.clone()).await, [&built, &push].map(Clone::clone));
+    let seq = ledger.events(&any).await.unwrap()[0].seq;
+    let before = EventFilter { before: Some(seq), ..any.clone() };
+    assert_eq!(list(&ledger, before).await, [&built, &push].map(Clone::clone));
+    let between = EventFilter { before: Some(seq), after: Some(seq - 2), ..any.clone() };
+    assert_eq!(list(&ledger, between).await, [built.clone()]);
     let chain = EventFilter { correlation: Some(id(&push)), ..any };
     assert_eq!(list(&ledger, chain.clone()).await, [&built, &push].map(Clone::clone));
     let all = EventFilter { kind: kind.kind, app: app.app, correlation: chain.correlation, ..EventFilter::default() };

@@ -52,6 +52,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
         }
     }
     found.extend(routes::problems(config));
+    found.extend(config.console.iter().flat_map(super::Console::problems));
     check_images(config, &mut found);
     check_polls(config, &mut found);
     check_addresses(config, &mut found);
@@ -84,7 +85,9 @@ fn unfit_servers(config: &Config) -> Vec<String> {
 /// Names are looked up only when they are listened on: they may be known there and not here.
 fn check_listeners(config: &Config, found: &mut Vec<String>) {
     let (receiver, ops) = (&config.receiver.listen, &config.ops.listen);
-    for (key, address) in [("receiver.listen", receiver), ("ops.listen", ops)] {
+    let console = config.console.as_ref().map(|console| &console.listen);
+    let listeners = [("receiver.listen", receiver), ("ops.listen", ops)].into_iter();
+    for (key, address) in listeners.chain(console.map(|listen| ("console.listen", listen))) {
         let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         if port.is_none_or(|(host, port)| host.contains('*') || port.parse::<u16>().is_err()) {
             found.push(format!("`{key}`: `{address}` is no address and port; write `0.0.0.0:8080`"));
@@ -92,6 +95,9 @@ fn check_listeners(config: &Config, found: &mut Vec<String>) {
     }
     if receiver == ops && !receiver.ends_with(":0") {
         found.push(format!("`ops.listen`: `{ops}` is the receiver's; give it a port of its own"));
+    }
+    if let Some(listen) = console.filter(|listen| [receiver, ops].contains(listen) && !listen.ends_with(":0")) {
+        found.push(format!("`console.listen`: `{listen}` is taken by another part; give it a port of its own"));
     }
 }
 

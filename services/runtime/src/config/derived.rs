@@ -50,6 +50,8 @@ impl Config {
         let passwords = self.registries.iter().filter_map(|(host, registry)| Some((host, registry.password.as_ref()?)));
         found.extend(passwords.map(|(host, password)| (format!("registries.{host}.password"), password)));
         found.extend(self.notify.iter().enumerate().map(|(n, route)| (format!("notify[{n}].slack"), &route.slack)));
+        let operators = self.console.iter().flat_map(|console| &console.operators).enumerate();
+        found.extend(operators.map(|(n, operator)| (format!("console.operators[{n}].token"), &operator.token)));
         for (name, app) in &self.apps {
             found.extend(of_app(&format!("apps.{name}"), app));
         }

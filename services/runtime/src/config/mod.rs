@@ -5,6 +5,7 @@
 
 mod apps;
 mod check;
+mod console;
 pub mod deployed;
 mod derived;
 mod duration;
@@ -51,6 +52,7 @@ use serde::{Deserialize, Serialize};
 pub use apps::{
     App, BuildDriver, Component, Gitops, IgnoredFinding, ReleaseMode, SCAN_PRESETS, Scan, ScanFormat, Step,
 };
+pub use console::{Console, May, Operator};
 pub use derived::schema;
 pub use environment::{Environment, HealthCheck, Promotion, Rollback, Sync};
 pub use fast_path::{FastPath, Skip};
@@ -135,6 +137,9 @@ pub struct Config {
     /// Who is told what.
     #[serde(default)]
     pub notify: Vec<Notify>,
+    /// The operators' web page and JSON API; there is none unless it is written.
+    #[serde(default)]
+    pub console: Option<Console>,
 }
 
 /// Where webhooks come in, and their limits.

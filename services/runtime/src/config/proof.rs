@@ -184,7 +184,8 @@ fn bad_header(name: &str) -> Option<String> {
     (!good).then(|| format!("`{name}` is no name of a header"))
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether it leads to this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),

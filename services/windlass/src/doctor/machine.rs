@@ -58,12 +58,14 @@ async fn git(config: &Config, worker: WorkerName) -> Finding {
     }
 }
 
-/// Secrets that belong to no source: each must be readable. Sources' are said with them.
+/// Secrets that belong to no source and no operator: each must be readable. Those are said with them.
 pub(super) fn other_secrets(config: &Config) -> Vec<Finding> {
-    let of_sources: Vec<&SecretRef> = config.sources.values().flat_map(|source| &source.secrets).collect();
+    let of_sources = config.sources.values().flat_map(|source| &source.secrets);
+    let operators = config.console.iter().flat_map(|console| &console.operators);
+    let said: Vec<&SecretRef> = of_sources.chain(operators.map(|operator| &operator.token)).collect();
     let mut others: Vec<SecretRef> = Vec::new();
     for secret in config.secrets() {
-        if !of_sources.contains(&&secret) && !others.contains(&secret) {
+        if !said.contains(&&secret) && !others.contains(&secret) {
             others.push(secret);
         }
     }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use testkit::{
     backing::BusKind,
     engine::Engine,
-    shop::{Options, Shop},
+    shop::{self, Options, Shop},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -107,6 +107,8 @@ fn slack_texts(shop: &Shop) -> Vec<String> {
 fn show_places(shop: &Shop, engine: &Engine) {
     eprintln!("\nEverything still runs. Look at it with");
     eprintln!("  target/debug/windlass --config {} events", shop.config_path().display());
+    let (name, token, _) = shop::OPERATORS[0];
+    eprintln!("  or in a browser: {} as {name}, with the token {token}", shop.console());
     eprintln!("  logs: {}", shop.folder.join("logs").display());
     eprintln!("  production: {}/  {}/api/health/", shop.frontend("production"), shop.backend("production"));
     eprintln!("  repositories: {}  {}", shop.git.url("acme/shop"), shop.git.url("acme/shop-gitops"));

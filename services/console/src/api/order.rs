@@ -1,0 +1,180 @@
+//! What there is to order. An order is answered once it is durable; what comes of it is told by its event.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use operate::{Beginning, find, history::letter_json};
+use proto::{AppName, EnvironmentName, EventId, WorkerName};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::read::beginning;
+use crate::{
+    desk::Desk,
+    fault::Fault,
+    orders::{Asked, within},
+    visitor::{Sent, Visitor},
+};
+
+/// The header under whose value an order is one, however often it is sent (draft-ietf-httpapi-idempotency-key-header).
+const KEY: &str = "idempotency-key";
+/// The longest such value, in bytes.
+const LONGEST_KEY: usize = 200;
+
+/// The body of an order.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    reason: String,
+    #[serde(default)]
+    to: Option<String>,
+}
+
+/// The body of an answer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Comment {
+    #[serde(default)]
+    comment: Option<String>,
+}
+
+/// The body of a replay of an event.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplayOne {
+    #[serde(default)]
+    worker: Option<WorkerName>,
+    /// Only while it was not replayed more often than that.
+    #[serde(default)]
+    replays: Option<u32>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// The body of a replay of dead letters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplayMany {
+    ids: Vec<String>,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Lets what waits in, or keeps it out.
+pub(crate) async fn answer(
+    desk: web::Data<Desk>,
+    visitor: Visitor,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+    sent: Sent,
+) -> Result<HttpResponse, Fault> {
+    let (approval, answer) = path.into_inner();
+    let granted = match answer.as_str() {
+        "approve" => true,
+        "reject" => false,
+        _ => return Err(Fault::NoSuchPage),
+    };
+    let Comment { comment } = sent.json()?;
+    order(&desk, &visitor, &request, Asked::Answer { approval: beginning(&approval)?, granted, comment }).await
+}
+
+/// Holds an environment, lets it go, or takes it back.
+pub(crate) async fn environment(
+    desk: web::Data<Desk>,
+    visitor: Visitor,
+    path: web::Path<(AppName, EnvironmentName, String)>,
+    request: HttpRequest,
+    sent: Sent,
+) -> Result<HttpResponse, Fault> {
+    let (app, environment, what) = path.into_inner();
+    if !["hold", "unhold", "rollback"].contains(&what.as_str()) {
+        return Err(Fault::NoSuchPage);
+    }
+    let Reason { reason, to } = sent.json()?;
+    let asked = match what.as_str() {
+        "rollback" => Asked::Rollback { app, environment, to, reason },
+        _ if to.is_some() => return Err(Fault::Invalid("`to` belongs to a rollback".to_owned())),
+        held => Asked::Hold { app, environment, held: held == "hold", reason },
+    };
+    order(&desk, &visitor, &request, asked).await
+}
+
+/// Releases a digest from quarantine.
+pub(crate) async fn digest(
+    desk: web::Data<Desk>,
+    visitor: Visitor,
+    path: web::Path<(AppName, String)>,
+    request: HttpRequest,
+    sent: Sent,
+) -> Result<HttpResponse, Fault> {
+    let ((app, digest), reason) = (path.into_inner(), only_reason(&sent)?);
+    order(&desk, &visitor, &request, Asked::Release { app, digest: beginning(&digest)?, reason }).await
+}
+
+/// Settles a fix.
+pub(crate) async fn fix(
+    desk: web::Data<Desk>,
+    visitor: Visitor,
+    path: web::Path<(AppName, String)>,
+    request: HttpRequest,
+    sent: Sent,
+) -> Result<HttpResponse, Fault> {
+    let ((app, commit), reason) = (path.into_inner(), only_reason(&sent)?);
+    order(&desk, &visitor, &request, Asked::Settle { app, commit: beginning(&commit)?, reason }).await
+}
+
+fn only_reason(sent: &Sent) -> Result<String, Fault> {
+    match sent.json()? {
+        Reason { reason, to: None } => Ok(reason),
+        _ => Err(Fault::Invalid("`to` belongs to a rollback".to_owned())),
+    }
+}
+
+async fn order(desk: &Desk, visitor: &Visitor, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Fault> {
+    let key = key(request)?;
+    let event = desk.order(visitor.operator(), asked, key.as_deref()).await?;
+    Ok(HttpResponse::Accepted().json(json!({ "event": event, "see": see(event) })))
+}
+
+fn see(event: EventId) -> String {
+    format!("/api/v1/events/{event}")
+}
+
+fn key(request: &HttpRequest) -> Result<Option<String>, Fault> {
+    let Some(value) = request.headers().get(KEY) else { return Ok(None) };
+    let key = value.to_str().ok().filter(|key| !key.trim().is_empty() && key.len() <= LONGEST_KEY);
+    let wrong = || Fault::Invalid(format!("`{KEY}`: it is 1 to {LONGEST_KEY} visible characters"));
+    key.map(|key| Some(key.to_owned())).ok_or_else(wrong)
+}
+
+/// Sends an event on its way again.
+pub(crate) async fn replay_event(
+    desk: web::Data<Desk>,
+    visitor: Visitor,
+    id: web::Path<String>,
+    sent: Sent,
+) -> Result<HttpResponse, Fault> {
+    let ReplayOne { worker, replays, dry_run } = sent.json()?;
+    let id = beginning(&id)?;
+    let recorded = within(async { Ok(find::event(&desk.ledger, &id).await?) }).await?;
+    let event = recorded.message.attribute("id").to_owned();
+    let says =
+        json!({ "event": event, "worker": worker, "dry_run": dry_run, "see": format!("/api/v1/events/{event}") });
+    if dry_run {
+        return Ok(HttpResponse::Ok().json(says));
+    }
+    desk.replay_event(visitor.operator(), &recorded, worker, replays).await?;
+    Ok(HttpResponse::Accepted().json(says))
+}
+
+/// Sends dead letters to their workers again.
+pub(crate) async fn replay_letters(desk: web::Data<Desk>, visitor: Visitor, sent: Sent) -> Result<HttpResponse, Fault> {
+    let ReplayMany { ids, dry_run } = sent.json()?;
+    let ids = ids.iter().map(|id| beginning(id)).collect::<Result<Vec<Beginning>, _>>()?;
+    let letters = desk.letters(&ids).await?;
+    let says: Vec<Value> = letters.iter().map(letter_json).collect();
+    let says = json!({ "dead_letters": says, "dry_run": dry_run });
+    if dry_run {
+        return Ok(HttpResponse::Ok().json(says));
+    }
+    desk.replay_letters(visitor.operator(), &letters).await?;
+    Ok(HttpResponse::Accepted().json(says))
+}

@@ -1,0 +1,51 @@
+//! Which events and dead letters are asked for: the same parameters on pages and in the API.
+
+use ledger::{DeadFilter, EventFilter};
+use operate::name;
+
+use crate::{fault::Fault, fields::Fields};
+
+/// The most that one answer lists.
+pub(crate) const MOST: u32 = 500;
+/// What it lists unless more or less is asked for.
+const USUAL: u32 = 50;
+
+/// The parameters that choose events.
+pub(crate) const EVENTS: &[&str] = &["type", "app", "since", "until", "correlation", "before", "limit"];
+/// The parameters that choose dead letters.
+pub(crate) const DEAD: &[&str] = &["worker", "since", "until", "text", "with_replayed", "limit"];
+
+pub(crate) fn events(fields: &Fields) -> Result<EventFilter, Fault> {
+    fields.only(EVENTS)?;
+    Ok(EventFilter {
+        kind: fields.parse("type")?,
+        app: fields.parse("app")?,
+        since: fields.parse_by("since", name::moment)?,
+        until: fields.parse_by("until", name::moment)?,
+        correlation: fields.parse("correlation")?,
+        before: fields.parse("before")?,
+        limit: limit(fields)?,
+        ..EventFilter::default()
+    })
+}
+
+pub(crate) fn dead(fields: &Fields) -> Result<DeadFilter, Fault> {
+    fields.only(DEAD)?;
+    Ok(DeadFilter {
+        worker: fields.parse("worker")?,
+        since: fields.parse_by("since", name::moment)?,
+        until: fields.parse_by("until", name::moment)?,
+        text: fields.get("text").map(ToOwned::to_owned),
+        id_prefix: None,
+        with_replayed: fields.parse("with_replayed")?.unwrap_or(false),
+        limit: limit(fields)?,
+    })
+}
+
+fn limit(fields: &Fields) -> Result<u32, Fault> {
+    let limit = fields.parse("limit")?.unwrap_or(USUAL);
+    if (1..=MOST).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Fault::Invalid(format!("`limit`: it is from 1 to {MOST}")))
+}

@@ -1,0 +1,163 @@
+//! The JSON API, and that its page tells the truth.
+
+use console::ROUTES;
+use proto::{Data, Event, EventId, ImagePushed, WorkerName};
+use serde_json::{Value, json};
+
+use super::stand::{ALICE, Stand};
+use crate::stage::first;
+
+const PAGE: &str = include_str!("../../../../services/console/CONSOLE.md");
+
+fn json_of(answer: &super::browser::Answer) -> Value {
+    serde_json::from_str(&answer.text).unwrap_or_else(|why| panic!("{why}: {answer}"))
+}
+
+fn image() -> Event {
+    first(ImagePushed {
+        app: "shop".parse().unwrap(),
+        component: "web".parse().unwrap(),
+        image: "ghcr.io/acme/web".parse().unwrap(),
+        tag: Some("main".to_owned()),
+        digest: None,
+    })
+}
+
+#[test]
+fn the_page_names_every_route_and_no_other() {
+    let row = |line: &str| {
+        let mut cells = line.strip_prefix("| ")?.split(" | ");
+        let (method, path) = (cells.next()?, cells.next()?);
+        path.starts_with("`/api/").then(|| (method.to_owned(), path.trim_matches('`').to_owned()))
+    };
+    let named: Vec<_> = PAGE.lines().filter_map(row).collect();
+    let api = ROUTES.iter().filter(|row| row.path.starts_with("/api/"));
+    assert_eq!(named, api.map(|row| (row.method.to_owned(), row.path.to_owned())).collect::<Vec<_>>());
+}
+
+/// Each `curl` of the page is taken as it stands; what it names is not there, and nothing else is wrong with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_s_examples_are_understood() {
+    let stand = Stand::open().await;
+    let examples = PAGE.replace("\\\n ", "");
+    let examples: Vec<_> = examples.lines().filter(|line| line.starts_with("curl ")).collect();
+    assert!(examples.len() > 5, "{examples:?}");
+    for example in examples {
+        let path = example.split("\"$api").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+        let body = example.split("-d '").nth(1).and_then(|rest| rest.split('\'').next());
+        let method = if example.contains("-X POST") { "POST" } else { "GET" };
+        let path = format!("/api/v1{}", path.replace("backstage", "shop"));
+        let answer = stand.program(method, &path, Some(ALICE), body.unwrap_or_default()).await;
+        let is_missing = path.contains("3f2a91c0") || path.contains("dead/replay");
+        let expected = if is_missing {
+            404
+        } else if method == "POST" {
+            202
+        } else {
+            200
+        };
+        assert_eq!(answer.status, expected, "{example}: {answer}");
+    }
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_under_one_key_is_one() {
+    let stand = Stand::open().await;
+    let order = async |what: &str, key: &str| {
+        let path = format!("/api/v1/apps/shop/environments/production/{what}");
+        let body = r#"{ "reason": "because", "by": "somebody else" }"#;
+        // Nobody orders in another's name.
+        assert_eq!(stand.program("POST", &path, Some(ALICE), body).await.status, 400);
+        let body = r#"{ "reason": "because" }"#;
+        let answer = stand.program_with("POST", &path, Some(ALICE), body, &[("idempotency-key", key)]).await;
+        assert_eq!(answer.status, 202, "{answer}");
+        json_of(&answer)["event"].as_str().unwrap().to_owned()
+    };
+    let (first, again, other) = (order("hold", "k1").await, order("hold", "k1").await, order("hold", "k2").await);
+    assert_eq!(first, again);
+    assert!(first != other && first != order("unhold", "k1").await);
+
+    let mut deliveries = stand.stage.context.bus.consume(WorkerName::Bumper, 10).await.unwrap();
+    let delivery = deliveries.next().await.unwrap();
+    let event = Event::from_message(&delivery.message).unwrap();
+    let Data::HoldChanged(change) = &event.data else { panic!("{event:?}") };
+    assert_eq!((change.by.as_str(), change.reason.as_str(), change.held), ("alice", "because", true));
+    assert_eq!((event.id.to_string(), event.source.as_str()), (first, "/operators/console"));
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_and_dead_letters_are_listed_shown_and_replayed() {
+    let stand = Stand::open().await;
+    let (pushed, dead) = (image(), image());
+    stand.stage.record(&pushed).await;
+    let letter = stand.bury(&dead, "the registry is not there\nat all").await;
+    let get = async |path: &str| json_of(&stand.program("GET", path, Some(ALICE), "").await);
+
+    let listed = get("/api/v1/events?type=image.pushed&limit=1").await;
+    assert_eq!(listed["events"][0]["attributes"]["id"], pushed.id.to_string());
+    assert_eq!(listed["before"], listed["events"][0]["seq"]);
+    let shown = get(&format!("/api/v1/events/{}", &pushed.id.to_string()[..8])).await;
+    assert_eq!(shown["event"]["data"]["tag"], "main");
+
+    let replay = format!("/api/v1/events/{}/replay", pushed.id);
+    let dry = stand.program("POST", &replay, Some(ALICE), r#"{ "worker": "bumper", "dry_run": true }"#).await;
+    assert_eq!((dry.status, stand.waiting(WorkerName::Bumper).await), (200, 0), "{dry}");
+    for _ in 0..2 {
+        let body = r#"{ "worker": "bumper", "replays": 0 }"#;
+        assert_eq!(stand.program("POST", &replay, Some(ALICE), body).await.status, 202);
+        assert_eq!(stand.waiting(WorkerName::Bumper).await, 1);
+    }
+
+    let open = get("/api/v1/dead?worker=bumper&text=REGISTRY").await;
+    assert_eq!(open["dead_letters"][0]["id"], letter);
+    let all = json!({ "ids": [&letter[..8]], "dry_run": true });
+    let dry = stand.program("POST", "/api/v1/dead/replay", Some(ALICE), &all.to_string()).await;
+    assert_eq!((dry.status, stand.waiting(WorkerName::Bumper).await), (200, 1), "{dry}");
+    let done = stand.program("POST", "/api/v1/dead/replay", Some(ALICE), &json!({ "ids": [letter] }).to_string()).await;
+    assert_eq!((done.status, stand.waiting(WorkerName::Bumper).await), (202, 2), "{done}");
+    assert_eq!(get("/api/v1/dead").await["dead_letters"], json!([]));
+    let replayed = get(&format!("/api/v1/dead/{letter}")).await;
+    assert_eq!(replayed["replayed_by"], "alice");
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_said_with_what_to_do() {
+    let stand = Stand::open().await;
+    let production = "/api/v1/apps/shop/environments/production";
+    let unknown = EventId::fresh();
+    for (method, path, body, status, says) in [
+        ("GET", "/api/v1/events?limit=501".to_owned(), "", 400, "from 1 to 500"),
+        ("GET", "/api/v1/events?typ=push.received".to_owned(), "", 400, "`typ` is no parameter"),
+        ("GET", "/api/v1/events?since=yesterday".to_owned(), "", 400, "`since`: write a time"),
+        ("GET", "/api/v1/events/3f".to_owned(), "", 400, "first 4 digits"),
+        ("GET", format!("/api/v1/events/{unknown}"), "", 404, "no event begins with"),
+        ("GET", "/api/v1/status?app=shpo".to_owned(), "", 404, "no app `shpo`"),
+        ("GET", "/api/v1/nothing".to_owned(), "", 404, "no such page"),
+        ("POST", format!("{production}/hold"), "{}", 400, "reason"),
+        ("POST", format!("{production}/hold"), r#"{ "reason": " " }"#, 400, "say why"),
+        ("POST", format!("{production}/hold"), "reason=x", 400, "not what belongs here"),
+        ("POST", format!("{production}/hold"), r#"{ "reason": "x", "to": "y" }"#, 400, "belongs to a rollback"),
+        ("POST", format!("{production}/explode"), r#"{ "reason": "x" }"#, 404, "no such page"),
+        (
+            "POST",
+            "/api/v1/apps/shop/environments/qa/hold".to_owned(),
+            r#"{ "reason": "x" }"#,
+            404,
+            "no environment `qa`",
+        ),
+        ("POST", "/api/v1/apps/a%20b/environments/qa/hold".to_owned(), r#"{ "reason": "x" }"#, 400, "a b"),
+        ("POST", format!("/api/v1/approvals/{unknown}/approve"), "", 404, "nothing waits under an id"),
+        ("POST", "/api/v1/dead/replay".to_owned(), r#"{ "ids": [] }"#, 400, "choose at least one"),
+    ] {
+        let answer = stand.program(method, &path, Some(ALICE), body).await;
+        assert_eq!(answer.status, status, "{method} {path}: {answer}");
+        let problem = json_of(&answer);
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{path}: {problem}");
+        assert!(!problem["next"].as_str().unwrap().is_empty(), "{problem}");
+    }
+    assert_eq!(stand.waiting(WorkerName::Bumper).await, 0);
+    stand.close().await;
+}

@@ -109,7 +109,9 @@ impl TryFrom<String> for Pointer {
     fn try_from(text: String) -> Result<Self, String> {
         let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         if !text.starts_with('/') {
-            return Err(format!("`{text}` is no JSON pointer; write `/{text}`, with a `/` before each key"));
+            // Elsewhere keys are parted by dots.
+            let path = text.replace('.', "/");
+            return Err(format!("`{text}` is no JSON pointer; write `/{path}`, with a `/` before each key"));
         }
         if !escapes {
             return Err(format!("`{text}` is no JSON pointer; write `~0` for a `~` in a key, and `~1` for a `/`"));

@@ -35,6 +35,13 @@ fn the_page_names_every_route_and_no_other() {
     assert_eq!(named, api.map(|row| (row.method.to_owned(), row.path.to_owned())).collect::<Vec<_>>());
 }
 
+#[test]
+fn the_page_s_configuration_is_read() {
+    let yaml = PAGE.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let config = runtime::Config::parse(yaml, "CONSOLE.md".as_ref()).unwrap();
+    assert_eq!(config.console.unwrap().operators.len(), 2);
+}
+
 /// Each `curl` of the page is taken as it stands; what it names is not there, and nothing else is wrong with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_s_examples_are_understood() {
@@ -140,6 +147,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         ("POST", format!("{production}/hold"), r#"{ "reason": " " }"#, 400, "say why"),
         ("POST", format!("{production}/hold"), "reason=x", 400, "not what belongs here"),
         ("POST", format!("{production}/hold"), r#"{ "reason": "x", "to": "y" }"#, 400, "belongs to a rollback"),
+        ("POST", format!("{production}/rollback"), r#"{ "reason": "x", "to": "3f2a91c0" }"#, 404, "healthy there"),
         ("POST", format!("{production}/explode"), r#"{ "reason": "x" }"#, 404, "no such page"),
         (
             "POST",

@@ -69,6 +69,9 @@ need_servers() {
     need openssl openssl "/usr/lib/rabbitmq/bin/rabbitmq-server" rabbitmq-server '/usr/lib/postgresql/*/bin/postgres' postgresql
 }
 
+# What the console's pages are looked at with. It draws no text without a font.
+need_browser() { need chromium chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf fonts-dejavu-core; }
+
 # What tests/package.json names, in target/node.
 need_node() {
     need node nodejs npm npm

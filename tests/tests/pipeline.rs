@@ -2,6 +2,8 @@
 //! rightly stop before.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "pipeline/browser.rs"]
+mod browser;
 #[path = "pipeline/buttons.rs"]
 mod buttons;
 #[path = "pipeline/console/mod.rs"]

@@ -163,11 +163,9 @@ impl Bumper {
             Input::Image(candidate) => seen.image = self.release(event, target, candidate, before).await?,
             Input::Verdict(report) => {
                 let deployment = &report.deployment;
-                // What is known to have been asked for last, by this very event's earlier run if there was one.
-                let ours = seen.recalled.iter().find(|ours| ours.deployment.environment == deployment.environment);
-                let asked = ours.filter(|ours| !ours.overtaken).map(|ours| &ours.deployment);
+                // Its own rollback, which an earlier run of it may have made, makes no verdict late.
                 let mut merged = seen.merged.iter().map(|(merged, _)| merged);
-                let asked = asked.or_else(|| merged.find(|merged| merged.environment == deployment.environment));
+                let asked = merged.find(|merged| merged.environment == deployment.environment);
                 let asked = asked.or_else(|| Some(&before.place(&deployment.environment)?.asked.as_ref()?.deployment));
                 seen.is_older = self.overtaken(target, asked, deployment).await?;
             }
@@ -215,8 +213,8 @@ impl Bumper {
 
 /// Takes the step, as far as it can be without knowing more of the source.
 fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
-    for Recalled { deployment, wish, overtaken } in &seen.recalled {
-        step.was_landed(deployment.clone(), wish, *overtaken);
+    for Recalled { deployment, overtaken, .. } in &seen.recalled {
+        step.was_done(&deployment.environment, *overtaken);
     }
     for (deployment, wish) in &seen.merged {
         step.landed(deployment.clone(), wish);
@@ -236,6 +234,10 @@ fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
         Input::Rollback(asked) => step.taken_back(asked, &seen.healthy),
         Input::Released(released) => step.released(released, event.time),
         Input::Settled(settled) => step.settled(settled),
+    }
+    // As in that earlier run: what came of the event follows what it led to.
+    for Recalled { deployment, wish, overtaken } in &seen.recalled {
+        step.was_landed(deployment.clone(), wish, *overtaken);
     }
 }
 

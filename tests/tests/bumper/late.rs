@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::{Claim, ClaimKey};
-use proto::WorkerName;
+use proto::{RollbackRequested, WorkerName};
 use uuid::Uuid;
 
 use crate::world::*;
@@ -55,6 +55,36 @@ async fn a_rollback_is_told_though_somebody_deployed_since() {
     assert_eq!(world.bump(&bad).await.revision, landed.revision);
     assert_eq!(world.repo.count(), count);
     assert_eq!(world.place("staging").await.asked.unwrap().deployment, fixed);
+    assert_eq!(world.chain().await.barred.len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_rollback_took_back_is_barred_by_the_run_that_tells_of_it_too() {
+    let world = World::new().await;
+    world.healthy(&world.deploy(&commit('a')).await).await;
+    let b = world.deploy(&commit('b')).await;
+    let bad = verdict(&b, false);
+    let landed = deployments(&world.dies(&bad).await).remove(0);
+    assert_eq!(world.bump(&bad).await.revision, landed.revision);
+    let again = world.pushed("frontend", "main", Some(&digests(&b)["frontend"]));
+    assert!(world.ignored(&again).await.contains("is quarantined"));
+}
+
+#[tokio::test]
+async fn so_is_what_a_person_had_taken_back() {
+    let world = World::new().await;
+    let good = verdict(&world.deploy(&commit('a')).await, true);
+    world.context.ledger.record(&[good.to_message()]).await.unwrap();
+    world.handle(&good).await.unwrap();
+    let slow = world.deploy(&commit('b')).await;
+    world.healthy(&slow).await;
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let (by, reason) = ("mona".to_owned(), "checkout is slow".to_owned());
+    let order = event(RollbackRequested { app, environment, to: None, by, reason });
+    let landed = deployments(&world.dies(&order).await).remove(0);
+    assert_eq!(world.bump(&order).await.revision, landed.revision);
+    let again = world.pushed("frontend", "main", Some(&digests(&slow)["frontend"]));
+    assert!(world.ignored(&again).await.contains("by mona: checkout is slow"));
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ impl<'a> Step<'a> {
     fn grant(&mut self, approval: EventId, name: &EnvironmentName, by: &str) -> Result<String, String> {
         // An earlier run of the same event had its commit made.
         let goes = || Ok("it goes there now".to_owned());
-        if self.done.contains(name) {
+        if self.is_done(name) {
             return goes();
         }
         let (config, lane, mut waiting) = self.asked_of_people(approval, name)?;
@@ -102,8 +102,9 @@ impl<'a> Step<'a> {
         if !self.app.environments.contains_key(name) {
             return self.no_environment(name);
         }
-        if self.done.contains(name) {
-            return;
+        if self.done.get(name) == Some(&true) {
+            let why = "it was, and has been asked for something else since";
+            return self.told.reasons.push(format!("{name} is not taken back again: {why}"));
         }
         let not = |why: String| format!("{name} is not taken back: {why}");
         let now = self.chain.place(name).and_then(|place| place.asked.clone()).map(|asked| asked.deployment);

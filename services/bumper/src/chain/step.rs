@@ -1,9 +1,6 @@
 //! One event's step of a chain.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use ledger::{Asked, Barred, Chain, Ended, Offer, Place, Proposed, Ruling, Waiting};
 use proto::{
@@ -92,20 +89,29 @@ pub(crate) struct Step<'a> {
     pub(super) name: &'a AppName,
     pub(super) app: &'a App,
     pub(super) cause: Cause,
-    /// Where an earlier run of the same event had its commit made.
-    pub(super) done: BTreeSet<EnvironmentName>,
+    /// Where an earlier run of the same event had its commit made, and whether the environment has been asked for
+    /// something later since.
+    pub(super) done: BTreeMap<EnvironmentName, bool>,
 }
 
 impl<'a> Step<'a> {
     pub(crate) fn new(chain: Chain, name: &'a AppName, app: &'a App, cause: Cause, facts: Facts) -> Self {
-        let (told, wishes, done) = (Told::default(), Vec::new(), BTreeSet::new());
+        let (told, wishes, done) = (Told::default(), Vec::new(), BTreeMap::new());
         Self { chain, told, facts, wishes, name, app, cause, done }
     }
 
-    /// An earlier run of the same event had this commit made and died before it could tell. `overtaken` when the
+    /// An earlier run of the same event had its commit made there, so it is not asked for again. `overtaken` when the
     /// environment has been asked for something later since.
+    pub(crate) fn was_done(&mut self, name: &EnvironmentName, overtaken: bool) {
+        self.done.insert(name.clone(), overtaken);
+    }
+
+    pub(super) fn is_done(&self, name: &EnvironmentName) -> bool {
+        self.done.contains_key(name)
+    }
+
+    /// The commit that was made then, of which that run could not tell.
     pub(crate) fn was_landed(&mut self, deployment: Deployment, wish: &Wish, overtaken: bool) {
-        self.done.insert(deployment.environment.clone());
         if overtaken {
             // It went all the same, and nothing will ask for it again.
             self.went(wish);
@@ -132,7 +138,7 @@ impl<'a> Step<'a> {
         let Some(config) = self.app.environments.get(name) else {
             return self.no_environment(name);
         };
-        if self.done.contains(name) {
+        if self.is_done(name) {
             return;
         }
         let place = self.chain.place(name);
@@ -209,7 +215,7 @@ impl<'a> Step<'a> {
         instead_of: Option<Release>,
         note: Option<String>,
     ) {
-        if !self.done.contains(name) {
+        if !self.is_done(name) {
             let (reason, lane) = (BumpReason::Rollback, Lane::Deploy);
             let offer = Offer { release: wanted, commit, reason, lane, verified: None, author: None, note };
             self.wishes.push(Wish { instead_of, ..Wish::of(name, offer) });
@@ -224,7 +230,7 @@ impl<'a> Step<'a> {
 
     /// A release comes to an environment's gate.
     pub(super) fn enter(&mut self, name: &EnvironmentName, config: &Environment, mut offer: Offer) {
-        if self.done.contains(name) {
+        if self.is_done(name) {
             return;
         }
         if let Some(why) = self.chain.why_barred(&offer.release) {

@@ -19,6 +19,10 @@ impl Step<'_> {
             let (old, new) = (deployment.revision.short(), later.deployment.revision.short());
             self.told.reasons.push(format!("superseded: {name} was asked for {new} since, which came after {old}"));
             self.place(name).asked = asked;
+            // An earlier run had it taken back in time.
+            if !report.healthy && self.is_done(name) {
+                self.condemn(deployment, &report.summary);
+            }
             return;
         }
         let asked = asked.filter(|asked| asked.deployment.revision == deployment.revision);
@@ -88,11 +92,13 @@ impl Step<'_> {
             self.place(name).hold.get_or_insert(hold);
             return;
         }
+        self.condemn(bad, summary);
+        if self.is_done(name) {
+            return;
+        }
         let place = self.chain.place(name);
         let good = place.and_then(|place| place.healthy.clone());
         let held = config.hold.clone().or_else(|| Some(place?.hold.as_ref()?.reason.clone()));
-        self.bar_bad(bad, good.as_ref(), summary);
-        self.owe_no_more(bad);
         let commit = good.as_ref().and_then(|good| good.commit.clone());
         let wanted = match self.way_back(bad, good, config, held) {
             Ok(wanted) => wanted,
@@ -133,14 +139,17 @@ impl Step<'_> {
         }
     }
 
-    /// Bars what this deployment brought and what was not healthy here before.
-    fn bar_bad(&mut self, bad: &Deployment, good: Option<&Deployment>, summary: &str) {
-        let was_healthy = |name: &ComponentName| good.and_then(|good| good.release.get(name)).map(|r| &r.digest);
+    /// Bars what this deployment brought and what was not healthy here before; as a fix it is owed no more.
+    fn condemn(&mut self, bad: &Deployment, summary: &str) {
+        let good = self.chain.place(&bad.environment).and_then(|place| place.healthy.clone());
+        let was_healthy =
+            |name: &ComponentName| good.as_ref().and_then(|good| good.release.get(name)).map(|r| &r.digest);
         for (name, released) in bad.release.iter().filter(|(name, _)| bad.changed.contains(name)) {
             if was_healthy(name) != Some(&released.digest) {
                 self.bar(&released.digest, &bad.environment, format!("unhealthy in {}: {summary}", bad.environment));
             }
         }
+        self.owe_no_more(bad);
     }
 }
 

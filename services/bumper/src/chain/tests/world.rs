@@ -271,10 +271,14 @@ impl World {
         let mut facts = Facts::default();
         let mut step = loop {
             let mut step = Step::new(self.kept.clone(), &name, &config.apps[&name], cause, facts);
-            if again {
-                self.recall(&delivery, &mut step);
+            let recalled = if again { self.recalled(&delivery) } else { Vec::new() };
+            for (commit, overtaken) in &recalled {
+                step.was_done(&commit.deployment.environment, *overtaken);
             }
             self.take(&delivery, &mut step);
+            for (commit, overtaken) in recalled {
+                step.was_landed(commit.deployment, &commit.wish, overtaken);
+            }
             let Some(open) = step.facts.open() else { break step };
             facts = step.facts;
             for commit in open.authors {
@@ -293,6 +297,7 @@ impl World {
         if fault == 2 || step.told.comes_again.is_some() {
             return self.deliveries.push(delivery);
         }
+        self.check_barred(&delivery, &step);
         let outcomes = self.outcomes(&delivery, &step);
         self.kept = step.chain;
         self.done.insert(delivery.id, outcomes.clone());
@@ -313,15 +318,18 @@ impl World {
         known.is_some_and(|asked| place(&deployment.revision) < place(&asked.deployment.revision))
     }
 
-    fn recall(&mut self, delivery: &Delivery, step: &mut Step<'_>) {
-        let ours: Vec<_> = self.commits.iter().filter(|commit| commit.event == delivery.id).cloned().collect();
-        for commit in ours {
-            let environment = &commit.deployment.environment;
+    /// The commits that an earlier run of an event made, and whether others came after them.
+    fn recalled(&self, delivery: &Delivery) -> Vec<(Commit, bool)> {
+        let ours = self.commits.iter().filter(|commit| commit.event == delivery.id).cloned();
+        let last = |environment: &EnvironmentName| {
             let ours = |other: &&Commit| other.deployment.environment == *environment && !other.by_hand;
-            let last = self.commits.iter().rfind(ours).unwrap();
-            let overtaken = last.event != delivery.id;
-            step.was_landed(commit.deployment.clone(), &commit.wish, overtaken);
-        }
+            self.commits.iter().rfind(ours).map(|last| last.event)
+        };
+        let with_others = |commit: Commit| {
+            let overtaken = last(&commit.deployment.environment) != Some(delivery.id);
+            (commit, overtaken)
+        };
+        ours.map(with_others).collect()
     }
 
     fn take(&self, delivery: &Delivery, step: &mut Step<'_>) {
@@ -437,6 +445,32 @@ impl World {
             if is_known && is_owed && wish.lane == Lane::Deploy {
                 let has = self.history.answer(&Question::Has(new.clone(), old.clone()));
                 assert_eq!(has, Order::After, "{new} undoes the fix {old} in {}", wish.environment);
+            }
+        }
+    }
+
+    /// What was taken back, be it by this run or an earlier one of the event, is barred, or the next event brings it again.
+    fn check_barred(&self, delivery: &Delivery, step: &Step<'_>) {
+        let What::Data(data) = &delivery.what else { return };
+        for (back, overtaken) in self.recalled(delivery) {
+            let environment = &back.deployment.environment;
+            let (gone, brought) = match &**data {
+                Data::HealthReported(it) if !it.healthy => (&it.deployment.release, Some(&it.deployment.changed)),
+                Data::RollbackRequested(_) if !overtaken => {
+                    let Some(asked) = self.kept.place(environment).and_then(|place| place.asked.as_ref()) else {
+                        continue;
+                    };
+                    (&asked.deployment.release, None)
+                }
+                _ => continue,
+            };
+            let healthy = self.kept.place(environment).and_then(|place| place.healthy.as_ref());
+            for name in back.deployment.changed.iter().filter(|name| brought.is_none_or(|all| all.contains(name))) {
+                let Some(gone) = gone.get(name).map(|image| &image.digest) else { continue };
+                let is = |release: &Release| release.get(name).is_some_and(|image| image.digest == *gone);
+                let was_healthy = brought.is_some() && healthy.is_some_and(|healthy| is(&healthy.release));
+                let is_let_off = was_healthy || is(&back.deployment.release);
+                assert!(is_let_off || step.chain.barred.contains_key(gone), "{name} may come back to {environment}");
             }
         }
     }

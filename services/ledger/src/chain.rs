@@ -41,6 +41,11 @@ impl Chain {
         self.places.get(environment)
     }
 
+    /// The fixes that are in no deploy branch yet.
+    pub fn owed_still(&self) -> impl Iterator<Item = &Owed> {
+        self.owed.iter().filter(|owed| owed.met.is_none())
+    }
+
     /// Why a release must not be deployed, if one of its digests is barred.
     pub fn why_barred(&self, release: &Release) -> Option<String> {
         release.iter().find_map(|(name, released)| {
@@ -93,7 +98,8 @@ pub struct Chain {
     /// Digests that must not be deployed anywhere.
     #[serde(default)]
     pub barred: BTreeMap<Digest, Barred>,
-    /// Fixes that took the fast path and are not known to be in a deploy branch yet.
+    /// Fixes that took the fast path: those that are not known to be in a deploy branch yet, and those that are and still
+    /// run somewhere, where no release without them may replace them.
     #[serde(default)]
     pub owed: Vec<Owed>,
 }
@@ -258,4 +264,10 @@ pub struct Owed {
     pub note: Option<String>,
     /// Since when.
     pub at: Timestamp,
+    /// What brought it to a deploy branch, or a later fix that has it and is owed in its place; `None` while it is owed.
+    #[serde(default)]
+    pub met: Option<CommitSha>,
+    /// Source commits that are known to have it, the last few that were to replace it.
+    #[serde(default)]
+    pub had_by: Vec<CommitSha>,
 }

@@ -72,7 +72,7 @@ pub async fn barred(ledger: &Ledger, app: &AppName, begins: &Beginning) -> Resul
     )
 }
 
-/// The fix that is owed to the deploy branches and whose commit begins so.
+/// The fix that no release without it may replace, be it owed to the deploy branches or not, and whose commit begins so.
 pub async fn owed(ledger: &Ledger, app: &AppName, begins: &Beginning) -> Result<Owed> {
     let (_, chain) = ledger.chain(app).await?;
     only(

@@ -132,7 +132,7 @@ fn of_app(name: &AppName, app: &App, chain: &Chain, now: Timestamp) -> AppStatus
         quarantined: quarantined
             .map(|(digest, entry)| Quarantined { digest: digest.clone(), entry: entry.clone() })
             .collect(),
-        owed: chain.owed.clone(),
+        owed: chain.owed_still().cloned().collect(),
     }
 }
 

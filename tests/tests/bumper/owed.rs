@@ -31,7 +31,7 @@ impl Fixed {
     }
 
     async fn owed(&self) -> Vec<CommitSha> {
-        self.world.chain().await.owed.into_iter().map(|owed| owed.commit).collect()
+        self.world.chain().await.owed_still().map(|owed| owed.commit.clone()).collect()
     }
 
     /// What the deploy branch gets next, and the event of its images.
@@ -81,6 +81,62 @@ async fn a_release_without_the_fix_waits_and_one_that_merges_it_settles_it() {
     assert!(world.ignored(&waiting).await.contains("superseded"));
     // Its own word says nothing new.
     assert_eq!(world.handle(&event(told[0].clone())).await.unwrap().iter().count(), 0);
+}
+
+#[tokio::test]
+async fn what_waits_without_the_fix_does_not_replace_it_once_main_has_it() {
+    let config = CONFIG.replace("after: staging,", "after: staging, soak: 1h,");
+    let world = World::with(&config.replace(
+        "deploy: [main]",
+        "deploy: [main]
+    fast_path: { skip: [soak] }",
+    ))
+    .await;
+    let work = world.work().await;
+    world
+        .healthy(
+            &world
+                .deploy(
+                    &change(
+                        &work,
+                        "shop",
+                        "one
+two
+three
+",
+                    )
+                    .await,
+                )
+                .await,
+        )
+        .await;
+    work.branch("hotfix/x").await.unwrap();
+    let fix = change(
+        &work,
+        "shop",
+        "one
+two, mended
+three
+",
+    )
+    .await;
+    work.git(&["switch", "--quiet", "main"]).await.unwrap();
+    let without = world.deploy(&change(&work, "other", "without").await).await;
+    let (waiting, _) = world.waits(&verdict(&without, true)).await;
+    world.healthy(&world.bump(&verdict(&world.fix(&fix).await, true)).await).await;
+    let for_the_fix = format!("waits for the fix {}", fix.short());
+    assert!(world.not_yet(&waiting).await.contains(&for_the_fix));
+
+    work.git(&["merge", "--quiet", "--no-edit", "hotfix/x"]).await.unwrap();
+    work.push().await.unwrap();
+    let merged: CommitSha = work.head().await.unwrap().parse().unwrap();
+    let outcomes = world.handle(&pushed(&world, &merged).await).await.unwrap();
+    assert_eq!((settled(&outcomes).len(), world.chain().await.owed_still().count()), (1, 0));
+    world.handle(&event(settled(&outcomes).remove(0))).await.unwrap();
+    assert!(world.not_yet(&waiting).await.contains(&for_the_fix), "it is still what runs in production");
+    let (_, why) = world.waits(&verdict(&deployments(&outcomes)[0], true)).await;
+    assert!(why.contains("having been healthy for 1h"), "{why}");
+    assert!(world.ignored(&waiting).await.contains("superseded"));
 }
 
 #[tokio::test]

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Offer, Owed};
+use ledger::{Offer, Owed, Place};
 use proto::{
     BumpReason, CommitSha, ComponentName, Deployment, EnvironmentName, FixSettled, Lane, Release, ReleasedImage,
 };
 use runtime::config::{App, ReleaseMode};
 
 use super::{
-    facts::{Order, Question},
+    facts::{Facts, Order, Question},
     step::{Step, Wish, left},
 };
 
@@ -22,6 +22,8 @@ struct Pair {
 
 /// Who settles what the source repository shows to be settled.
 pub(crate) const WINDLASS: &str = "Windlass";
+/// How many commits are kept that have a fix. What waits is looked at again and again, and each look finds out anew.
+const KEPT: usize = 32;
 
 impl Step<'_> {
     /// Why an environment does not get a release by an event: its source is an ancestor of what is deployed there. What
@@ -103,47 +105,69 @@ impl Step<'_> {
         offer.release.iter().filter(|image| !is_decided(*image)).filter_map(pair).collect()
     }
 
-    /// Ends what is owed and in this release of a deploy branch.
+    /// Learns of a deploy branch's release which fixes it has. What is owed and in it is owed no more; where it runs it is
+    /// kept from those that have not got it all the same.
     pub(super) fn settle(&mut self, offer: &Offer) {
-        let Some(commit) = offer.commit.clone().filter(|_| offer.lane == Lane::Deploy) else { return };
-        for owed in self.chain.owed.clone() {
-            // The fix itself, promoted, says nothing: only a deploy branch's own image says that the branch has it.
-            let is_itself = commit == owed.commit && offer.reason != BumpReason::Deploy;
-            if !is_itself && self.has(&commit, &owed.commit) && self.replaces(offer, &owed.commit) {
-                self.chain.owed.retain(|other| other.commit != owed.commit);
-                let reason = format!("{} of a deploy branch has it", commit.short());
-                let (app, by) = (self.name.clone(), WINDLASS.to_owned());
-                let Owed { commit, note, .. } = owed;
-                self.tell(commit.to_string(), FixSettled { app, commit, note, by, reason });
+        if offer.lane != Lane::Deploy {
+            return;
+        }
+        // The fix itself, promoted, says nothing: only a deploy branch's own image says that the branch has it.
+        let says = |owed: &Owed, commit: &CommitSha| *commit != owed.commit || offer.reason == BumpReason::Deploy;
+        for owed in self.chain.owed.clone().into_iter().filter(|owed| owed.met.is_none()) {
+            if let Some(commit) = offer.commit.as_ref().filter(|commit| says(&owed, commit))
+                && has(&mut self.facts, commit, &owed)
+            {
+                self.meet(owed, commit);
             }
         }
-    }
-
-    fn has(&mut self, commit: &CommitSha, fix: &CommitSha) -> bool {
-        matches!(self.facts.ask(Question::Has(commit.clone(), fix.clone())), Order::Same | Order::After)
-    }
-
-    /// Whether whatever runs of a fix is replaced by what has it. Where components come one by one, another one's image
-    /// may not have come yet, and an older one of it may wait.
-    fn replaces(&mut self, offer: &Offer, fix: &CommitSha) -> bool {
-        if self.app.release == ReleaseMode::Together {
-            return true;
+        let commits: BTreeSet<_> = match self.app.release {
+            ReleaseMode::Together => offer.commit.iter().collect(),
+            ReleaseMode::Apart => offer.release.values().filter_map(|image| image.commit.as_ref()).collect(),
+        };
+        for owed in &mut self.chain.owed {
+            let known = owed.had_by.clone();
+            for commit in commits.iter().filter(|commit| !known.contains(commit)) {
+                if has(&mut self.facts, commit, owed) {
+                    owed.had_by.push((*commit).clone());
+                }
+            }
+            let surplus = owed.had_by.len().saturating_sub(KEPT);
+            owed.had_by.drain(..surplus);
         }
-        let running = self.chain.places.values().filter_map(|place| Some(&place.asked.as_ref()?.deployment.release));
-        let of_fix = running.flatten().filter(|(_, image)| image.commit.as_ref() == Some(fix));
-        let components: BTreeSet<_> = of_fix.map(|(component, _)| component.clone()).collect();
-        components.iter().all(|component| {
-            let commit = offer.release.get(component).and_then(|image| image.commit.as_ref());
-            commit.is_some_and(|commit| self.has(commit, fix))
-        })
     }
 
-    /// A fix is owed no more: somebody says so, or this has been told already.
+    /// A commit of a deploy branch has a fix, and the older ones that were owed with it.
+    fn meet(&mut self, fix: Owed, by: &CommitSha) {
+        let Owed { commit, note, .. } = fix;
+        self.met_by(&commit, by);
+        let reason = format!("{} of a deploy branch has it", by.short());
+        let (app, by) = (self.name.clone(), WINDLASS.to_owned());
+        self.tell(commit.to_string(), FixSettled { app, commit, note, by, reason });
+    }
+
+    /// A fix, and what was owed with it, is in this commit.
+    fn met_by(&mut self, fix: &CommitSha, by: &CommitSha) {
+        let with_it = |owed: &&mut Owed| owed.commit == *fix || owed.met.as_ref() == Some(fix);
+        self.chain.owed.iter_mut().filter(with_it).for_each(|owed| owed.met = Some(by.clone()));
+    }
+
+    /// Forgets what is owed no more and can be undone nowhere.
+    pub(super) fn forget_met(&mut self) {
+        let places = self.app.environments.keys().filter_map(|name| self.chain.places.get(name));
+        let known: BTreeSet<_> = places.flat_map(commits_of).cloned().collect();
+        self.chain.owed.retain(|owed| owed.met.is_none() || known.contains(&owed.commit));
+    }
+
+    /// Somebody says that a fix need not be kept; with it go the older ones that were owed with it. Windlass's own word was
+    /// taken when it was given.
     pub(crate) fn settled(&mut self, settled: &FixSettled) {
-        let before = self.chain.owed.len();
-        self.chain.owed.retain(|owed| owed.commit != settled.commit);
-        if self.chain.owed.len() == before && settled.by != WINDLASS {
-            self.told.reasons.push(format!("no fix {} is owed", settled.commit.short()));
+        if settled.by == WINDLASS {
+            return;
+        }
+        let (before, fix) = (self.chain.owed.len(), &settled.commit);
+        self.chain.owed.retain(|owed| owed.commit != *fix && owed.met.as_ref() != Some(fix));
+        if self.chain.owed.len() == before {
+            self.told.reasons.push(format!("no fix {} is owed", fix.short()));
         }
     }
 
@@ -155,18 +179,41 @@ impl Step<'_> {
     /// A fix that is deployed must come back into a deploy branch.
     pub(super) fn owe(&mut self, wish: &Wish) {
         let Some(commit) = wish.commit.clone() else { return };
-        let older: Vec<_> = self.chain.owed.iter().map(|owed| owed.commit.clone()).collect();
-        let carried: Vec<_> = older.into_iter().filter(|older| self.carries(&commit, older)).collect();
-        self.chain.owed.retain(|owed| !carried.contains(&owed.commit));
+        for older in self.chain.owed.clone() {
+            if older.met.is_none() && self.carries(&commit, &older.commit) {
+                self.met_by(&older.commit, &commit);
+            }
+        }
         if !self.chain.owed.iter().any(|owed| owed.commit == commit) {
-            self.chain.owed.push(Owed { commit, note: wish.note.clone(), at: self.cause.now });
+            let (note, at) = (wish.note.clone(), self.cause.now);
+            self.chain.owed.push(Owed { commit, note, at, met: None, had_by: Vec::new() });
         }
     }
 
-    /// What was bad is owed to nobody.
+    /// What was bad is owed to nobody; what was owed with it is owed again.
     pub(super) fn owe_no_more(&mut self, bad: &Deployment) {
-        self.chain.owed.retain(|owed| bad.commit.as_ref() != Some(&owed.commit));
+        let Some(bad) = &bad.commit else { return };
+        self.chain.owed.retain(|owed| owed.commit != *bad);
+        self.chain.owed.iter_mut().filter(|owed| owed.met.as_ref() == Some(bad)).for_each(|owed| owed.met = None);
     }
+}
+
+/// Whether a commit has a fix: by itself, or as a descendant of what brought it to its branch.
+fn has(facts: &mut Facts, commit: &CommitSha, fix: &Owed) -> bool {
+    let mut is_after = |question| matches!(facts.ask(question), Order::Same | Order::After);
+    let met = fix.met.as_ref();
+    met.is_some_and(|met| is_after(Question::Order(commit.clone(), met.clone())))
+        || is_after(Question::Has(commit.clone(), fix.commit.clone()))
+}
+
+/// The source commits of what an environment was asked for, may go back to, and is to get.
+fn commits_of(place: &Place) -> impl Iterator<Item = &CommitSha> {
+    let deployed = [place.asked.as_ref().map(|asked| &asked.deployment), place.healthy.as_ref()];
+    let deployed = deployed.into_iter().flatten().map(|it| (&it.commit, &it.release));
+    let waits = [&place.urgent, &place.waiting, &place.back].into_iter().flatten();
+    let waits = waits.map(|waiting| (&waiting.offer.commit, &waiting.offer.release));
+    let all = deployed.chain(waits);
+    all.flat_map(|(commit, release)| commit.iter().chain(release.values().filter_map(|image| image.commit.as_ref())))
 }
 
 /// What people are told of a release, with what is not known of it.
@@ -182,14 +229,19 @@ fn with_doubt(note: Option<String>, doubt: Option<String>) -> Option<String> {
 /// The fix that an environment runs and would lose by this release. Where components come one by one, it is lost with
 /// its own image alone.
 pub(super) fn undone<'a>(owed: &'a [Owed], app: &App, running: &Deployment, offer: &Offer) -> Option<&'a Owed> {
-    let replaced = offer
-        .release
-        .iter()
-        .filter_map(|(component, offered)| running.release.get(component).filter(|runs| runs.digest != offered.digest));
+    let replaced = offer.release.iter().filter_map(|(component, offered)| {
+        let runs = running.release.get(component).filter(|runs| runs.digest != offered.digest)?;
+        Some((runs.commit.as_ref(), offered.commit.as_ref()))
+    });
     let replaced: Vec<_> = replaced.collect();
-    let whole = running.commit.as_ref().filter(|_| app.release == ReleaseMode::Together && !replaced.is_empty());
     let lost = |fix: &Owed| {
-        whole == Some(&fix.commit) || replaced.iter().any(|image| image.commit.as_ref() == Some(&fix.commit))
+        let is_it = |commit: Option<&CommitSha>| commit == Some(&fix.commit);
+        let lacks = |commit: Option<&CommitSha>| commit.is_none_or(|commit| !fix.had_by.contains(commit));
+        if app.release == ReleaseMode::Apart {
+            return replaced.iter().any(|(runs, offered)| is_it(*runs) && lacks(*offered));
+        }
+        let runs = is_it(running.commit.as_ref()) || replaced.iter().any(|(runs, _)| is_it(*runs));
+        runs && !replaced.is_empty() && lacks(offer.commit.as_ref())
     };
     owed.iter().find(|fix| lost(fix))
 }

@@ -176,6 +176,7 @@ impl<'a> Step<'a> {
         let (lane, author) = (wish.lane, wish.author.clone());
         let asked = Asked { deployment: deployment.clone(), at: now, lane, author, verdict: None };
         self.place(&name).asked = Some(asked);
+        self.forget_met();
         self.tell(name.to_string(), ManifestBumped { deployment });
     }
 

@@ -48,6 +48,7 @@ impl Step<'_> {
         let place = self.place(from);
         place.healthy = Some(verified.clone());
         place.hold.take_if(|hold| hold.automatic);
+        self.forget_met();
         // What an earlier verdict over the same environment laid on these digests: it was judged again.
         let released: BTreeSet<_> = verified.release.values().map(|released| &released.digest).collect();
         self.chain.barred.retain(|digest, entry| entry.environment != *from || !released.contains(digest));

@@ -76,6 +76,8 @@ pub(super) struct World {
     bad: BTreeMap<Digest, u8>,
     /// What was judged healthy where, and what was granted where by whom.
     verified: BTreeSet<(EnvironmentName, String)>,
+    /// Fixes that no release without them may replace.
+    fixes: BTreeSet<CommitSha>,
     granted: BTreeMap<(EnvironmentName, String), BTreeSet<String>>,
 }
 
@@ -101,6 +103,7 @@ impl World {
             offered: Vec::new(),
             bad: BTreeMap::new(),
             verified: BTreeSet::new(),
+            fixes: BTreeSet::new(),
             granted: BTreeMap::new(),
         }
     }
@@ -298,6 +301,7 @@ impl World {
             return self.deliveries.push(delivery);
         }
         self.check_barred(&delivery, &step);
+        self.note_fixes(&delivery, &step.chain);
         let outcomes = self.outcomes(&delivery, &step);
         self.kept = step.chain;
         self.done.insert(delivery.id, outcomes.clone());
@@ -441,8 +445,7 @@ impl World {
             assert_ne!(order, Order::Before, "{name} goes back in {}: {new} after {old}", wish.environment);
             let is_known = step.chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
             let is_known = is_known.is_some_and(|asked| asked.deployment.release.get(name) == Some(runs));
-            let is_owed = self.kept.owed.iter().any(|owed| owed.commit == old);
-            if is_known && is_owed && wish.lane == Lane::Deploy {
+            if is_known && self.fixes.contains(&old) && wish.lane == Lane::Deploy {
                 let has = self.history.answer(&Question::Has(new.clone(), old.clone()));
                 assert_eq!(has, Order::After, "{new} undoes the fix {old} in {}", wish.environment);
             }
@@ -521,6 +524,20 @@ impl World {
         {
             self.verified.insert((report.deployment.environment.clone(), key(&report.deployment.release)));
         }
+    }
+
+    /// A fix is kept from its first deployment until a person settles it, or it was bad or taken back.
+    fn note_fixes(&mut self, delivery: &Delivery, after: &Chain) {
+        let owed: BTreeSet<_> = after.owed.iter().map(|owed| owed.commit.clone()).collect();
+        let What::Data(data) = &delivery.what else { return self.fixes.extend(owed) };
+        let may_end = match &**data {
+            Data::FixSettled(it) => it.by != "Windlass",
+            Data::HealthReported(it) => !it.healthy,
+            Data::RollbackRequested(_) => true,
+            _ => false,
+        };
+        self.fixes.retain(|fix| !may_end || owed.contains(fix));
+        self.fixes.extend(owed);
     }
 
     /// What others make of what was told.

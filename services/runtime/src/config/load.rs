@@ -136,7 +136,7 @@ impl Layers<'_> {
         let (why, path) = (readable(why), self.path.display());
         if let Some(set) = self.over.iter().rev().find(|set| set.is_about(&key, &why)) {
             let place = format!("`{}`, over {path}", set.shown());
-            return ConfigError::Key { place, why: format!("{why}{}", Override::hint(&why)), key };
+            return ConfigError::Key { place, why: format!("{why}{}", set.hint(&why)), key };
         }
         let place = self.lines.of(&key).map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
         ConfigError::Key { place, key, why }
@@ -316,6 +316,13 @@ notify:
                 "`--set registries`, over windlass.yaml: `registries`: a text stands there; write keys below it",
             ),
             (&[("harness.lease", "5")], &[], "`--set harness.lease`, over windlass.yaml: `harness.lease`: `5` is not"),
+            (&[("sources.github.secrets[7]", "env:X")], &[], "secrets=[…, …]`"),
+            (&[("sources.github.secrets[-7]", "env:X")], &[], "secrets=[…, …]`"),
+            (&[("sources.github.secrets[x]", "env:X")], &[], "no path of keys; write "),
+            (&[("sources.github.secrets[0", "env:X")], &[], "no path of keys; write "),
+            (&[("sources.github.secrets[99999999999]", "env:X")], &[], "no path of keys; write "),
+            (&[("apps.shop.deploy", "main")], &[], "a text stands there; write a list, in brackets: `[one, two]`"),
+            (&[], &[("WINDLASS__WORKERS", "")], "`workers[0]`: what stands there is none of its values"),
             (&[], &[("WINDLASS__OPS__LISTEN", "x")], "(set by `WINDLASS__OPS__LISTEN`)"),
             (&[], &[("WINDLASS__HARNESS", "5")], "`WINDLASS__HARNESS`, over windlass.yaml: `harness`: a number stands"),
             (&[], &[("WINDLASS__", "5")], "`WINDLASS__`: `` is no path of keys"),

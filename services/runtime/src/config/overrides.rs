@@ -4,7 +4,10 @@ use std::ffi::OsString;
 
 use config::{ConfigError, Map, Source, Value, ValueKind};
 
-use super::{words::NO_KEY, yaml};
+use super::{
+    words::{NO_KEY, NOTHING},
+    yaml,
+};
 
 /// What the names of variables begin with, whatever their case; between the keys of a path stands the same `__`.
 const PREFIX: &str = "windlass__";
@@ -51,9 +54,7 @@ pub(super) fn of_arguments(arguments: &[(String, String)]) -> Result<Vec<Overrid
 impl Override {
     /// The error is whose it is, and what is wrong.
     fn new(shown: String, key: String, value: &str) -> Result<Self, (String, String)> {
-        let word = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-        let parts = key.split('.').map(|part| part.split_once('[').map_or(part, |(name, _)| name));
-        if !parts.clone().all(|part| !part.is_empty() && part.chars().all(word)) {
+        if !key.split('.').all(is_step) {
             return Err((
                 shown,
                 format!("`{key}` is no path of keys; write `receiver.listen`, or `notify[0].slack`; {BRACES}"),
@@ -67,7 +68,9 @@ impl Override {
         let below = |inner: &str, outer: &str| {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
-        below(path, &self.key) || why.starts_with(NO_KEY) && below(&self.key, path)
+        let list = self.key.rfind('[').map(|end| &self.key[..end]);
+        let is_behind = why.starts_with(NOTHING) && list.is_some_and(|list| below(path, list));
+        below(path, &self.key) || is_behind || why.starts_with(NO_KEY) && below(&self.key, path)
     }
 
     /// What it is called by.
@@ -75,10 +78,27 @@ impl Override {
         &self.shown
     }
 
-    /// What to do where its path leads nowhere.
-    pub(super) fn hint(why: &str) -> String {
-        if why.starts_with(NO_KEY) { format!("; {BRACES}") } else { String::new() }
+    /// How what the words ask for is done here.
+    pub(super) fn hint(&self, why: &str) -> String {
+        if why.starts_with(NO_KEY) {
+            return format!("; {BRACES}");
+        }
+        match self.key.rsplit_once('[') {
+            Some((list, _)) if why.starts_with(NOTHING) => {
+                format!("; where this lies behind the end of the list, set all of it: `{list}=[…, …]`")
+            }
+            _ if why.ends_with("write a list") => ", in brackets: `[one, two]`".to_owned(),
+            _ => String::new(),
+        }
     }
+}
+
+/// A key's name, perhaps with places in lists behind it: `secrets[0]`.
+fn is_step(part: &str) -> bool {
+    let (name, places) = part.split_once('[').map_or((part, None), |(name, places)| (name, Some(places)));
+    let is_place = |place: &str| place.strip_suffix(']').is_some_and(|place| place.parse::<i32>().is_ok());
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    is_name && places.is_none_or(|places| places.split('[').all(is_place))
 }
 
 /// A value: YAML in brackets or braces, else one as the file has it without quotes.

@@ -10,6 +10,9 @@ const ALIKE: f64 = 0.85;
 /// How it begins to be told that a key is unknown.
 pub(super) const NO_KEY: &str = "there is no key `";
 
+/// How it begins to be told that a key has no value.
+pub(super) const NOTHING: &str = "nothing stands there";
+
 /// The words without the key, which is named already, and without a text that is not what belongs there: it may be a
 /// secret that somebody wrote where a reference to it belongs.
 pub(super) fn readable(why: &str) -> String {
@@ -39,7 +42,7 @@ fn unfit_choice(why: &str) -> Option<String> {
 
 /// What is no word is none that was mistyped, and may be anything: it is not repeated.
 fn none_of(given: &str, values: &str) -> String {
-    let is_word = given.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    let is_word = !given.is_empty() && given.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     if !is_word {
         return format!("what stands there is none of its values; these are: {values}");
     }
@@ -77,13 +80,13 @@ fn unfit_value(why: &str) -> Option<String> {
     let (given, expected) = rest.rsplit_once(", expected ")?;
     if let Some(number) = number(expected) {
         return Some(match given {
-            "unit value" => format!("nothing stands there; write {number}, or take the key out"),
+            "unit value" => format!("{NOTHING}; write {number}, or take the key out"),
             _ => format!("what stands there is no such number; write {number}"),
         });
     }
     let belongs = belongs(expected);
     Some(match kind(given) {
-        "nothing" => format!("nothing stands there; write {belongs}, or take the key out"),
+        "nothing" => format!("{NOTHING}; write {belongs}, or take the key out"),
         kind => format!("{kind} stands there; write {belongs}"),
     })
 }

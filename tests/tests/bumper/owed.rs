@@ -191,3 +191,24 @@ async fn a_fix_that_was_bad_is_owed_to_nobody() {
     let (commit, next) = fixed.next("onwards").await;
     assert_eq!(world.bump(&next).await.commit, Some(commit));
 }
+
+#[tokio::test]
+async fn a_fix_that_was_bad_in_one_environment_is_owed_as_long_as_another_runs_it() {
+    let fast = "deploy: [main]\n    fast_path: { to: [staging, production] }";
+    let world = World::with(&CONFIG.replace("deploy: [main]", fast)).await;
+    let good = world.deploy(&commit('a')).await;
+    world.healthy(&world.bump(&verdict(&good, true)).await).await;
+    for component in ["frontend", "backend"] {
+        world.push(component, Some(&commit('c')), &[commit('c').as_str(), "hotfix-x"]).await;
+    }
+    let fixed = deployments(&world.handle(&world.pushed("frontend", "hotfix-x", None)).await.unwrap());
+    let [production, staging] = &fixed[..] else { panic!("{fixed:?}") };
+    assert_eq!((production.environment.as_str(), staging.environment.as_str()), ("production", "staging"));
+    world.healthy(production).await;
+    world.healthy(&world.bump(&verdict(staging, false)).await).await;
+    let next = verdict(&world.deploy(&commit('b')).await, true);
+    assert!(world.waits(&next).await.1.contains(&format!("the fix {}", commit('c').short())));
+    // Bad there as well it is owed to nobody.
+    world.ignored(&verdict(production, false)).await;
+    assert_eq!(world.chain().await.owed, []);
+}

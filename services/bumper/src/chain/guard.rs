@@ -10,7 +10,7 @@ use runtime::config::{App, ReleaseMode};
 
 use super::{
     facts::{Facts, Order, Question},
-    step::{Step, Wish, left},
+    step::{Step, Wish, is_bad, left},
 };
 
 /// Two commits to be compared, and the component they are of where components are compared one by one.
@@ -190,12 +190,23 @@ impl Step<'_> {
         }
     }
 
-    /// What was bad is owed to nobody; what was owed with it is owed again.
+    /// What was bad is owed to nobody, unless another environment runs it still; what was owed with it is owed again.
     pub(super) fn owe_no_more(&mut self, bad: &Deployment) {
+        let others = self.app.environments.keys().filter(|name| **name != bad.environment);
+        let others: Vec<_> = others.filter_map(|name| self.chain.place(name)?.asked.as_ref()).collect();
         let Some(bad) = &bad.commit else { return };
+        if others.iter().any(|asked| !is_bad(asked) && is_of(&asked.deployment, bad)) {
+            return;
+        }
         self.chain.owed.retain(|owed| owed.commit != *bad);
         self.chain.owed.iter_mut().filter(|owed| owed.met.as_ref() == Some(bad)).for_each(|owed| owed.met = None);
     }
+}
+
+/// Whether a deployment is of a commit, or an image of it is.
+fn is_of(deployment: &Deployment, commit: &CommitSha) -> bool {
+    let images = deployment.release.values().filter_map(|image| image.commit.as_ref());
+    images.chain(&deployment.commit).any(|one| one == commit)
 }
 
 /// Whether a commit has a fix: by itself, or as a descendant of what brought it to its branch.

@@ -353,7 +353,7 @@ impl<'a> Step<'a> {
     }
 }
 
-fn is_bad(asked: &Asked) -> bool {
+pub(super) fn is_bad(asked: &Asked) -> bool {
     asked.verdict.as_ref().is_some_and(|verdict| !verdict.healthy)
 }
 

@@ -526,7 +526,7 @@ impl World {
         }
     }
 
-    /// A fix is kept from its first deployment until a person settles it, or it was bad or taken back.
+    /// A fix is kept from its first deployment until a person settles it, or it was bad or taken back wherever it ran.
     fn note_fixes(&mut self, delivery: &Delivery, after: &Chain) {
         let owed: BTreeSet<_> = after.owed.iter().map(|owed| owed.commit.clone()).collect();
         let What::Data(data) = &delivery.what else { return self.fixes.extend(owed) };
@@ -536,7 +536,18 @@ impl World {
             Data::RollbackRequested(_) => true,
             _ => false,
         };
-        self.fixes.retain(|fix| !may_end || owed.contains(fix));
+        let at = match &**data {
+            Data::HealthReported(it) => Some(&it.deployment.environment),
+            Data::RollbackRequested(it) => Some(&it.environment),
+            _ => None,
+        };
+        let runs = |fix: &CommitSha| {
+            let others = after.places.iter().filter(|(name, _)| at.is_some_and(|at| at != *name));
+            let asked = others.filter_map(|(_, place)| place.asked.as_ref());
+            let good = asked.filter(|asked| asked.verdict.as_ref().is_none_or(|verdict| verdict.healthy));
+            good.flat_map(|asked| asked.deployment.release.values()).any(|image| image.commit.as_ref() == Some(fix))
+        };
+        self.fixes.retain(|fix| !may_end || owed.contains(fix) || runs(fix));
         self.fixes.extend(owed);
     }
 

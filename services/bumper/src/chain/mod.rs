@@ -52,7 +52,7 @@ pub(crate) use step::{Cause, Step, Wish};
 /// it is about to go.
 pub fn waits_for(chain: &Chain, app: &App, name: &EnvironmentName, lane: Lane, now: Timestamp) -> Option<String> {
     let (config, waiting) = (app.environments.get(name)?, chain.place(name)?.waiting(lane)?);
-    if let Some(proposed) = &waiting.proposed {
+    if let Some(proposed) = waiting.proposed.as_ref().filter(|_| app.merge(name).is_some()) {
         return Some(proposed.waits_for.clone());
     }
     match (gate::Gates { chain, app, name, config, now }).ask(&waiting.offer, Some(waiting)) {

@@ -29,6 +29,8 @@ impl Step<'_> {
         let wish = Wish { instead_of, proposed: waiting.proposed, may_merge: matches!(gate, Gate::Open), ..wish };
         match gate {
             Gate::Never(why) => self.closed(&wish, &why),
+            // The environment is pushed to by now, and a push asks nobody any more.
+            Gate::Closed(wait) if self.app.merge(name).is_none() => self.told.comes_again = Some(wait),
             Gate::Open | Gate::Closed(_) => self.wishes.push(wish),
         }
     }

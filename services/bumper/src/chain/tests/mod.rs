@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod history;
+mod proposals;
 mod world;
 
 use proptest::prelude::*;

@@ -1,0 +1,73 @@
+//! Releases that wait with a pull request.
+
+use ledger::{Chain, Hold, Offer, Place, Proposed, Waiting};
+use proto::{BumpReason, CommitSha, EventId, Lane, Release, ReleaseWaiting};
+use runtime::Config;
+
+use crate::chain::{Cause, Facts, Step};
+
+const CONFIG: &str = "apps:
+  shop:
+    repository: acme/shop
+    deploy: [main]
+    components: { web: { image: r.example/web } }
+    gitops: { repository: 'https://r.example/acme/g.git' }
+    environments: { staging: { path: s, sync: { command: ['true'] } } }
+";
+
+fn sha(digit: char) -> CommitSha {
+    CommitSha::new(digit.to_string().repeat(40)).unwrap()
+}
+
+/// A held environment, and a release that waits with a pull request there, to come or to be restored.
+fn held(reason: BumpReason) -> (Chain, EventId) {
+    let (id, at) = (EventId(uuid::Uuid::from_u128(1)), "2026-11-26T08:00:00Z".parse().unwrap());
+    let image = proto::ReleasedImage {
+        image: "r.example/web".parse().unwrap(),
+        tag: None,
+        digest: format!("sha256:{:064x}", 1).parse().unwrap(),
+        commit: Some(sha('a')),
+    };
+    let release = Release::from([("web".parse().unwrap(), image)]);
+    let instead_of = (reason == BumpReason::Rollback).then(|| release.clone());
+    let lane = Lane::Deploy;
+    let offer = Offer { release, commit: Some(sha('a')), reason, lane, verified: None, author: None, note: None };
+    let (url, waits_for) = ("https://r.example/1".to_owned(), "the merge of https://r.example/1".to_owned());
+    let proposed = Proposed { number: 1, url, head: sha('b'), waits_for, instead_of, for_people: true };
+    let waiting = Waiting { id, offer, since: at, granted: [].into(), proposed: Some(proposed) };
+    let hold = Hold { by: "ada".to_owned(), reason: "a test by hand".to_owned(), at, automatic: false };
+    let mut place = Place { hold: Some(hold), ..Place::default() };
+    *(if reason == BumpReason::Rollback { &mut place.back } else { &mut place.waiting }) = Some(waiting);
+    (Chain { places: [("staging".parse().unwrap(), place)].into(), ..Chain::default() }, id)
+}
+
+#[test]
+fn what_was_proposed_is_not_pushed_past_a_closed_gate_where_pushes_are_wanted_meanwhile() {
+    let (app, staging) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    for reason in [BumpReason::Deploy, BumpReason::Rollback] {
+        for (mode, asks) in [("", false), (", mode: pull_request, forge: { kind: github, token: env:X }", true)] {
+            let text = CONFIG.replace("g.git'", &format!("g.git'{mode}"));
+            let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+            let (chain, id) = held(reason);
+            let waiting = chain.places[&staging].waiting_as(Lane::Deploy, id).unwrap().clone();
+            let waits = ReleaseWaiting {
+                app: "shop".parse().unwrap(),
+                environment: "staging".parse().unwrap(),
+                release: waiting.offer.release.clone(),
+                reason,
+                lane: Lane::Deploy,
+                waits_for: String::new(),
+                pull_request: None,
+                tell: false,
+            };
+            let cause = Cause { id, replay: 0, now: waiting.since };
+            let mut step = Step::new(chain, &app, &config.apps[&app], cause, Facts::default());
+            step.waited(id, &waits);
+            assert_eq!(step.wishes.len(), usize::from(asks), "{reason:?} {mode}");
+            assert!(step.wishes.iter().all(|wish| !wish.may_merge));
+            let again = step.told.comes_again.map(|wait| wait.waits_for);
+            assert_eq!(again.is_some_and(|waits_for| waits_for.contains("`windlass unhold`")), !asks);
+            assert!(step.chain.places[&staging].waiting_as(Lane::Deploy, id).is_some());
+        }
+    }
+}

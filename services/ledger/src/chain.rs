@@ -252,6 +252,9 @@ pub struct Barred {
     pub environment: EnvironmentName,
     /// Since when.
     pub at: Timestamp,
+    /// Whether a person had it taken back, so that no verdict lets it go again.
+    #[serde(default)]
+    pub ordered: bool,
 }
 
 /// A fix that is deployed from a branch of its own.

@@ -119,8 +119,12 @@ async fn what_is_barred_is_built_anew() {
     let works = works().await;
     let one = works.yard.commit(&BEGINNING).await;
     let (_, front, _) = build(&works, &one).await;
-    let entry =
-        Barred { reason: "unhealthy".to_owned(), environment: "production".parse().unwrap(), at: Timestamp::now() };
+    let entry = Barred {
+        reason: "unhealthy".to_owned(),
+        environment: "production".parse().unwrap(),
+        at: Timestamp::now(),
+        ordered: false,
+    };
     let (ledger, app) = (&works.yard.stage.context.ledger, "shop".parse().unwrap());
     let chain = Chain { barred: [(front.digest.clone(), entry)].into(), ..Chain::default() };
     let (key, owner) = (ClaimKey { worker: WorkerName::Bumper, event: EventId::fresh(), replay: 0 }, Uuid::new_v4());

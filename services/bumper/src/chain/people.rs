@@ -122,7 +122,7 @@ impl<'a> Step<'a> {
         let goes = now.iter().flat_map(|now| &now.release).filter(|(name, r)| !stays(name, &r.digest));
         let goes: Vec<_> = goes.map(|(_, released)| released.digest.clone()).collect();
         for digest in goes {
-            self.bar(&digest, name, format!("taken back from {name} by {}: {}", asked.by, asked.reason));
+            self.bar(&digest, name, format!("taken back from {name} by {}: {}", asked.by, asked.reason), true);
         }
         if let Some(now) = &now {
             self.owe_no_more(now);

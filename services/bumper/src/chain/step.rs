@@ -223,10 +223,13 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Keeps a digest from every environment; the first reason stays.
-    pub(super) fn bar(&mut self, digest: &Digest, environment: &EnvironmentName, reason: String) {
-        let entry = Barred { reason, environment: environment.clone(), at: self.cause.now };
-        self.chain.barred.entry(digest.clone()).or_insert(entry);
+    /// Keeps a digest from every environment; the first reason stays, but a person's order outweighs a verdict.
+    pub(super) fn bar(&mut self, digest: &Digest, environment: &EnvironmentName, reason: String, ordered: bool) {
+        let entry = Barred { reason, environment: environment.clone(), at: self.cause.now, ordered };
+        let known = self.chain.barred.entry(digest.clone()).or_insert_with(|| entry.clone());
+        if ordered && !known.ordered {
+            *known = entry;
+        }
     }
 
     /// A release comes to an environment's gate.

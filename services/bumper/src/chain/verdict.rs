@@ -49,9 +49,12 @@ impl Step<'_> {
         place.healthy = Some(verified.clone());
         place.hold.take_if(|hold| hold.automatic);
         self.forget_met();
-        // What an earlier verdict over the same environment laid on these digests: it was judged again.
+        // What an earlier verdict over the same environment laid on these digests: it was judged again. What a person had
+        // taken back was not for its health.
         let released: BTreeSet<_> = verified.release.values().map(|released| &released.digest).collect();
-        self.chain.barred.retain(|digest, entry| entry.environment != *from || !released.contains(digest));
+        self.chain
+            .barred
+            .retain(|digest, entry| entry.ordered || entry.environment != *from || !released.contains(digest));
         if verified.reason == BumpReason::Rollback {
             let why = format!("{from} is healthy again after a rollback; a rollback is not promoted");
             return self.told.reasons.push(why);
@@ -147,7 +150,8 @@ impl Step<'_> {
             |name: &ComponentName| good.as_ref().and_then(|good| good.release.get(name)).map(|r| &r.digest);
         for (name, released) in bad.release.iter().filter(|(name, _)| bad.changed.contains(name)) {
             if was_healthy(name) != Some(&released.digest) {
-                self.bar(&released.digest, &bad.environment, format!("unhealthy in {}: {summary}", bad.environment));
+                let reason = format!("unhealthy in {}: {summary}", bad.environment);
+                self.bar(&released.digest, &bad.environment, reason, false);
             }
         }
         self.owe_no_more(bad);

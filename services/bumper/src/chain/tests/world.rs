@@ -76,6 +76,8 @@ pub(super) struct World {
     bad: BTreeMap<Digest, u8>,
     /// What was judged healthy where, and what was granted where by whom.
     verified: BTreeSet<(EnvironmentName, String)>,
+    /// Digests that a person had taken back.
+    ordered: BTreeSet<Digest>,
     /// Fixes that no release without them may replace.
     fixes: BTreeSet<CommitSha>,
     granted: BTreeMap<(EnvironmentName, String), BTreeSet<String>>,
@@ -103,6 +105,7 @@ impl World {
             offered: Vec::new(),
             bad: BTreeMap::new(),
             verified: BTreeSet::new(),
+            ordered: BTreeSet::new(),
             fixes: BTreeSet::new(),
             granted: BTreeMap::new(),
         }
@@ -302,6 +305,7 @@ impl World {
         }
         self.check_barred(&delivery, &step);
         self.note_fixes(&delivery, &step.chain);
+        self.check_orders(&delivery, &step.chain);
         let outcomes = self.outcomes(&delivery, &step);
         self.kept = step.chain;
         self.done.insert(delivery.id, outcomes.clone());
@@ -524,6 +528,24 @@ impl World {
         {
             self.verified.insert((report.deployment.environment.clone(), key(&report.deployment.release)));
         }
+    }
+
+    /// What a person had taken back stays barred until a person lets it go.
+    fn check_orders(&mut self, delivery: &Delivery, after: &Chain) {
+        match &delivery.what {
+            What::Data(data) if matches!(**data, Data::RollbackRequested(_)) => {
+                let fresh = after.barred.iter().filter(|(digest, entry)| self.kept.barred.get(*digest) != Some(*entry));
+                self.ordered.extend(fresh.map(|(digest, _)| digest.clone()));
+            }
+            What::Data(data) => {
+                if let Data::QuarantineReleased(it) = &**data {
+                    self.ordered.remove(&it.digest);
+                }
+            }
+            What::Offer(_) => {}
+        }
+        let mut ordered = self.ordered.iter();
+        assert!(ordered.all(|digest| after.barred.contains_key(digest)), "a verdict undoes a person's order");
     }
 
     /// A fix is kept from its first deployment until a person settles it, or it was bad or taken back wherever it ran.

@@ -20,6 +20,7 @@ use crate::{
     carry::ask,
     chain::{Cause, Facts, Step, Wish},
     outcome::Target,
+    propose::withdrawn,
     release::{Candidate, Released},
 };
 
@@ -90,24 +91,15 @@ impl Bumper {
         let turn = self.turn(name).lock_owned().await;
         let (version, before) = self.ledger.chain(name).await.context("asking for the chain")?;
         let cause = Cause { id: event.id, replay: event.replay, now: Timestamp::now() };
-        let seen = self.look(target, event, &input, &before).await?;
-        let mut facts = Facts::default();
-        let mut step = loop {
-            let mut step = Step::new(before.clone(), name, app, cause, facts);
-            take(&mut step, event, &input, &seen);
-            let Some(open) = step.facts.open() else { break step };
-            facts = step.facts;
-            for question in open.questions {
-                let order = self.sources.answer(app, &question).await?;
-                facts.learn(question, order);
-            }
-            for commit in open.authors {
-                let author = self.sources.author(app, &commit).await?;
-                facts.learn_author(commit, author);
-            }
-        };
+        let mut seen = self.look(target, event, &input, &before).await?;
+        let mut step = self.taken(target, event, &input, &before, &seen, cause).await?;
+        // What it would let go may have been merged a moment ago.
+        if !takes_a_place(&input) && withdrawn(&before, &step.chain).next().is_some() {
+            seen.merged = self.merged_since(target, event, &before, &seen.recalled).await?;
+            step = self.taken(target, event, &input, &before, &seen, cause).await?;
+        }
         self.carry_out(target, event, &mut step).await?;
-        self.withdraw(target, &before, &step.chain).await?;
+        self.withdraw(target, event, &before, &step.chain).await?;
         let Step { chain: after, told, .. } = step;
         if let Some(wait) = told.comes_again {
             let reason = format!("{} waits for {}", event.subject, wait.waits_for);
@@ -125,6 +117,33 @@ impl Bumper {
             return Ok(outcomes);
         }
         Ok(outcomes.keeping(after.keep(name, version).context("writing down the chain")?, turn))
+    }
+
+    /// Takes the step, and asks the source whatever it must know for that.
+    async fn taken<'a>(
+        &self,
+        target: Target<'a>,
+        event: &Event,
+        input: &Input<'_>,
+        before: &Chain,
+        seen: &Seen,
+        cause: Cause,
+    ) -> Result<Step<'a>, Failure> {
+        let mut facts = Facts::default();
+        loop {
+            let mut step = Step::new(before.clone(), target.name, target.app, cause, facts);
+            take(&mut step, event, input, seen);
+            let Some(open) = step.facts.open() else { return Ok(step) };
+            facts = step.facts;
+            for question in open.questions {
+                let order = self.sources.answer(target.app, &question).await?;
+                facts.learn(question, order);
+            }
+            for commit in open.authors {
+                let author = self.sources.author(target.app, &commit).await?;
+                facts.learn_author(commit, author);
+            }
+        }
     }
 
     /// Whether the environment was asked for something later than this deployment. A revision the repository does not
@@ -151,13 +170,8 @@ impl Bumper {
         before: &Chain,
     ) -> Result<Seen, Failure> {
         let mut seen = Seen { recalled: self.recall(target, event, input, before).await?, ..Seen::default() };
-        // What asks again by itself is looked at by itself, and what people hold or lift takes nothing's place.
-        if matches!(input, Input::Image(_) | Input::Verdict(_) | Input::Rollback(_) | Input::Rejected(_)) {
-            let mut merged = self.merged_meanwhile(target, event, before).await?;
-            let is_told =
-                |name: &EnvironmentName| seen.recalled.iter().any(|ours| ours.deployment.environment == *name);
-            merged.retain(|(deployment, _)| !is_told(&deployment.environment));
-            seen.merged = merged;
+        if takes_a_place(input) {
+            seen.merged = self.merged_since(target, event, before, &seen.recalled).await?;
         }
         match input {
             Input::Image(candidate) => seen.image = self.release(event, target, candidate, before).await?,
@@ -175,6 +189,19 @@ impl Bumper {
             _ => {}
         }
         Ok(seen)
+    }
+
+    /// What was merged since anybody looked, but where an earlier run's commit is told of anyway.
+    async fn merged_since(
+        &self,
+        target: Target<'_>,
+        event: &Event,
+        before: &Chain,
+        recalled: &[Recalled],
+    ) -> Result<Vec<(Deployment, Wish)>, Failure> {
+        let mut merged = self.merged_meanwhile(target, event, before).await?;
+        merged.retain(|(it, _)| recalled.iter().all(|ours| ours.deployment.environment != it.environment));
+        Ok(merged)
     }
 
     /// What an earlier run of this event had committed, and died before it could tell.
@@ -209,6 +236,12 @@ impl Bumper {
         let again = |run: &ledger::Run| run.worker == WorkerName::Bumper && run.replay == 0 && run.attempts > 1;
         Ok(event.replay == 0 && runs.iter().any(again))
     }
+}
+
+/// Whether something may take the place of what waits for its merge. What asks again by itself is looked at by itself, and
+/// what people hold or lift takes nothing's place.
+fn takes_a_place(input: &Input<'_>) -> bool {
+    matches!(input, Input::Image(_) | Input::Verdict(_) | Input::Rollback(_) | Input::Rejected(_))
 }
 
 /// Takes the step, as far as it can be without knowing more of the source.

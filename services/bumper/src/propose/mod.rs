@@ -12,7 +12,7 @@ mod text;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use forge::{Cause, Checks, Draft, Forge, Gates, Later, Merging, Pull, Readiness, State};
 use ledger::{Chain, Place, Proposed, Waiting};
 use proto::{AppName, BumpReason, CommitSha, Deployment, EnvironmentName, Event, Lane};
@@ -153,30 +153,48 @@ impl Bumper {
     }
 
     /// Closes the pull requests of what was waited for and is no more.
-    pub(crate) async fn withdraw(&self, target: Target<'_>, before: &Chain, after: &Chain) -> Result<(), Failure> {
-        for (name, was) in &before.places {
-            let is = after.place(name);
-            let stands: Vec<u64> = is.into_iter().flat_map(proposed).map(|(_, it)| it.number).collect();
-            let gone: Vec<_> = proposed(was).filter(|(_, it)| !stands.contains(&it.number)).collect();
-            for (waiting, gone) in gone {
-                let Ok(host) = self.hosts.of(target.name) else {
-                    tracing::warn!(
-                        url = gone.url,
-                        "{} is left open: no `gitops.forge` is configured any more",
-                        gone.url
-                    );
-                    continue;
-                };
-                let Some(pull) = host.get(gone.number, &gone.url).await.map_err(failure)? else {
-                    tracing::warn!(url = gone.url, "{} is left alone: it is none of the repository any more", gone.url);
-                    continue;
-                };
-                let why = is.and_then(|place| place.why_ended(waiting.id)).unwrap_or("the branch asks for it already");
-                host.close(&pull, &text::line(why)).await.map_err(failure)?;
+    pub(crate) async fn withdraw(
+        &self,
+        target: Target<'_>,
+        event: &Event,
+        before: &Chain,
+        after: &Chain,
+    ) -> Result<(), Failure> {
+        for (name, waiting, gone) in withdrawn(before, after) {
+            let url = &gone.url;
+            let Ok(host) = self.hosts.of(target.name) else {
+                tracing::warn!(url, "{url} is left open: no `gitops.forge` is configured any more");
+                continue;
+            };
+            let Some(pull) = host.get(gone.number, url).await.map_err(failure)? else {
+                tracing::warn!(url, "{url} is left alone: it is none of the repository any more");
+                continue;
+            };
+            let why = after.place(name).and_then(|place| place.why_ended(waiting.id));
+            if let Some(why) = why.filter(|_| pull.state == State::Merged)
+                && self.merged_meanwhile(target, event, before).await?.iter().any(|(_, wish)| wish.environment == *name)
+            {
+                let why =
+                    anyhow!("{url} was merged the moment it was to be closed ({why}); what it brought is told next");
+                return Err(Failure::Transient(why));
             }
+            let why = why.unwrap_or("the branch asks for it already");
+            host.close(&pull, &text::line(why)).await.map_err(failure)?;
         }
         Ok(())
     }
+}
+
+/// What waited for its merge in an environment, and does so no more.
+pub(crate) fn withdrawn<'a>(
+    before: &'a Chain,
+    after: &'a Chain,
+) -> impl Iterator<Item = (&'a EnvironmentName, &'a Waiting, &'a Proposed)> {
+    before.places.iter().flat_map(|(name, was)| {
+        let stands: Vec<u64> = after.place(name).into_iter().flat_map(proposed).map(|(_, it)| it.number).collect();
+        let gone = proposed(was).filter(move |(_, it)| !stands.contains(&it.number));
+        gone.map(move |(waiting, gone)| (name, waiting, gone))
+    })
 }
 
 /// Merges a pull request if all is green.

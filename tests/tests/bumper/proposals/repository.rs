@@ -61,6 +61,28 @@ async fn an_environment_that_is_pushed_to_has_no_pull_request() {
     assert_eq!(hosted.last().branch, "windlass/shop/production");
 }
 
+#[tokio::test]
+async fn what_is_merged_a_moment_before_it_would_be_closed_is_told_all_the_same() {
+    let config = CONFIG.replace("path: staging,", "path: staging, mode: push,");
+    let hosted = Hosted::with(Kind::Github, &config, "").await;
+    let world = &hosted.world;
+    let good = verdict(&world.deploy(&commit('a')).await, true);
+    world.context.ledger.record(&[good.to_message()]).await.unwrap();
+    let (waiting, _) = world.waits(&good).await;
+    hosted.merge(hosted.last().number, "merge");
+    world.healthy(&world.bump(&waiting).await).await;
+    let slow = world.deploy(&commit('b')).await;
+    let (waiting, _) = world.waits(&verdict(&slow, true)).await;
+    // What is taken back from staging is not to go to production, where somebody has just merged it.
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let (by, reason) = ("mona".to_owned(), "checkout is slow".to_owned());
+    world.bump(&event(RollbackRequested { app, environment, to: None, by, reason })).await;
+    hosted.merge(hosted.last().number, "merge");
+    let production = world.bump(&waiting).await;
+    assert_eq!((production.environment.as_str(), &production.release), ("production", &slow.release));
+    assert_eq!(world.place("production").await.under_way().unwrap().deployment, production);
+}
+
 async fn holds(hosted: &Hosted, held: bool) {
     let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
     let (by, reason) = ("mona".to_owned(), "a fix by hand".to_owned());

@@ -28,7 +28,7 @@ pub(crate) struct Candidate<'a> {
     /// Whether it takes the fast path.
     pub(crate) lane: Lane,
     /// Who wrote the source commit.
-    author: Option<&'a str>,
+    pub(crate) author: Option<&'a str>,
     /// The source commit's title.
     pub(crate) title: Option<&'a str>,
 }

@@ -278,7 +278,11 @@ fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
 fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, chain: &Chain) -> Wish {
     let of_wait = |approval: EventId| {
         let place = chain.place(environment)?;
-        [&place.urgent, &place.waiting].into_iter().flatten().find(|w| w.id == approval).map(|w| w.offer.clone())
+        [&place.urgent, &place.waiting, &place.back]
+            .into_iter()
+            .flatten()
+            .find(|w| w.id == approval)
+            .map(|w| w.offer.clone())
     };
     let nothing = |reason, lane, note| Offer {
         release: Release::new(),
@@ -290,12 +294,20 @@ fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, 
         note,
     };
     let offer = match input {
-        Input::Image(candidate) => nothing(BumpReason::Deploy, candidate.lane, candidate.title.map(ToOwned::to_owned)),
+        Input::Image(candidate) => Offer {
+            author: candidate.author.map(ToOwned::to_owned),
+            ..nothing(BumpReason::Deploy, candidate.lane, candidate.title.map(ToOwned::to_owned))
+        },
         Input::Waiting(it) => of_wait(event).unwrap_or_else(|| nothing(it.reason, it.lane, None)),
         Input::Granted(it) => {
             of_wait(it.approval).unwrap_or_else(|| nothing(BumpReason::Promotion, Lane::Deploy, None))
         }
-        Input::Verdict(it) if it.healthy => nothing(BumpReason::Promotion, Lane::Deploy, it.deployment.note.clone()),
+        Input::Verdict(it) if it.healthy => {
+            let asked = chain.place(&it.deployment.environment).and_then(|place| place.asked.as_ref());
+            let asked = asked.filter(|asked| asked.deployment.revision == it.deployment.revision);
+            let (lane, author) = asked.map_or((Lane::Deploy, None), |asked| (asked.lane, asked.author.clone()));
+            Offer { author, ..nothing(BumpReason::Promotion, lane, it.deployment.note.clone()) }
+        }
         Input::Verdict(it) => nothing(BumpReason::Rollback, Lane::Deploy, Some(it.summary.clone())),
         Input::Rollback(it) => {
             nothing(BumpReason::Rollback, Lane::Deploy, Some(format!("{} asked for it: {}", it.by, it.reason)))

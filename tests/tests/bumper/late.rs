@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::{Claim, ClaimKey};
-use proto::{RollbackRequested, WorkerName};
+use proto::{Data, Lane, RollbackRequested, WorkerName};
 use uuid::Uuid;
 
 use crate::world::*;
@@ -96,4 +96,20 @@ async fn a_run_that_died_before_its_push_is_made_as_if_for_the_first_time() {
     let claim = world.context.ledger.claim(&key, Uuid::new_v4(), Duration::from_millis(1)).await.unwrap();
     assert_eq!(claim, Claim::Granted { takeover: false });
     assert_eq!(world.bump(&event).await.revision.as_str(), world.repo.head());
+}
+
+#[tokio::test]
+async fn whose_it_is_and_that_it_is_a_fix_is_kept_though_the_first_run_died() {
+    let world = World::new().await;
+    let (frontend, _) = world.push_both(&commit('a')).await;
+    let mut built = world.built("frontend", &commit('a'), &frontend);
+    let Data::ImageBuilt(image) = &mut built.data else { panic!("{built:?}") };
+    image.change.author = Some("Ada <ada@example.org>".to_owned());
+    world.dies(&built).await;
+    world.bump(&built).await;
+    assert_eq!(world.place("staging").await.asked.unwrap().author.as_deref(), Some("Ada <ada@example.org>"));
+    let fixed = verdict(&world.fix(&commit('b')).await, true);
+    world.dies(&fixed).await;
+    world.bump(&fixed).await;
+    assert_eq!(world.place("production").await.asked.unwrap().lane, Lane::Hotfix);
 }

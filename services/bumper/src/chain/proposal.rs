@@ -31,7 +31,7 @@ impl Step<'_> {
             Gate::Never(why) => self.closed(&wish, &why),
             // The environment is pushed to by now, and a push asks nobody any more.
             Gate::Closed(wait) if self.app.merge(name).is_none() => self.told.comes_again = Some(wait),
-            Gate::Open | Gate::Closed(_) => self.wishes.push(wish),
+            Gate::Open | Gate::Closed(_) => self.wish_for(wish),
         }
     }
 

@@ -316,13 +316,17 @@ impl<'a> Step<'a> {
     }
 
     pub(super) fn wish(&mut self, name: &EnvironmentName, offer: Offer) {
+        self.wish_for(Wish::of(name, offer));
+    }
+
+    pub(super) fn wish_for(&mut self, wish: Wish) {
         // What follows from it once it is there is asked for now: an answer of the repository cannot wait for others.
         for owed in self.chain.owed.clone() {
-            if let Some(fix) = offer.commit.as_ref().filter(|_| offer.lane == Lane::Hotfix) {
+            if let Some(fix) = wish.commit.as_ref().filter(|_| wish.lane == Lane::Hotfix) {
                 self.carries(fix, &owed.commit);
             }
         }
-        self.wishes.push(Wish::of(name, offer));
+        self.wishes.push(wish);
     }
 
     pub(super) fn end(&mut self, name: &EnvironmentName, lane: Lane, why: String) {

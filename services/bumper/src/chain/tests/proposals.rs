@@ -1,10 +1,10 @@
 //! Releases that wait with a pull request.
 
-use ledger::{Chain, Hold, Offer, Place, Proposed, Waiting};
+use ledger::{Chain, Hold, Offer, Owed, Place, Proposed, Waiting};
 use proto::{BumpReason, CommitSha, EventId, Lane, Release, ReleaseWaiting};
 use runtime::Config;
 
-use crate::chain::{Cause, Facts, Step};
+use crate::chain::{Cause, Facts, Question, Step};
 
 const CONFIG: &str = "apps:
   shop:
@@ -41,6 +41,20 @@ fn held(reason: BumpReason) -> (Chain, EventId) {
     (Chain { places: [("staging".parse().unwrap(), place)].into(), ..Chain::default() }, id)
 }
 
+/// The event by which it asks again.
+fn asks_again(waiting: &Waiting) -> ReleaseWaiting {
+    ReleaseWaiting {
+        app: "shop".parse().unwrap(),
+        environment: "staging".parse().unwrap(),
+        release: waiting.offer.release.clone(),
+        reason: waiting.offer.reason,
+        lane: waiting.offer.lane,
+        waits_for: String::new(),
+        pull_request: None,
+        tell: false,
+    }
+}
+
 #[test]
 fn what_was_proposed_is_not_pushed_past_a_closed_gate_where_pushes_are_wanted_meanwhile() {
     let (app, staging) = ("shop".parse().unwrap(), "staging".parse().unwrap());
@@ -50,16 +64,7 @@ fn what_was_proposed_is_not_pushed_past_a_closed_gate_where_pushes_are_wanted_me
             let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
             let (chain, id) = held(reason);
             let waiting = chain.places[&staging].waiting_as(Lane::Deploy, id).unwrap().clone();
-            let waits = ReleaseWaiting {
-                app: "shop".parse().unwrap(),
-                environment: "staging".parse().unwrap(),
-                release: waiting.offer.release.clone(),
-                reason,
-                lane: Lane::Deploy,
-                waits_for: String::new(),
-                pull_request: None,
-                tell: false,
-            };
+            let waits = asks_again(&waiting);
             let cause = Cause { id, replay: 0, now: waiting.since };
             let mut step = Step::new(chain, &app, &config.apps[&app], cause, Facts::default());
             step.waited(id, &waits);
@@ -70,4 +75,22 @@ fn what_was_proposed_is_not_pushed_past_a_closed_gate_where_pushes_are_wanted_me
             assert!(step.chain.places[&staging].waiting_as(Lane::Deploy, id).is_some());
         }
     }
+}
+
+#[test]
+fn it_is_asked_whether_a_fix_has_the_older_one_before_its_pull_request_is_looked_at() {
+    let app = "shop".parse().unwrap();
+    let text = CONFIG.replace("g.git'", "g.git', mode: pull_request, forge: { kind: github, token: env:X }");
+    let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+    let (mut chain, id) = held(BumpReason::Deploy);
+    let place = chain.places.values_mut().next().unwrap();
+    let mut waiting = place.waiting.take().unwrap();
+    waiting.offer.lane = Lane::Hotfix;
+    place.urgent = Some(waiting.clone());
+    chain.owed.push(Owed { commit: sha('c'), note: None, at: waiting.since, met: None, had_by: Vec::new() });
+    let cause = Cause { id, replay: 0, now: waiting.since };
+    let mut step = Step::new(chain, &app, &config.apps[&app], cause, Facts::default());
+    step.waited(id, &asks_again(&waiting));
+    let asked = step.facts.open().unwrap().questions;
+    assert_eq!(asked, [Question::Order(sha('a'), sha('c'))].into());
 }

@@ -166,8 +166,15 @@ async fn something_of_everything(stand: &Stand) -> EventId {
     let now = Timestamp::now();
     let waits = Waiting { id: waiting.id, offer, since: now, granted: BTreeMap::new(), proposed: None };
     let place = Place { waiting: Some(waits), ..Place::default() };
-    let barred = Barred { reason: HOSTILE.to_owned(), environment: "staging".parse().unwrap(), at: now };
-    let owed = Owed { commit: "d".repeat(40).parse().unwrap(), note: Some(HOSTILE.to_owned()), at: now };
+    let barred =
+        Barred { reason: HOSTILE.to_owned(), environment: "staging".parse().unwrap(), at: now, ordered: false };
+    let owed = Owed {
+        commit: "d".repeat(40).parse().unwrap(),
+        note: Some(HOSTILE.to_owned()),
+        at: now,
+        met: None,
+        had_by: Vec::new(),
+    };
     stand
         .keep(&Chain {
             places: BTreeMap::from([("production".parse().unwrap(), place)]),

@@ -1,7 +1,7 @@
 //! Releases that wait with a pull request.
 
-use ledger::{Chain, Hold, Offer, Owed, Place, Proposed, Waiting};
-use proto::{BumpReason, CommitSha, EventId, Lane, Release, ReleaseWaiting};
+use ledger::{Asked, Barred, Chain, Hold, Offer, Owed, Place, Proposed, Waiting};
+use proto::{BumpReason, CommitSha, Deployment, EventId, HealthReported, Lane, Release, ReleaseWaiting};
 use runtime::Config;
 
 use crate::chain::{Cause, Facts, Question, Step};
@@ -93,4 +93,38 @@ fn it_is_asked_whether_a_fix_has_the_older_one_before_its_pull_request_is_looked
     step.waited(id, &asks_again(&waiting));
     let asked = step.facts.open().unwrap().questions;
     assert_eq!(asked, [Question::Order(sha('a'), sha('c'))].into());
+}
+
+#[test]
+fn no_verdict_lets_go_what_a_person_had_taken_back_before_the_rollback_is_merged() {
+    let app = "shop".parse().unwrap();
+    let config = Config::parse(CONFIG, "windlass.yaml".as_ref()).unwrap();
+    for ordered in [false, true] {
+        let (mut chain, id) = held(BumpReason::Rollback);
+        let (name, place) = chain.places.iter_mut().next().unwrap();
+        let (release, at) = (place.back.as_ref().unwrap().offer.release.clone(), place.hold.take().unwrap().at);
+        let deployment = Deployment {
+            app: "shop".parse().unwrap(),
+            environment: name.clone(),
+            repository: "https://r.example/acme/g.git".to_owned(),
+            branch: "main".parse().unwrap(),
+            path: "s".to_owned(),
+            revision: sha('d'),
+            changed: release.keys().cloned().collect(),
+            commit: Some(sha('a')),
+            reason: BumpReason::Deploy,
+            previous: [].into(),
+            note: None,
+            release,
+        };
+        let digest = deployment.release.values().next().unwrap().digest.clone();
+        place.asked =
+            Some(Asked { deployment: deployment.clone(), at, lane: Lane::Deploy, author: None, verdict: None });
+        let entry = Barred { reason: "it is slow".to_owned(), environment: name.clone(), at, ordered };
+        chain.barred.insert(digest, entry);
+        let mut step = Step::new(chain, &app, &config.apps[&app], Cause { id, replay: 0, now: at }, Facts::default());
+        let summary = "every check passed".to_owned();
+        step.judged(&HealthReported { deployment, healthy: true, summary, checks: Vec::new() }, false);
+        assert_eq!(step.chain.barred.is_empty(), !ordered);
+    }
 }

@@ -218,6 +218,22 @@ async fn not_yet_spends_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn failures_that_each_went_by_do_not_add_up_to_the_end_of_a_wait() {
+    let place = Place::embedded().await.unwrap();
+    let event = tests_finished();
+    let attempts = WorkerName::Scanner.queue().attempts;
+    place.work(move |run, _| async move {
+        match run {
+            run if run > 2 * attempts => Ok(scanned()),
+            run if run % 2 == 0 => Err(Failure::transient("the network")),
+            _ => Err(Failure::NotYet { after: Duration::from_millis(20), reason: "a window".to_owned() }),
+        }
+    });
+    place.publish(&event).await;
+    place.run_is(&event, RunState::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_is_parked_as_it_is() {
     let place = Place::embedded().await.unwrap();
     place.work(|_, _| async { Ok(scanned()) });

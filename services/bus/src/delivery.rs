@@ -21,6 +21,17 @@ pub struct Delivery {
     pub(crate) settle: Settle,
 }
 
+/// What becomes of the number of a delivery's failures when it comes again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failures {
+    /// This was another one.
+    OneMore,
+    /// Nothing is known of it: it was not tried.
+    AsBefore,
+    /// What made it fail is over: it came as far as to a wait.
+    Over,
+}
+
 /// The backend's side of a delivery.
 pub(crate) enum Settle {
     Amqp(amqp::Settle),
@@ -47,9 +58,12 @@ impl Delivery {
 
     /// Not now: it comes again no sooner than after this time, and after the last step of the ladder
     /// ([`proto::topology::RETRY_STEPS`]) where that is sooner. On RabbitMQ it is rounded up to a step.
-    /// `failed` says whether this counts as a failure.
-    pub async fn retry(self, after: Duration, failed: bool) -> Result<(), BusError> {
-        let failures = self.failures + u32::from(failed);
+    pub async fn retry(self, after: Duration, count: Failures) -> Result<(), BusError> {
+        let failures = match count {
+            Failures::OneMore => self.failures + 1,
+            Failures::AsBefore => self.failures,
+            Failures::Over => 0,
+        };
         match self.settle {
             Settle::Amqp(settle) => settle.retry(&self.message, failures, after).await,
             Settle::Sqlite(settle) => settle.retry(failures, after).await,

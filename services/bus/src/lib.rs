@@ -22,7 +22,7 @@ use proto::{Message, WorkerName};
 
 pub use amqp::AmqpBus;
 pub use codec::MAX_BODY;
-pub use delivery::{DeadLetter, Deliveries, Delivery, Letters, Parcel};
+pub use delivery::{DeadLetter, Deliveries, Delivery, Failures, Letters, Parcel};
 pub use location::{BadLocation, Location};
 pub use sqlite::{Inspected, SqliteBus, Stock};
 

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use bus::{Bus, BusError, Location, Settings};
+use bus::{Bus, BusError, Failures, Location, Settings};
 use proto::WorkerName;
 
 use super::place::{Place, assert_silent, drain, message, next, noise, number, pushes, until, with_body};
@@ -42,7 +42,7 @@ async fn what_was_put_off_by_a_clock_that_was_ahead_does_not_wait_for_its_time()
     let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
     bus.publish(&pushes(0..1)).await.unwrap();
     // It says a time a year from now, as one does whose clock was a year ahead and is set right.
-    next(&mut deliveries).await.retry(Duration::from_hours(1), true).await.unwrap();
+    next(&mut deliveries).await.retry(Duration::from_hours(1), Failures::OneMore).await.unwrap();
     let Location::Sqlite(path) = &place.location else { panic!("a file") };
     let file = rusqlite::Connection::open(path).unwrap();
     let due = || file.query_row("SELECT due FROM entries", [], |row| row.get::<_, i64>(0)).unwrap();

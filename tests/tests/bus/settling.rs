@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bus::Failures;
 use proto::WorkerName;
 
 use super::place::{Place, assert_silent, drain, message, next, next_letter, number, pushes, until};
@@ -82,9 +83,16 @@ pub(crate) async fn a_retry_waits_its_time_and_counts_failures(place: &Place) {
     let sent = pushes(0..1);
     bus.publish(&sent).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
-    for (failed, failures) in [(true, 1), (false, 1), (true, 2)] {
+    let counts = [
+        (Failures::OneMore, 1),
+        (Failures::AsBefore, 1),
+        (Failures::OneMore, 2),
+        (Failures::Over, 0),
+        (Failures::OneMore, 1),
+    ];
+    for (count, failures) in counts {
         let asked = Instant::now();
-        next(&mut deliveries).await.retry(Duration::from_secs(1), failed).await.unwrap();
+        next(&mut deliveries).await.retry(Duration::from_secs(1), count).await.unwrap();
         let again = next(&mut deliveries).await;
         let waited = asked.elapsed();
         assert!(waited >= Duration::from_secs(1), "it came after {waited:?}");
@@ -103,7 +111,7 @@ pub(crate) async fn a_message_survives_many_trips_over_one_step(place: &Place) {
     for failures in 0..4 {
         let delivery = next(&mut deliveries).await;
         assert_eq!((&delivery.message, delivery.failures), (&sent[0], failures));
-        delivery.retry(Duration::from_millis(600), true).await.unwrap();
+        delivery.retry(Duration::from_millis(600), Failures::OneMore).await.unwrap();
     }
     assert_eq!(next(&mut deliveries).await.failures, 4);
     // The others who heard it are not bothered with its retries.
@@ -119,7 +127,7 @@ pub(crate) async fn a_parked_delivery_becomes_a_dead_letter(place: &Place) {
     sent[1].body = super::place::noise(4, 300_000).into();
     bus.publish(&sent).await.unwrap();
     let mut deliveries = bus.consume(BUILDER, 1).await.unwrap();
-    next(&mut deliveries).await.retry(Duration::from_secs(1), true).await.unwrap();
+    next(&mut deliveries).await.retry(Duration::from_secs(1), Failures::OneMore).await.unwrap();
     let before = jiff::Timestamp::now();
     next(&mut deliveries).await.park("no space left on device").await.unwrap();
     let again = next(&mut deliveries).await;

@@ -6,7 +6,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use bus::{BusError, Delivery};
+use bus::{BusError, Delivery, Failures};
 use futures_util::FutureExt;
 use ledger::{ClaimKey, LedgerError};
 use proto::{Event, EventIgnored, Message, topology};
@@ -85,7 +85,7 @@ impl<W: Worker> Harness<W> {
             }
             Asked::Elsewhere(left) => {
                 self.count("elsewhere");
-                report(delivery.retry(left.clamp(ASK_AGAIN.0, ASK_AGAIN.1), false).await);
+                report(delivery.retry(left.clamp(ASK_AGAIN.0, ASK_AGAIN.1), Failures::AsBefore).await);
                 Ok(())
             }
         }
@@ -118,7 +118,8 @@ impl<W: Worker> Harness<W> {
                 info!(reason, "waits {after:?}: {reason}");
                 self.release(held, &reason, false).await?;
                 self.count("not_yet");
-                report(delivery.retry(after, false).await);
+                // A wait is looked at for days; hiccups that each went by must not add up to its end.
+                report(delivery.retry(after, Failures::Over).await);
                 Ok(())
             }
             Ended::Returned(Err(Failure::Transient(error))) => self.failed(delivery, held, &chain(&error), false).await,
@@ -131,7 +132,7 @@ impl<W: Worker> Harness<W> {
             Ended::ClaimLost => {
                 warn!("another run took the claim over; this one is dropped");
                 self.count("claim_lost");
-                report(delivery.retry(ASK_AGAIN.1, false).await);
+                report(delivery.retry(ASK_AGAIN.1, Failures::AsBefore).await);
                 Ok(())
             }
             Ended::HandedBack => {
@@ -160,7 +161,7 @@ impl<W: Worker> Harness<W> {
             // Where the claim is still ours, what comes next may have it.
             self.release(Some(held), why, false).await?;
             self.count("claim_lost");
-            report(delivery.retry(ASK_AGAIN.0, false).await);
+            report(delivery.retry(ASK_AGAIN.0, Failures::AsBefore).await);
             return Ok(());
         }
         for outcome in outcomes.iter() {
@@ -209,7 +210,7 @@ impl<W: Worker> Harness<W> {
             let wait = backoff(delivery.failures);
             warn!(attempt, error = reason, "failed, tries again in {wait:?}: {reason}");
             self.count("retried");
-            report(delivery.retry(wait, true).await);
+            report(delivery.retry(wait, Failures::OneMore).await);
         }
         Ok(())
     }

@@ -59,21 +59,30 @@ async fn a_run_that_died_amid_the_sync_is_taken_up_where_it_was() {
 
 #[tokio::test]
 async fn what_a_failed_sync_says_is_passed_on() {
-    for (end, words) in [
-        (
-            SyncEnd::Failed("spec.selector: field is immutable".into()),
-            "Failed: spec.selector: field is immutable; Deployment/shop",
-        ),
-        (SyncEnd::Error("ComparisonError: no such path".into()), "Error: ComparisonError: no such path"),
-    ] {
-        let story = Story::begin(Behaviour::sync_ends(end)).await;
-        let event = bumped(deployment('a'));
-        for _ in 0..2 {
-            let Data::SyncFinished(finished) = only(&story.syncer.handle(&event).await.unwrap()) else { panic!() };
-            assert!(!finished.succeeded && finished.message.starts_with(words), "{finished:?}");
-        }
-        assert_eq!(story.patches(), 1, "the second run finds how the first one ended");
+    let end = SyncEnd::Failed("spec.selector: field is immutable".into());
+    let story = Story::begin(Behaviour::sync_ends(end)).await;
+    let event = bumped(deployment('a'));
+    for _ in 0..2 {
+        let Data::SyncFinished(finished) = only(&story.syncer.handle(&event).await.unwrap()) else { panic!() };
+        let words = "Failed: spec.selector: field is immutable; Deployment/shop";
+        assert!(!finished.succeeded && finished.message.starts_with(words), "{finished:?}");
     }
+    assert_eq!(story.patches(), 1, "the second run finds how the first one ended");
+}
+
+#[tokio::test]
+async fn what_argo_cd_itself_cannot_do_is_no_verdict_and_asked_for_again() {
+    let end = SyncEnd::Error("ComparisonError: repo-server is away".into());
+    let story = Story::begin(Behaviour::sync_ends(end)).await;
+    let event = bumped(deployment('a'));
+    for _ in 0..2 {
+        let why = transient(story.syncer.handle(&event).await.unwrap_err());
+        assert!(why.contains("Application `shop`: Error: ComparisonError: repo-server is away"), "{why}");
+    }
+    assert_eq!(story.patches(), 2);
+    story.argo.behave("argocd", "shop", Behaviour::default());
+    let Data::SyncFinished(finished) = only(&story.syncer.handle(&event).await.unwrap()) else { panic!() };
+    assert!(finished.succeeded, "{finished:?}");
 }
 
 #[tokio::test]

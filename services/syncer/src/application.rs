@@ -176,6 +176,8 @@ pub(crate) enum Standing {
     Syncing,
     /// Our operation for it ended, and not well.
     Failed(String),
+    /// Our operation for it ended before the revision had its say, for a reason of Argo CD's own.
+    Erred(String),
     /// It is applied, and Argo CD has not looked at the live state since, or not provably so.
     Unseen,
     /// It is applied, but Argo CD compares the live state with another revision: an old one, until told to look again.
@@ -208,7 +210,12 @@ impl Application {
             }
             Some(state) if !state.is_of(&target.revision) => Standing::Idle,
             Some(state) if state.phase == "Succeeded" => self.settled(target, state, rechecked),
-            Some(state) if state.operation.is_marked(&target.mark) => Standing::Failed(state.words()),
+            // `Failed` is what the cluster made of the resources, or a hook's failure. `Error` is that Argo CD came to
+            // no such thing: it could not read the repository, render the manifests or compare them.
+            Some(state) if state.operation.is_marked(&target.mark) => match state.phase.as_str() {
+                "Error" => Standing::Erred(state.words()),
+                _ => Standing::Failed(state.words()),
+            },
             _ => Standing::Idle,
         }
     }

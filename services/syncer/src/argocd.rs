@@ -139,7 +139,8 @@ impl ArgoCd<'_> {
             let application = read(&object)?;
             match application.standing(&target, false) {
                 Standing::Busy { revision, since } => return Err(self.busy(&revision, since)),
-                Standing::Idle => {}
+                // An operation that Argo CD itself could not do is asked for once more.
+                Standing::Idle | Standing::Erred(_) => {}
                 _ => return Ok(object),
             }
             let patch = self.operation(&application, &object, &target);
@@ -271,6 +272,10 @@ impl ArgoCd<'_> {
         let ended = match standing {
             Standing::Healthy(words) => Some(Ended::Succeeded(words)),
             Standing::Failed(words) => Some(Ended::Failed(words)),
+            // No verdict over the revision: the images are not to blame for what Argo CD cannot read or render.
+            Standing::Erred(words) => {
+                return Err(Failure::transient(format!("Argo CD could not sync Application `{}`: {words}", self.name)));
+            }
             Standing::Degraded(words) => {
                 let since = *progress.degraded.get_or_insert_with(Instant::now);
                 (since.elapsed() >= patience.degraded).then(|| Ended::Failed(format!("synced but Degraded: {words}")))

@@ -27,7 +27,11 @@ fn applications() {
                 assert!(status.reconciled_at > state.finished_at && status.health.status == "Healthy");
                 assert!(rechecked || status.sync.revision == OURS || status.sync.revisions.contains(&OURS.to_owned()));
             }
-            if let Standing::Failed(words) | Standing::Degraded(words) | Standing::Healthy(words) = &standing {
+            if let Standing::Failed(words)
+            | Standing::Erred(words)
+            | Standing::Degraded(words)
+            | Standing::Healthy(words) = &standing
+            {
                 assert!(words.chars().count() <= MAX_TEXT + 1);
             }
             format!("{standing:?}").split(['(', ' ']).next().unwrap().to_owned()

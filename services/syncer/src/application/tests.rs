@@ -105,10 +105,12 @@ fn a_failed_operation_speaks_for_itself_and_is_ours_only_by_its_mark() {
     };
     let words = "Failed: one or more objects failed to apply; Deployment/web: spec.selector: field is immutable; Job/migrate: exit 1";
     assert_eq!(standing(&failed("Failed", "event/0")), Standing::Failed(words.to_owned()));
-    for other in ["Error", "Skipped", "SyncError"] {
+    for other in ["Skipped", "SyncError"] {
         assert!(matches!(standing(&failed(other, "event/0")), Standing::Failed(words) if words.starts_with(other)));
     }
+    assert!(matches!(standing(&failed("Error", "event/0")), Standing::Erred(words) if words.starts_with("Error: ")));
     assert_eq!(standing(&failed("Failed", "event/1")), Standing::Idle);
+    assert_eq!(standing(&failed("Error", "event/1")), Standing::Idle);
 }
 
 #[test]

@@ -81,16 +81,15 @@ pub(crate) struct Edit {
 #[error("{0}")]
 pub(crate) struct Fault(pub(crate) String);
 
-/// What each component's image is in an environment's files.
-pub(crate) fn values(tree: &Tree, ask: &Ask) -> Result<BTreeMap<ComponentName, String>, Fault> {
+/// What each component's image is in an environment's files. One that cannot be found there, because its file is broken
+/// for instance, is left out: what is asked for the others must not hang on it.
+pub(crate) fn values(tree: &Tree, ask: &Ask) -> BTreeMap<ComponentName, String> {
     let reader = Reader::new(tree);
-    let mut values = BTreeMap::new();
-    for (name, slot) in &ask.slots {
-        if let Finding::Uses(uses) = slot.find(&reader, &ask.path, name)? {
-            values.extend(uses.first().map(|used| (name.clone(), used.value())));
-        }
-    }
-    Ok(values)
+    let value = |(name, slot): (&ComponentName, &Slot)| match slot.find(&reader, &ask.path, name) {
+        Ok(Finding::Uses(uses)) => Some((name.clone(), uses.first()?.value())),
+        Ok(Finding::Missing(_)) | Err(Fault(_)) => None,
+    };
+    ask.slots.iter().filter_map(value).collect()
 }
 
 /// What must change so that the environment asks for what is wanted.

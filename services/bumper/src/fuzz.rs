@@ -61,7 +61,7 @@ fn ask(tree: &Tree, slots: &BTreeMap<ComponentName, Slot>) -> Ask {
         note: None,
     };
     // An ask for what is there: each component that is not would be refused at once.
-    let there = values(tree, &ask).unwrap_or_default();
+    let there = values(tree, &ask);
     ask.wanted.retain(|name, _| there.contains_key(name) || there.is_empty());
     ask
 }
@@ -102,7 +102,7 @@ fn edit(input: &Input, slots: &BTreeMap<ComponentName, Slot>) -> String {
             let mut edited = tree.clone();
             edited.apply(&edit.files);
             assert!(matches!(plan(&edited, &ask), Ok(Plan::Same)), "an edit leaves nothing to do");
-            let values = values(&edited, &ask).unwrap();
+            let values = values(&edited, &ask);
             for (name, wanted) in &ask.wanted {
                 assert!(slots[name].asks_for(&values[name], wanted), "{name}: {values:?}");
             }

@@ -1,5 +1,7 @@
 //! What stands in GitOps repositories: kept to the byte, or named when it cannot be edited.
 
+use std::collections::BTreeMap;
+
 use crate::world::*;
 
 /// Writes this file, deploys an image to it, and returns what it is then.
@@ -129,4 +131,28 @@ async fn too_many_files_are_a_mistake_in_the_path() {
     let digest = world.push("frontend", None, &["main"]).await;
     let why = world.refused(&world.pushed("frontend", "main", Some(&digest))).await;
     assert!(why.contains("2002 YAML files"), "{why}");
+}
+
+#[tokio::test]
+async fn a_component_whose_file_is_broken_holds_up_none_but_itself() {
+    let own = |file: &str| format!("\", write: {{ values: {{ file: {file}, image: /image }} }} }}");
+    let config = CONFIG
+        .replace("deploy: [main]", "deploy: [main]\n    release: apart")
+        .replace("shop-frontend\" }", &format!("shop-frontend{}", own("front.yaml")))
+        .replace("shop-backend\" }", &format!("shop-backend{}", own("back.yaml")))
+        .replace("production/app.yaml", "production");
+    let world = World::with(&config).await;
+    let front = format!("image: {}:v0\n", world.image("frontend"));
+    let broken = "image: [\n";
+    world.repo.write(&[("staging/front.yaml", &front), ("production/front.yaml", &front), ("staging/back.yaml", broken)]);
+    let (frontend, backend) = world.push_both(&commit('a')).await;
+    let good = world.bump(&world.pushed("frontend", "main", Some(&frontend))).await;
+    assert_eq!(digests(&good), BTreeMap::from([("frontend".to_owned(), frontend)]), "what can be read is told");
+    assert_eq!(deployments(&world.healthy(&good).await)[0].release, good.release);
+    let why = world.refused(&world.pushed("backend", "main", Some(&backend))).await;
+    assert!(why.contains("`staging/back.yaml`, line"), "{why}");
+    // What is bad is taken back all the same.
+    let (frontend, _) = world.push_both(&commit('b')).await;
+    let bad = world.bump(&world.pushed("frontend", "main", Some(&frontend))).await;
+    assert_eq!(world.bump(&verdict(&bad, false)).await.release, good.release);
 }

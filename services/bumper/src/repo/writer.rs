@@ -256,7 +256,7 @@ impl Writer {
             }
             Plan::Edit(edit) => {
                 Arc::make_mut(tree).apply(&edit.files);
-                let values = edit::values(tree, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
+                let values = edit::values(tree, ask);
                 let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
                 let landed = Landed { revision: head.clone(), commit: ask.commit.clone(), changed, previous, values };
                 Decided::Commit { message: commit::message(&self.style.first, ask, &edit.changed), edit, landed }
@@ -273,8 +273,8 @@ impl Writer {
             None => Tree::default(),
         };
         let after = self.tree(&revision, &[ask]).await?;
-        let values = edit::values(&after, ask).unwrap_or_default();
-        let mut previous = edit::values(&before, ask).unwrap_or_default();
+        let values = edit::values(&after, ask);
+        let mut previous = edit::values(&before, ask);
         previous.retain(|name, old| values.get(name) != Some(old));
         let (commit, changed) = (commit::release_of(&message), previous.keys().cloned().collect());
         Ok(Some(Landed { revision, commit, changed, previous, values }))

@@ -50,7 +50,7 @@ impl Writer {
         };
         let mut after = Arc::clone(&tree);
         Arc::make_mut(&mut after).apply(&edit.files);
-        let values = edit::values(&after, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
+        let values = edit::values(&after, ask);
         let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
         let landed = Landed { revision: target.clone(), commit: ask.commit.clone(), changed, previous, values };
         let stands = |head: CommitSha| Ok(Some(Proposing::Stands { head, landed }));
@@ -108,9 +108,9 @@ impl Writer {
             let ours = self.ours(&target, ask).await?;
             return Ok(ours.map_or(Answer::Same(target), Answer::Landed));
         };
-        let values = edit::values(tree, ask).map_err(|Fault(why)| Trouble::Refused(why))?;
+        let values = edit::values(tree, ask);
         let mut previous = match self.kept.parent(proposed).await? {
-            Some(before) => edit::values(&self.tree(&before, &[ask]).await?, ask).unwrap_or_default(),
+            Some(before) => edit::values(&self.tree(&before, &[ask]).await?, ask),
             None => std::collections::BTreeMap::new(),
         };
         previous.retain(|name, old| values.get(name).is_some_and(|new| new != old));

@@ -16,6 +16,7 @@ use crate::{
     edit::{Ask, Over},
     image::Reference,
     outcome::Target,
+    propose::waits_for_others,
     repo::Answer,
 };
 
@@ -86,11 +87,12 @@ impl Bumper {
     }
 
     /// Has the files of all environments changed at once, so that they share a push. One that fails does not hold up the
-    /// others; the event then fails, and is handled again.
+    /// others; the event then fails, and is handled again. `before` is the chain as it was before the step.
     pub(crate) async fn carry_out(
         &self,
         target: Target<'_>,
         event: &Event,
+        before: &Chain,
         step: &mut Step<'_>,
     ) -> Result<(), Failure> {
         let mut wishes = std::mem::take(&mut step.wishes);
@@ -114,6 +116,7 @@ impl Bumper {
                 (wish, Err(Answer::Older(why))) => step.older(wish, &why),
                 (wish, Err(Answer::Proposed(proposed))) => step.proposed(wish, *proposed),
                 (wish, Err(Answer::Closed(why))) => step.closed(wish, &why),
+                (wish, Err(Answer::OfOthers(why))) => return Err(waits_for_others(before, wish, why)),
                 (_, Err(Answer::Landed(_) | Answer::Unforeseen(_))) => {}
             }
         }

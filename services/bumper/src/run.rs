@@ -98,7 +98,7 @@ impl Bumper {
             seen.merged = self.merged_since(target, event, &before, &seen.recalled).await?;
             step = self.taken(target, event, &input, &before, &seen, cause).await?;
         }
-        self.carry_out(target, event, &mut step).await?;
+        self.carry_out(target, event, &before, &mut step).await?;
         self.withdraw(target, event, &before, &step.chain).await?;
         let Step { chain: after, told, .. } = step;
         if let Some(wait) = told.comes_again {

@@ -46,6 +46,7 @@ use runtime::config::App;
 
 pub(crate) use facts::{Facts, Order, Question};
 pub(crate) use people::choose;
+pub(crate) use proposal::LOOK;
 pub(crate) use step::{Cause, Step, Wish};
 
 /// For what the release that waits in a lane waits now, in words that follow "waits for"; `None` when nothing waits, or

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ledger::{Offer, Proposed, Waiting};
+use ledger::{Offer, Place, Proposed, Waiting};
 use proto::{BumpReason, EventId, EventType, ReleaseWaiting};
 use runtime::config::Environment;
 
@@ -13,7 +13,14 @@ use super::{
 };
 
 /// How often a pull request is looked at: a few requests each time, of some thousands an hour.
-const LOOK: Duration = Duration::from_secs(15);
+pub(crate) const LOOK: Duration = Duration::from_secs(15);
+
+impl Wish {
+    /// What waits where this would.
+    pub(crate) fn slot_in<'p>(&self, place: &'p Place) -> Option<&'p Waiting> {
+        if self.reason == BumpReason::Rollback { place.back.as_ref() } else { place.waiting(self.lane) }
+    }
+}
 
 impl Step<'_> {
     /// A release whose pull request is open asks again. The gates keep Windlass from merging it, and people from nothing.
@@ -103,8 +110,7 @@ impl Step<'_> {
 
     /// The pull request that stands for a wish already.
     pub(crate) fn standing(&self, wish: &Wish) -> Option<Proposed> {
-        let place = self.chain.place(&wish.environment)?;
-        let slot = if wish.reason == BumpReason::Rollback { place.back.as_ref() } else { place.waiting(wish.lane) };
+        let slot = wish.slot_in(self.chain.place(&wish.environment)?);
         slot.filter(|waiting| has(&waiting.offer.release, &wish.wanted) && has(&wish.wanted, &waiting.offer.release))
             .and_then(|waiting| waiting.proposed.clone())
     }

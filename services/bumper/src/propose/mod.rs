@@ -21,7 +21,7 @@ use runtime::{Config, Failure, config::Merge, git::Git, http::Guarded};
 use crate::{
     Bumper,
     carry::ask,
-    chain::Wish,
+    chain::{LOOK, Wish},
     edit::Ask,
     outcome::Target,
     repo::{Answer, Onto, Proposing},
@@ -94,6 +94,7 @@ impl Bumper {
         let (head, landed) = match self.repositories.propose(target.gitops, ask.clone(), onto.clone()).await? {
             Proposing::Decided(answer) => return Ok(answer),
             Proposing::Stands { head, landed } => (head, landed),
+            Proposing::OfOthers(why) => return Ok(of_others(wish, why)),
         };
         if let Some(pull) = pull.as_ref().filter(|_| !is_open) {
             return Ok(Answer::Closed(over(pull, &wish.environment)));
@@ -125,6 +126,7 @@ impl Bumper {
             match self.repositories.propose(target.gitops, ask.clone(), onto).await? {
                 Proposing::Decided(answer) => return Ok(answer),
                 Proposing::Stands { head: now, .. } => head = now,
+                Proposing::OfOthers(why) => return Ok(of_others(wish, why)),
             }
         }
         let Pull { number, url, .. } = pull;
@@ -195,6 +197,23 @@ pub(crate) fn withdrawn<'a>(
         let gone = proposed(was).filter(move |(_, it)| !stands.contains(&it.number));
         gone.map(move |(waiting, gone)| (name, waiting, gone))
     })
+}
+
+/// Others have made a branch theirs: what was proposed there waits until they have done with it.
+fn of_others(wish: &Wish, why: String) -> Answer {
+    let Some(proposed) = wish.proposed.clone() else { return Answer::OfOthers(why) };
+    let waits_for = format!("{}: {why}", proposed.url);
+    Answer::Proposed(Box::new(Proposed { waits_for, for_people: true, ..proposed }))
+}
+
+/// What would take the place of something that waits on a branch which others have made theirs waits with it. Where
+/// nothing does, nobody has been told, and nothing else would say so.
+pub(crate) fn waits_for_others(before: &Chain, wish: &Wish, why: String) -> Failure {
+    let place = before.place(&wish.environment);
+    match place.and_then(|place| wish.slot_in(place)).filter(|waiting| waiting.proposed.is_some()) {
+        Some(_) => Failure::NotYet { after: LOOK, reason: format!("{} waits for others: {why}", wish.environment) },
+        None => Failure::permanent(why),
+    }
 }
 
 /// Merges a pull request if all is green.

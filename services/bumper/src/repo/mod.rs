@@ -48,6 +48,8 @@ pub(crate) enum Answer {
     Proposed(Box<Proposed>),
     /// Nothing will come of its pull request, and why.
     Closed(String),
+    /// The branch it would be proposed on is others' by now; said in a line.
+    OfOthers(String),
 }
 
 /// Where a change is proposed.
@@ -70,6 +72,8 @@ pub(crate) enum Proposing {
     Decided(Answer),
     /// This is the branch's head, and what it would be once merged.
     Stands { head: CommitSha, landed: Landed },
+    /// The branch has commits of others, so it is left as it is; said in a line.
+    OfOthers(String),
 }
 
 /// A commit in the GitOps repository.

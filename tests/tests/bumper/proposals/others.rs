@@ -1,6 +1,6 @@
 //! What others do where Windlass proposes: on its branch, in their forks, and under the number of its pull request.
 
-use proto::{ApprovalRejected, Event};
+use proto::{ApprovalRejected, Data, Event};
 
 use super::hosted::{Hosted, Kind};
 use crate::world::*;
@@ -40,10 +40,12 @@ pub(super) async fn what_others_add_to_the_branch_is_not_merged_with_it(kind: Ki
     let theirs = slip_production_in(&hosted);
     hosted.check(&theirs, "unit", Some("success"));
     let main = hosted.world.repo.head();
-    let why = hosted.world.refused(&waiting).await;
+    let (waiting, why) = hosted.world.waits(&waiting).await;
     let words =
         "`windlass/shop/staging` has commits of others that change `production/app.yaml`, which are neither merged";
-    assert!(why.contains(words), "{why}");
+    assert!(why.starts_with(&kind.page(hosted.last().number)) && why.contains(words), "{why}");
+    assert!(matches!(&waiting.data, Data::ReleaseWaiting(it) if it.tell), "people are told");
+    assert!(hosted.world.not_yet(&waiting).await.contains(words));
     assert_eq!((hosted.world.repo.head(), hosted.last().head, hosted.last().merged), (main, theirs, None));
     // They take it back.
     hosted.world.repo.git(&["update-ref", BRANCH, &updated]);
@@ -51,6 +53,26 @@ pub(super) async fn what_others_add_to_the_branch_is_not_merged_with_it(kind: Ki
     let waiting = hosted.lands(waiting).await;
     hosted.world.bump(&waiting).await;
     assert_eq!(hosted.world.repo.text("production/app.yaml"), hosted.world.manifest("v9"));
+}
+
+pub(super) async fn what_others_add_to_the_branch_is_theirs_to_merge_and_what_is_newer_waits_for_that(kind: Kind) {
+    let hosted = Hosted::new(kind, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    slip_production_in(&hosted);
+    let (waiting, _) = hosted.world.waits(&waiting).await;
+    let (frontend, _) = hosted.world.push_both(&commit('b')).await;
+    let newer = hosted.world.pushed("frontend", "main", Some(&frontend));
+    assert!(hosted.world.not_yet(&newer).await.contains("merge or delete it"));
+    hosted.merge(hosted.last().number, "merge");
+    let deployment = hosted.world.bump(&waiting).await;
+    assert!(deployment.release.values().all(|released| released.commit == Some(commit('a'))));
+    assert_eq!(hosted.world.repo.text("production/app.yaml"), hosted.world.repo.text("staging/app.yaml"));
+    hosted.world.healthy(&deployment).await;
+    // All that was on the branch is merged, so it is free.
+    let (waiting, _) = hosted.world.waits(&newer).await;
+    assert_eq!(hosted.pulls().len(), 2);
+    hosted.merge(hosted.last().number, "merge");
+    hosted.world.bump(&waiting).await;
 }
 
 pub(super) async fn a_pull_request_of_a_fork_with_the_same_branch_is_left_alone(kind: Kind) {

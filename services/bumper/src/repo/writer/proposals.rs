@@ -59,8 +59,8 @@ impl Writer {
                 Made::It => return stands(there.clone()),
                 Made::Else { besides } => besides,
             };
-            if onto.push && !self.kept.is_ours(there, &ask.environment).await? {
-                return Err(Trouble::Refused(of_others(&onto.branch, &besides)));
+            if onto.push && !self.is_free(there, &target, ask).await? {
+                return Ok(Some(Proposing::OfOthers(of_others(&onto.branch, &besides))));
             }
         }
         if !onto.push {
@@ -74,6 +74,12 @@ impl Writer {
             Pushed::Overtaken => Ok(None),
             Pushed::Declined(why) => Err(Trouble::Refused(why)),
         }
+    }
+
+    /// Whether nothing of others is lost with this branch: Windlass made its head, or all of it is merged.
+    async fn is_free(&self, branch: &CommitSha, target: &CommitSha, ask: &Ask) -> Result<bool, Trouble> {
+        Ok(self.kept.is_ours(branch, &ask.environment).await?
+            || self.kept.is_ancestor(branch, target).await? == Some(true))
     }
 
     /// Whether a branch's merge makes exactly this change: it has these bytes and changes no other file, whoever made its

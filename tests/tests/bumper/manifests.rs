@@ -144,7 +144,11 @@ async fn a_component_whose_file_is_broken_holds_up_none_but_itself() {
     let world = World::with(&config).await;
     let front = format!("image: {}:v0\n", world.image("frontend"));
     let broken = "image: [\n";
-    world.repo.write(&[("staging/front.yaml", &front), ("production/front.yaml", &front), ("staging/back.yaml", broken)]);
+    world.repo.write(&[
+        ("staging/front.yaml", &front),
+        ("production/front.yaml", &front),
+        ("staging/back.yaml", broken),
+    ]);
     let (frontend, backend) = world.push_both(&commit('a')).await;
     let good = world.bump(&world.pushed("frontend", "main", Some(&frontend))).await;
     assert_eq!(digests(&good), BTreeMap::from([("frontend".to_owned(), frontend)]), "what can be read is told");

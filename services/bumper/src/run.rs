@@ -247,7 +247,7 @@ fn takes_a_place(input: &Input<'_>) -> bool {
 /// Takes the step, as far as it can be without knowing more of the source.
 fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
     for Recalled { deployment, overtaken, .. } in &seen.recalled {
-        step.was_done(&deployment.environment, *overtaken);
+        step.was_done(deployment, *overtaken);
     }
     for (deployment, wish) in &seen.merged {
         step.landed(deployment.clone(), wish);

@@ -102,21 +102,21 @@ impl<'a> Step<'a> {
         if !self.app.environments.contains_key(name) {
             return self.no_environment(name);
         }
-        if self.done.get(name) == Some(&true) {
+        let made = self.done.get(name).cloned();
+        if made.as_ref().is_some_and(|made| made.overtaken) {
             let why = "it was, and has been asked for something else since";
             return self.told.reasons.push(format!("{name} is not taken back again: {why}"));
         }
         let not = |why: String| format!("{name} is not taken back: {why}");
         let now = self.chain.place(name).and_then(|place| place.asked.clone()).map(|asked| asked.deployment);
-        let good = match choose(healthy, now.as_ref(), asked.to.as_deref()) {
-            Ok(good) => good,
-            Err(why) => return self.told.reasons.push(not(why)),
+        let (wanted, commit) = match made {
+            // An earlier run restored this; what is healthy or barred may be something else by now.
+            Some(made) => (made.release, None),
+            None => match self.to_restore(healthy, now.as_ref(), asked.to.as_deref()) {
+                Ok(good) => good,
+                Err(why) => return self.told.reasons.push(not(why)),
+            },
         };
-        let mut wanted = good.release.clone();
-        wanted.retain(|component, _| self.app.components.contains_key(component));
-        if let Some(why) = self.chain.why_barred(&wanted) {
-            return self.told.reasons.push(not(format!("{why}; see `windlass quarantine release`")));
-        }
         // What is taken back is barred from every environment, or the next event would bring it again.
         let stays = |name, digest: &Digest| wanted.get(name).is_none_or(|stays| stays.digest == *digest);
         let goes = now.iter().flat_map(|now| &now.release).filter(|(name, r)| !stays(name, &r.digest));
@@ -127,12 +127,23 @@ impl<'a> Step<'a> {
         if let Some(now) = &now {
             self.owe_no_more(now);
         }
-        self.go_back(
-            name,
-            (wanted, good.commit.clone()),
-            None,
-            Some(format!("{} asked for it: {}", asked.by, asked.reason)),
-        );
+        self.go_back(name, (wanted, commit), None, Some(format!("{} asked for it: {}", asked.by, asked.reason)));
+    }
+
+    /// What of what was healthy is to be restored, and its source commit, or why nothing is.
+    fn to_restore(
+        &self,
+        healthy: &[Deployment],
+        now: Option<&Deployment>,
+        to: Option<&str>,
+    ) -> Result<(Release, Option<CommitSha>), String> {
+        let good = choose(healthy, now, to)?;
+        let mut wanted = good.release.clone();
+        wanted.retain(|component, _| self.app.components.contains_key(component));
+        match self.chain.why_barred(&wanted) {
+            Some(why) => Err(format!("{why}; see `windlass quarantine release`")),
+            None => Ok((wanted, good.commit.clone())),
+        }
     }
 
     /// A person lifts a quarantine. What was barred after the word was given is not what it was given for.

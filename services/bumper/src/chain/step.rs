@@ -76,6 +76,14 @@ pub(crate) struct Told {
     pub(crate) comes_again: Option<Wait>,
 }
 
+/// What an earlier run of the same event had made of an environment, and whether that has been asked for something later
+/// since.
+#[derive(Clone)]
+pub(super) struct Made {
+    pub(super) release: Release,
+    pub(super) overtaken: bool,
+}
+
 /// One event's step.
 pub(crate) struct Step<'a> {
     /// What is known, as far as the step has been taken.
@@ -89,9 +97,8 @@ pub(crate) struct Step<'a> {
     pub(super) name: &'a AppName,
     pub(super) app: &'a App,
     pub(super) cause: Cause,
-    /// Where an earlier run of the same event had its commit made, and whether the environment has been asked for
-    /// something later since.
-    pub(super) done: BTreeMap<EnvironmentName, bool>,
+    /// Where an earlier run of the same event had its commit made.
+    pub(super) done: BTreeMap<EnvironmentName, Made>,
 }
 
 impl<'a> Step<'a> {
@@ -100,10 +107,11 @@ impl<'a> Step<'a> {
         Self { chain, told, facts, wishes, name, app, cause, done }
     }
 
-    /// An earlier run of the same event had its commit made there, so it is not asked for again. `overtaken` when the
+    /// An earlier run of the same event had its commit made, so it is not asked for again. `overtaken` when the
     /// environment has been asked for something later since.
-    pub(crate) fn was_done(&mut self, name: &EnvironmentName, overtaken: bool) {
-        self.done.insert(name.clone(), overtaken);
+    pub(crate) fn was_done(&mut self, made: &Deployment, overtaken: bool) {
+        let release = made.release.clone();
+        self.done.insert(made.environment.clone(), Made { release, overtaken });
     }
 
     pub(super) fn is_done(&self, name: &EnvironmentName) -> bool {
@@ -246,9 +254,12 @@ impl<'a> Step<'a> {
             return self.told.reasons.push(why);
         }
         let lane = offer.lane;
-        let waiting = self.waiting(name, lane);
-        // Components that come one by one wait together.
-        let mut release = waiting.map(|waiting| waiting.offer.release.clone()).unwrap_or_default();
+        // Components that come one by one wait together, but for what something newer is deployed of by now.
+        let mut release = Release::new();
+        if let Some(mut waited) = self.waiting(name, lane).map(|waiting| waiting.offer.clone()) {
+            self.behind_deployed(name, &mut waited);
+            release = waited.release;
+        }
         release.extend(std::mem::take(&mut offer.release));
         offer.release = release;
         self.settle(&offer);

@@ -34,6 +34,13 @@ impl History {
         if is_fix { self.fix = Some(commit.clone()) } else { self.main = Some(commit.clone()) }
     }
 
+    /// Whether a commit has a fix, be it within a later one that it has by another name, which the repository cannot tell.
+    pub(super) fn has(&self, commit: &CommitSha, fix: &CommitSha) -> bool {
+        let within = |later: &CommitSha| self.ancestors[later].contains(fix);
+        self.answer(&Question::Has(commit.clone(), fix.clone())) == Order::After
+            || self.squashed[commit].iter().any(within)
+    }
+
     pub(super) fn answer(&self, question: &Question) -> Order {
         let (Question::Order(one, other) | Question::Has(one, other)) = question;
         let is_above = |one: &CommitSha, other: &CommitSha| self.ancestors[one].contains(other);

@@ -57,3 +57,35 @@ proptest! {
         }
     }
 }
+
+/// A component waits behind a fix, a newer fix of it is deployed and bad, and the next release brings what waited along.
+#[test]
+fn what_waited_goes_over_nothing_newer_with_what_comes_later() {
+    let text = CONFIGS[0].replace("SYNC", "sync: { command: ['true'] }");
+    let mut world = World::new(2, &text, FAST_PATHS[0], "apart");
+    let offer = |bad, alone, hotfix, merges| Op::Offer { bad, alone, hotfix, merges };
+    let deliver = |which, fault| Op::Deliver { which, fault };
+    let rejects = || Op::Answer { which: 0, who: 0, yes: false };
+    for op in [
+        Op::Rollback { environment: 0 },
+        offer(0, false, true, 0),
+        deliver(161, 0),
+        offer(0, false, false, 1),
+        deliver(234, 128),
+        offer(0, false, false, 0),
+        offer(1, true, true, 0),
+        deliver(171, 0),
+        rejects(),
+        deliver(38, 0),
+        deliver(91, 128),
+        deliver(75, 0),
+        rejects(),
+        rejects(),
+        rejects(),
+        offer(0, false, false, 0),
+        deliver(111, 0),
+    ] {
+        world.happens(&op);
+    }
+    world.settles();
+}

@@ -279,7 +279,7 @@ impl World {
             let mut step = Step::new(self.kept.clone(), &name, &config.apps[&name], cause, facts);
             let recalled = if again { self.recalled(&delivery) } else { Vec::new() };
             for (commit, overtaken) in &recalled {
-                step.was_done(&commit.deployment.environment, *overtaken);
+                step.was_done(&commit.deployment, *overtaken);
             }
             self.take(&delivery, &mut step);
             for (commit, overtaken) in recalled {
@@ -450,8 +450,7 @@ impl World {
             let is_known = step.chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
             let is_known = is_known.is_some_and(|asked| asked.deployment.release.get(name) == Some(runs));
             if is_known && self.fixes.contains(&old) && wish.lane == Lane::Deploy {
-                let has = self.history.answer(&Question::Has(new.clone(), old.clone()));
-                assert_eq!(has, Order::After, "{new} undoes the fix {old} in {}", wish.environment);
+                assert!(self.history.has(&new, &old), "{new} undoes the fix {old} in {}", wish.environment);
             }
         }
     }

@@ -46,7 +46,9 @@ async fn what_people_committed_to_the_branch_is_not_overwritten() {
     let theirs = path.git(&["commit-tree", &tree, "-p", branch, "-m", "by hand"]);
     path.git(&["update-ref", branch, &theirs]);
     let (frontend, _) = hosted.world.push_both(&commit('b')).await;
-    let why = hosted.world.refused(&hosted.world.pushed("frontend", "main", Some(&frontend))).await;
+    // What is newer comes again, until they have merged or deleted it.
+    let newer = hosted.world.pushed("frontend", "main", Some(&frontend));
+    let why = hosted.world.not_yet(&newer).await;
     assert!(why.contains("`windlass/shop/staging` has commits of others"), "{why}");
     assert_eq!(path.git(&["rev-parse", branch]), theirs);
 }

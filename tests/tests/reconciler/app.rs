@@ -40,5 +40,5 @@ async fn an_app_that_is_not_installed_or_has_another_key_is_told_so() {
     // Another key than the one GitHub knows.
     world.github.app("12345", &["orgs/acme"]).await.unwrap();
     let error = format!("{:#}", world.try_sweep(Mode::default()).await.unwrap_err());
-    assert!(error.contains("it does not know who we are"), "{error}");
+    assert!(error.contains("it does not know the App"), "{error}");
 }

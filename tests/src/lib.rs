@@ -14,6 +14,7 @@ pub mod githttp;
 pub mod github;
 pub mod github_api;
 pub mod http;
+pub mod line;
 pub mod ports;
 pub mod postgres;
 pub mod process;

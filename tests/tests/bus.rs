@@ -6,6 +6,7 @@ mod bus {
     pub(crate) mod faults;
     pub(crate) mod file;
     pub(crate) mod flow;
+    pub(crate) mod line;
     pub(crate) mod place;
     pub(crate) mod settling;
 }

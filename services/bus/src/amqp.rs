@@ -3,12 +3,14 @@
 //! - [`link`] keeps one connection up: one to publish, one to consume, since a memory alarm blocks whoever publishes.
 //! - [`topology`] declares the queues; the same arguments on every version of the broker, or it would refuse them.
 //! - [`publisher`] publishes and waits for the broker's confirm: over the [`lane`] that all share, or [`alone`].
+//! - [`burden`] gives what is large the time that it takes on a slow line.
 //! - [`wire`] is the message as AMQP has it.
 //! - [`subscription`] takes deliveries, and takes them again elsewhere when connection, channel or queue go.
 //!
 //! lapin writes returned messages with their bodies to its log: who sets up tracing turns its target off.
 
 mod alone;
+mod burden;
 mod depth;
 #[cfg(test)]
 mod fuzz;
@@ -70,11 +72,11 @@ impl AmqpBus {
     }
 
     pub(crate) async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {
-        self.publish_within(self.0.settings.publish_deadline, messages).await
+        self.0.publisher.publish(EVENTS_EXCHANGE, messages, self.0.settings.publish_deadline).await
     }
 
     pub(crate) async fn publish_within(&self, deadline: Duration, messages: &[Message]) -> Result<(), BusError> {
-        self.0.publisher.publish(EVENTS_EXCHANGE, messages, deadline).await
+        self.0.publisher.publish_patiently(EVENTS_EXCHANGE, messages, deadline).await
     }
 
     pub(crate) async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {

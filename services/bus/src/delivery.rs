@@ -65,7 +65,8 @@ impl Delivery {
             Failures::Over => 0,
         };
         match self.settle {
-            Settle::Amqp(settle) => settle.retry(&self.message, failures, after).await,
+            // Boxed, as what publishing alone takes is large, and this is rare.
+            Settle::Amqp(settle) => Box::pin(settle.retry(&self.message, failures, after)).await,
             Settle::Sqlite(settle) => settle.retry(failures, after).await,
         }
     }
@@ -74,7 +75,7 @@ impl Delivery {
     pub async fn park(self, reason: &str) -> Result<(), BusError> {
         let attempts = self.failures + 1;
         match self.settle {
-            Settle::Amqp(settle) => settle.park(&self.message, attempts, reason).await,
+            Settle::Amqp(settle) => Box::pin(settle.park(&self.message, attempts, reason)).await,
             Settle::Sqlite(settle) => settle.park(attempts, reason).await,
         }
     }
@@ -112,46 +113,44 @@ impl Parcel {
     }
 }
 
-/// A worker's deliveries, in order.
-pub struct Deliveries {
-    receiver: mpsc::Receiver<Delivery>,
-    closed: CancellationToken,
+/// What can be settled, as long as its channel stands.
+pub trait Settled {
+    /// Whether it still can; otherwise it has been given out again.
+    fn is_usable(&self) -> bool;
 }
 
-impl Deliveries {
-    pub(crate) fn new(receiver: mpsc::Receiver<Delivery>, closed: CancellationToken) -> Self {
-        Self { receiver, closed }
+impl Settled for Delivery {
+    fn is_usable(&self) -> bool {
+        self.settle.usable()
     }
+}
 
-    /// The next delivery; `None` once the bus is closed. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Delivery> {
-        // What is still under way when the bus closes, or its channel went, could not be settled any more.
-        loop {
-            let next = self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()?;
-            if next.settle.usable() {
-                return Some(next);
-            }
-        }
+impl Settled for Parcel {
+    fn is_usable(&self) -> bool {
+        self.settle.usable()
     }
+}
+
+/// A worker's deliveries, in order.
+pub struct Deliveries<T = Delivery> {
+    receiver: mpsc::Receiver<T>,
+    closed: CancellationToken,
 }
 
 /// The dead letters, in order.
-pub struct Letters {
-    receiver: mpsc::Receiver<Parcel>,
-    closed: CancellationToken,
-}
+pub type Letters = Deliveries<Parcel>;
 
-impl Letters {
-    pub(crate) fn new(receiver: mpsc::Receiver<Parcel>, closed: CancellationToken) -> Self {
+impl<T: Settled> Deliveries<T> {
+    pub(crate) fn new(receiver: mpsc::Receiver<T>, closed: CancellationToken) -> Self {
         Self { receiver, closed }
     }
 
-    /// The next dead letter; `None` once the bus is closed. Safe to cancel.
-    pub async fn next(&mut self) -> Option<Parcel> {
+    /// The next one; `None` once the bus is closed. Safe to cancel.
+    pub async fn next(&mut self) -> Option<T> {
         // What is still under way when the bus closes, or its channel went, could not be settled any more.
         loop {
             let next = self.closed.run_until_cancelled(self.receiver.recv()).await.flatten()?;
-            if next.settle.usable() {
+            if next.is_usable() {
                 return Some(next);
             }
         }

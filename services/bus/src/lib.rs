@@ -47,7 +47,8 @@ pub struct Settings {
     pub location: Location,
     /// The workers this installation runs: only their queues are declared, so nothing piles up for one that is not there.
     pub workers: Vec<WorkerName>,
-    /// How long one publish may wait for its confirmation.
+    /// How long one publish may wait for its confirmation. What nobody waits for (retries, dead letters, replays) has
+    /// more where it is large.
     pub publish_deadline: Duration,
     /// What the connection calls itself at the broker, such as `windlass-receiver`.
     pub name: String,
@@ -92,6 +93,7 @@ impl Bus {
     }
 
     /// The same with another deadline than the settings': for who has no one waiting, and would only send it all again.
+    /// On RabbitMQ large bodies have more, as they take longer on a slow line.
     pub async fn publish_within(&self, deadline: Duration, messages: &[Message]) -> Result<(), BusError> {
         match self {
             Self::Amqp(bus) => bus.publish_within(deadline, messages).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use bus::{Deliveries, Delivery};
 use proto::{Message, WorkerName};
-use runtime::Context;
+use runtime::{Context, harness::insist};
 use tracing::warn;
 
 /// Takes events and writes them down until shutdown.
@@ -14,7 +14,7 @@ pub(crate) async fn record(context: &Context) -> Result<()> {
     let mut deliveries = context.bus.consume(WorkerName::Recorder, most).await?;
     while let Some(group) = next_group(context, &mut deliveries, usize::from(most)).await {
         let messages: Vec<Message> = group.iter().map(|delivery| delivery.message.clone()).collect();
-        let written = crate::insist(context, "the ledger", || context.ledger.record(&messages)).await;
+        let written = insist("the ledger", &context.shutdown, || context.ledger.record(&messages)).await;
         if written.is_none() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use bus::{BusError, DeadLetter, Parcel};
 use ledger::NewDeadLetter;
 use proto::{Data, DeliveryParked, Event, EventId, EventType, Message, WorkerName};
-use runtime::Context;
+use runtime::{Context, harness::insist};
 use tracing::{error, warn};
 
 /// How many dead letters are taken at once.
@@ -29,7 +29,7 @@ pub(crate) async fn bury(context: &Context) -> Result<()> {
 async fn keep(context: &Context, parcel: Parcel) -> Option<()> {
     let DeadLetter { message, worker, reason, attempts, parked_at } = parcel.letter.clone();
     let letter = NewDeadLetter { message, worker, reason, attempts, parked_at };
-    let (id, _new) = crate::insist(context, "the ledger", || context.ledger.bury(&letter)).await?;
+    let (id, _new) = insist("the ledger", &context.shutdown, || context.ledger.bury(&letter)).await?;
     error!(dead_letter = %id, reason = letter.reason, "dead letter {id}: {}", letter.reason);
     // Said again when it was there already: the process may have died before it could say so, and the id is the same.
     let told = [parked_event(&letter, &id.to_string()).to_message()];
@@ -41,7 +41,7 @@ async fn keep(context: &Context, parcel: Parcel) -> Option<()> {
         }
         told => told,
     };
-    crate::insist(context, "the bus", tell).await?;
+    insist("the bus", &context.shutdown, tell).await?;
     if let Err(error) = parcel.ack().await {
         warn!(%error, "a dead letter may be kept again, which changes nothing: {error}");
     }

@@ -17,22 +17,3 @@ pub async fn serve(context: Context) -> Result<()> {
     tokio::try_join!(history::record(&context), letters::bury(&context))?;
     Ok(())
 }
-
-/// Does it until it is done, or the service stops: then `None`.
-async fn insist<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(
-    context: &Context,
-    what: &str,
-    attempt: impl Fn() -> F,
-) -> Option<T> {
-    let mut pause = std::time::Duration::from_millis(100);
-    loop {
-        match attempt().await {
-            Ok(value) => return Some(value),
-            Err(error) => tracing::warn!(%error, "{what} is away; the recorder waits for it: {error}"),
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => pause = (pause * 2).min(std::time::Duration::from_secs(5)),
-            () = context.shutdown.cancelled() => return None,
-        }
-    }
-}

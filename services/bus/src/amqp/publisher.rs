@@ -18,6 +18,7 @@ use proto::{
 
 use super::{
     alone::{Alone, Sent},
+    burden::Burden,
     lane::{Lane, Lost, Sending, is, unavailable},
     link::Link,
     topology::{step_for, step_name},
@@ -35,6 +36,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Publisher {
     link: Arc<Link>,
     deadline: Duration,
+    burden: Burden,
     lane: tokio::sync::Mutex<Option<Arc<Lane>>>,
     alone: Alone,
     /// When queues were last declared again.
@@ -44,14 +46,15 @@ pub(super) struct Publisher {
 impl Publisher {
     pub(super) fn new(link: Arc<Link>, deadline: Duration) -> Self {
         let alone = Alone::new(Arc::clone(&link));
-        Self { link, deadline, lane: tokio::sync::Mutex::default(), alone, declared: tokio::sync::Mutex::default() }
+        let (burden, lane, declared) = <_>::default();
+        Self { link, deadline, burden, lane, alone, declared }
     }
 
     pub(super) fn link(&self) -> &Arc<Link> {
         &self.link
     }
 
-    /// Publishes each by its routing key, in order.
+    /// Publishes each by its routing key, in order, and all within this time.
     pub(super) async fn publish(
         &self,
         exchange: &str,
@@ -64,9 +67,20 @@ impl Publisher {
         self.in_time(deadline, self.pipeline(exchange, messages)).await
     }
 
+    /// The same for who has no one waiting: its bytes have their time besides.
+    pub(super) async fn publish_patiently(
+        &self,
+        exchange: &str,
+        messages: &[Message],
+        deadline: Duration,
+    ) -> Result<(), BusError> {
+        let load = self.burden.take_on(messages);
+        self.publish(exchange, messages, load.deadline(deadline)).await
+    }
+
     /// Publishes to a worker's queue alone; a queue that is not there is an error.
     pub(super) async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {
-        let queue = worker.queue().name();
+        let (queue, load) = (worker.queue().name(), self.burden.take_on(messages));
         let send = async {
             self.check_queue(worker, &queue).await?;
             for message in messages {
@@ -78,7 +92,7 @@ impl Publisher {
             }
             Ok(())
         };
-        self.in_time(self.deadline, send).await
+        self.in_time(load.deadline(self.deadline), send).await
     }
 
     /// Publishes to the retry ladder; from there it comes back to this queue.
@@ -89,12 +103,12 @@ impl Publisher {
         failures: u32,
         after: Duration,
     ) -> Result<(), BusError> {
-        let step = step_name(step_for(after));
+        let (step, load) = (step_name(step_for(after)), self.burden.take_on(std::slice::from_ref(message)));
         let send = async {
             let envelope = wire::write(message, Beside::Failures(failures)).await?;
             self.send(message, &step, queue, envelope).await
         };
-        self.in_time(self.deadline, send).await
+        self.in_time(load.deadline(self.deadline), send).await
     }
 
     /// Publishes to the dead letters.
@@ -105,11 +119,12 @@ impl Publisher {
         attempts: u32,
         reason: &str,
     ) -> Result<(), BusError> {
+        let load = self.burden.take_on(std::slice::from_ref(message));
         let send = async {
             let envelope = wire::write(message, Beside::Dead { worker, reason, attempts }).await?;
             self.send(message, DEAD, "", envelope).await
         };
-        self.in_time(self.deadline, send).await
+        self.in_time(load.deadline(self.deadline), send).await
     }
 
     async fn in_time(

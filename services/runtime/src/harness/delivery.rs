@@ -8,7 +8,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use bus::{BusError, Delivery, Failures};
 use futures_util::FutureExt;
-use ledger::{ClaimKey, LedgerError};
+use ledger::ClaimKey;
 use proto::{Event, EventIgnored, Message, topology};
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +17,7 @@ use tracing::{Instrument, debug, error, info, info_span, warn};
 use super::{
     Failure, Outcome, Outcomes, Worker,
     claim::{self, Asked, Held},
+    insist::{Away, insist},
 };
 use crate::{ops::RunLabels, service::Context};
 
@@ -58,7 +59,8 @@ impl<W: Worker> Harness<W> {
                 let id = delivery.message.attribute("id").to_owned();
                 warn!(worker = %W::NAME, event = id, error = %why, "{} cannot read event {id}", W::NAME);
                 self.count("unreadable");
-                return report(delivery.park(&format!("the message is no event this build can read: {why}")).await);
+                let why = format!("the message is no event this build can read: {why}");
+                return self.moved(delivery.park(&why)).await;
             }
         };
         let span = info_span!("delivery", worker = %W::NAME, event = %event.id, kind = %event.kind(),
@@ -85,7 +87,7 @@ impl<W: Worker> Harness<W> {
             }
             Asked::Elsewhere(left) => {
                 self.count("elsewhere");
-                report(delivery.retry(left.clamp(ASK_AGAIN.0, ASK_AGAIN.1), Failures::AsBefore).await);
+                self.moved(delivery.retry(left.clamp(ASK_AGAIN.0, ASK_AGAIN.1), Failures::AsBefore)).await;
                 Ok(())
             }
         }
@@ -119,7 +121,7 @@ impl<W: Worker> Harness<W> {
                 self.release(held, &reason, false).await?;
                 self.count("not_yet");
                 // A wait is looked at for days; hiccups that each went by must not add up to its end.
-                report(delivery.retry(after, Failures::Over).await);
+                self.moved(delivery.retry(after, Failures::Over)).await;
                 Ok(())
             }
             Ended::Returned(Err(Failure::Transient(error))) => self.failed(delivery, held, &chain(&error), false).await,
@@ -132,7 +134,7 @@ impl<W: Worker> Harness<W> {
             Ended::ClaimLost => {
                 warn!("another run took the claim over; this one is dropped");
                 self.count("claim_lost");
-                report(delivery.retry(ASK_AGAIN.1, Failures::AsBefore).await);
+                self.moved(delivery.retry(ASK_AGAIN.1, Failures::AsBefore)).await;
                 Ok(())
             }
             Ended::HandedBack => {
@@ -161,7 +163,7 @@ impl<W: Worker> Harness<W> {
             // Where the claim is still ours, what comes next may have it.
             self.release(Some(held), why, false).await?;
             self.count("claim_lost");
-            report(delivery.retry(ASK_AGAIN.0, Failures::AsBefore).await);
+            self.moved(delivery.retry(ASK_AGAIN.0, Failures::AsBefore)).await;
             return Ok(());
         }
         for outcome in outcomes.iter() {
@@ -183,7 +185,7 @@ impl<W: Worker> Harness<W> {
         if let Some(why) = refused {
             error!(error = why, "its outcomes cannot be published: {why}");
             self.count("parked");
-            report(delivery.park(&format!("it was done, but its outcomes cannot be published: {why}")).await);
+            self.moved(delivery.park(&format!("it was done, but its outcomes cannot be published: {why}"))).await;
         } else {
             report(delivery.ack().await);
         }
@@ -205,12 +207,12 @@ impl<W: Worker> Harness<W> {
             error!(attempt, permanent, error = reason, "failed for good, after {attempt} attempts: {reason}");
             sentry::capture_message(&format!("{}: {reason}", W::NAME), sentry::Level::Error);
             self.count("parked");
-            report(delivery.park(reason).await);
+            self.moved(delivery.park(reason)).await;
         } else {
             let wait = backoff(delivery.failures);
             warn!(attempt, error = reason, "failed, tries again in {wait:?}: {reason}");
             self.count("retried");
-            report(delivery.retry(wait, Failures::OneMore).await);
+            self.moved(delivery.retry(wait, Failures::OneMore)).await;
         }
         Ok(())
     }
@@ -222,22 +224,21 @@ impl<W: Worker> Harness<W> {
         }
     }
 
-    /// Does it until it is done, however long what it needs is away; gives up only when the service must stop.
     async fn insist<T, E: Away, F: Future<Output = Result<T, E>>>(
         &self,
         what: &str,
         attempt: impl Fn() -> F,
     ) -> Result<T, Stopping> {
-        let mut pause = Duration::from_millis(100);
-        loop {
-            match attempt().await {
-                Ok(value) => return Ok(value),
-                Err(error) => warn!(%error, "{what} is away; waits for it: {error}"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(5)),
-                () = self.hand_back.cancelled() => return Err(Stopping),
-            }
+        insist(what, &self.hand_back, attempt).await.ok_or(Stopping)
+    }
+
+    /// Waits until a delivery is moved on, which what is large may take long for. When the grace period ends first, it
+    /// is handed back.
+    async fn moved(&self, moving: impl Future<Output = Result<(), BusError>>) {
+        tokio::select! {
+            biased;
+            moved = moving => report(moved),
+            () = self.hand_back.cancelled() => warn!("stops before the delivery is moved on; it comes again"),
         }
     }
 
@@ -245,11 +246,6 @@ impl<W: Worker> Harness<W> {
         self.context.metrics.deliveries.get_or_create(&RunLabels::new(W::NAME, outcome)).inc();
     }
 }
-
-/// Errors of bus and ledger, all of which mean waiting: what they cannot do now they may be able to do once mended.
-trait Away: std::fmt::Display {}
-impl Away for LedgerError {}
-impl Away for BusError {}
 
 /// A delivery that could not be settled comes again, and is recognised; so this is worth a line and no more.
 fn report(settled: Result<(), BusError>) {

@@ -4,7 +4,9 @@
 mod claim;
 mod consume;
 mod delivery;
+mod insist;
 mod worker;
 
 pub use consume::work;
+pub use insist::{Away, insist};
 pub use worker::{Failure, Outcome, Outcomes, Worker};

@@ -118,6 +118,10 @@ impl AmqpBus {
         self.0.publisher.link().ready()
     }
 
+    pub(crate) fn takes(&self) -> Result<(), String> {
+        self.0.consuming.get().map_or(Ok(()), |link| link.stands())
+    }
+
     pub(crate) async fn queues(&self) -> Result<Vec<QueueState>, BusError> {
         depth::read(self.0.publisher.link(), &Topology::of(&self.0.settings.workers), self.0.settings.publish_deadline)
             .await

@@ -134,6 +134,16 @@ impl Bus {
         }
     }
 
+    /// Whether what this process takes could come now, as far as is known; else why not. It is always so where nothing
+    /// is taken.
+    pub fn takes(&self) -> Result<(), String> {
+        match self {
+            Self::Amqp(bus) => bus.takes(),
+            // The file that is published to is the one that is taken from.
+            Self::Sqlite(_) => Ok(()),
+        }
+    }
+
     /// Messages that wait in each declared queue (unsettled ones included where the bus can tell).
     pub async fn depths(&self) -> Result<Vec<(String, u64)>, BusError> {
         Ok(self.queues().await?.into_iter().map(|queue| (queue.name, queue.waiting)).collect())

@@ -35,12 +35,18 @@ mod trace;
 pub use server::Receiver;
 pub use spool::Spool;
 
+use runtime::service::DELIVERIES;
+
 /// Takes webhooks in until shutdown.
 pub async fn serve(base: runtime::service::Base) -> anyhow::Result<()> {
     let spool = Spool::open(&base.config, &base.bus).await?;
     if let Some(spool) = spool.clone() {
         base.readiness.set("bus", move || std::future::ready(spool.readiness()));
     }
+    // Workers beside it that are cut off from their queues are no reason to send no webhooks here.
+    let bus = base.bus.clone();
+    let remark = move || Ok(bus.takes().err().map(|why| format!("none come ({why}); webhooks are taken")));
+    base.readiness.set(DELIVERIES, move || std::future::ready(remark()));
     let receiver = {
         let mut registry = base.metrics.registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Receiver::bind(&base.config, base.bus.clone(), spool, &mut registry)?

@@ -22,6 +22,9 @@ use crate::{
     telemetry,
 };
 
+/// What `/readyz` calls the taking from queues.
+pub const DELIVERIES: &str = "deliveries";
+
 /// What every service's command line takes.
 #[derive(Debug, Clone, Parser)]
 pub struct Arguments {
@@ -112,8 +115,9 @@ impl Base {
         };
         let bus = Bus::open(settings).await.context("opening the bus (`bus`)")?;
         let readiness = Readiness::default();
-        let asked = bus.clone();
+        let (asked, also) = (bus.clone(), bus.clone());
         readiness.set("bus", move || std::future::ready(asked.ready().map(|()| None)));
+        readiness.set(DELIVERIES, move || std::future::ready(also.takes().map(|()| None)));
         let (metrics, shutdown) = (Metrics::default(), CancellationToken::new());
         Ok(Self { config: Arc::new(config), bus, metrics, readiness, shutdown })
     }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bus::{Bus, Failures, Location, Settings};
 use proto::WorkerName;
-use testkit::line::Line;
+use runtime::{Base, Config};
+use testkit::{http, line::Line};
 
 use super::place::{Place, message, next, next_letter, noise, number, pushes, until, with_body};
 
@@ -59,4 +60,45 @@ async fn what_nobody_waits_for_gets_through_a_narrow_line_however_large() {
     }
     far.close().await;
     near.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_cut_off_from_the_queues_says_so_while_publishing_goes_on() {
+    let (place, folder) = (Place::amqp().await, tempfile::tempdir().unwrap());
+    let line = Line::to(url(&place)).await.unwrap();
+    let text = format!(
+        "bus: '{}'\ndata: {}\nworkers: [builder]\nops: {{ listen: '127.0.0.1:0' }}\n\
+         receiver: {{ listen: '127.0.0.1:0', spool: off }}\n",
+        line.url(),
+        folder.path().display()
+    );
+    let base = Base::open(Config::parse(&text, "windlass.yaml".as_ref()).unwrap(), "test").await.unwrap();
+    let ops = base.open_ops().unwrap();
+    let ready = async || {
+        let answer = http::client().get(format!("http://{}/readyz", ops.address)).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    until("it is ready", async || ready().await.0 == 200).await;
+    let mut deliveries = base.bus.consume(BUILDER, 1).await.unwrap();
+    base.bus.publish(&pushes(0..1)).await.unwrap();
+    next(&mut deliveries).await.ack().await.unwrap();
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+
+    line.cut_the_latest();
+    until("it says so", async || matches!(ready().await, (503, why) if why.starts_with("deliveries: "))).await;
+    base.bus.publish(&pushes(1..2)).await.unwrap();
+    // Where webhooks come in, that is no reason to send none.
+    let serving = tokio::spawn(receiver::serve(base.clone()));
+    until(
+        "it is told beside",
+        async || matches!(ready().await, (200, said) if said.starts_with("ready\ndeliveries: none come (")),
+    )
+    .await;
+    line.mend();
+    assert_eq!(number(&next(&mut deliveries).await.message), 1);
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    base.shutdown.cancel();
+    serving.await.unwrap().unwrap();
+    ops.stop().await;
+    base.bus.close().await;
 }

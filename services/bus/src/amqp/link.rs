@@ -121,6 +121,12 @@ impl Link {
         }
     }
 
+    /// Whether messages could come now; else why not. A broker that takes none may still give some.
+    pub(super) fn stands(&self) -> Result<(), String> {
+        let gives = matches!(&*self.state.borrow(), State::Blocked(connection, _) if connection.status().connected());
+        if gives { Ok(()) } else { self.ready() }
+    }
+
     /// Waits until it is closed for good.
     pub(super) async fn ended(&self) {
         // The sender lives in self, so waiting cannot fail.

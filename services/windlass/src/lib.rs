@@ -77,7 +77,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<out::ReaderGone>() => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("windlass: {error:#}");
+            eprintln!("windlass: {}", out::plain(format_args!("{error:#}")));
             ExitCode::FAILURE
         }
     }

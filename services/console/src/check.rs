@@ -1,10 +1,14 @@
 //! Whether a token can let anybody in, for whoever sets it up: judged by what will compare it.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
 use runtime::SecretRef;
 
-/// The shortest token, in bytes. Of letters and digits alone that is over 120 bits.
+/// The shortest token, in bytes. Of hexadecimal digits alone, drawn by chance, that is 96 bits.
 const SHORTEST: usize = 24;
+/// The fewest different bytes of a token: 24 hexadecimal digits drawn by chance have fewer once in two million.
+const DIFFERENT: usize = 7;
 
 /// Whether a token could let its operator in now: it can be read, cannot be guessed, and fits into a header.
 pub fn token(reference: &SecretRef) -> Result<()> {
@@ -22,9 +26,10 @@ pub(crate) fn usable(token: &str) -> Result<()> {
         "it has {} characters, and must have {SHORTEST} or more: `openssl rand -hex 32` makes one",
         token.len()
     );
+    let different = token.bytes().collect::<BTreeSet<_>>().len();
     ensure!(
-        !token.bytes().all(|b| Some(b) == token.bytes().next()),
-        "it is one character again and again: `openssl rand -hex 32` makes a better one"
+        different >= DIFFERENT,
+        "it is the same {different} again and again: `openssl rand -hex 32` makes a better one"
     );
     Ok(())
 }
@@ -38,7 +43,8 @@ mod tests {
         for (token, why) in [
             ("", "0 characters"),
             ("hunter2", "7 characters"),
-            (&"a".repeat(64), "again and again"),
+            (&"a".repeat(64), "the same 1 again and again"),
+            ("000000000000000000000012", "the same 3 again and again"),
             ("of visible ascii but spaces", "visible"),
             ("0123456789abcdef01234567\u{e9}", "visible"),
             ("0123456789abcdef01234567\n", "visible"),

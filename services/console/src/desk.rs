@@ -1,6 +1,10 @@
 //! What handling a request needs; one for all threads.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Instant,
+};
 
 use bus::Bus;
 use ledger::Ledger;
@@ -45,17 +49,20 @@ impl Desk {
         }
     }
 
-    /// Whose token this is. While its address has been wrong too often, none is looked at.
+    /// Whose token this is. A right one is always taken: whoever can be wrong from where operators come from, as behind
+    /// the same proxy, could else keep them out for as long as they like.
     pub(crate) fn recognise(&self, token: &str, from: Option<SocketAddr>, now: Instant) -> Result<Operator, Fault> {
-        let from = from.map(|address| address.ip());
+        self.operators.by_token(token).ok_or_else(|| self.unknown(from.map(|address| address.ip()), now))
+    }
+
+    /// Counts a wrong token, unless there have been too many from there.
+    fn unknown(&self, from: Option<IpAddr>, now: Instant) -> Fault {
         if let Some(wait) = self.tries.shut_for(from, now) {
-            return Err(Fault::TooManyTries(wait));
+            return Fault::TooManyTries(wait);
         }
-        self.operators.by_token(token).ok_or_else(|| {
-            self.tries.wrong(from, now);
-            let peer = from.map(|from| from.to_string());
-            tracing::warn!(peer, "somebody showed the console a token that is nobody's");
-            Fault::WrongToken
-        })
+        self.tries.wrong(from, now);
+        let peer = from.map(|from| from.to_string());
+        tracing::warn!(peer, "somebody showed the console a token that is nobody's");
+        Fault::WrongToken
     }
 }

@@ -20,7 +20,7 @@ pub(crate) enum Fault {
     #[error("this token is nobody's here")]
     WrongToken,
     /// Too many wrong tokens from there.
-    #[error("too many wrong tokens; none is looked at for {} s", seconds(*.0))]
+    #[error("this token is nobody's here, and too many were wrong; wait {} s", seconds(*.0))]
     TooManyTries(Duration),
     /// Whoever it is may look only.
     #[error("{0} may look, and order nothing")]

@@ -1,5 +1,5 @@
-//! How often somebody may be wrong about a token. Tokens are too long to be guessed; this keeps it from being tried, and
-//! the log from being filled. Sessions that are open go on whoever knocks.
+//! How often somebody may be wrong about a token. Tokens are too long to be guessed however often it is tried; this says
+//! so to whoever tries, and keeps the log from being filled. Who is right is let in whoever else knocks.
 
 use std::{
     collections::HashMap,
@@ -47,7 +47,7 @@ fn quota((free, a_minute): (u32, u32)) -> Quota {
 }
 
 impl Tries {
-    /// How long no token from there is looked at.
+    /// How long a wrong token from there is told to wait, and no more than that.
     pub(crate) fn shut_for(&self, from: Option<IpAddr>, now: Instant) -> Option<Duration> {
         let shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
         let whoms = from.map(|from| Whom::One(network(from))).into_iter().chain([Whom::Everybody]);

@@ -37,9 +37,14 @@ impl Sent {
         Fields::read(&self.0)
     }
 
-    /// As JSON; nothing is an object without keys.
+    /// As a JSON object; nothing is one without keys. What is read into would take a list for one, by the places in it.
     pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         let text: &[u8] = if self.0.trim_ascii().is_empty() { b"{}" } else { &self.0 };
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Fault::Invalid(
+                "the body is not what belongs here: it is a list, and not an object".to_owned(),
+            ));
+        }
         serde_json::from_slice(text).map_err(|why| Fault::Invalid(format!("the body is not what belongs here: {why}")))
     }
 }

@@ -146,6 +146,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         ("POST", format!("{production}/hold"), "{}", 400, "reason"),
         ("POST", format!("{production}/hold"), r#"{ "reason": " " }"#, 400, "say why"),
         ("POST", format!("{production}/hold"), "reason=x", 400, "not what belongs here"),
+        ("POST", format!("{production}/hold"), r#" ["x"]"#, 400, "it is a list, and not an object"),
         ("POST", format!("{production}/hold"), r#"{ "reason": "x", "to": "y" }"#, 400, "belongs to a rollback"),
         ("POST", format!("{production}/rollback"), r#"{ "reason": "x", "to": "3f2a91c0" }"#, 404, "healthy there"),
         ("POST", format!("{production}/explode"), r#"{ "reason": "x" }"#, 404, "no such page"),

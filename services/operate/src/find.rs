@@ -1,10 +1,15 @@
 //! The one thing whose name begins so: none is an error that says where to look, and so are several.
 
+use std::collections::BTreeSet;
+
 use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
 use proto::{AppName, Digest, EnvironmentName, Lane};
 use runtime::{Config, config, names::there_are};
 
 use crate::{Beginning, OperateError, Result, See};
+
+/// How many replays of one event are looked past for another whose id begins alike.
+const REPLAYS: u32 = 100;
 
 /// Something that waits to be let into an environment.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,9 +24,13 @@ pub struct Asked {
 
 /// The event whose id begins so, at its highest replay.
 pub async fn event(ledger: &Ledger, begins: &Beginning) -> Result<Recorded> {
-    let filter = EventFilter { id_prefix: Some(begins.to_string()), limit: 2, ..EventFilter::default() };
-    let mut found = ledger.events(&filter).await?;
-    found.dedup_by(|a, b| a.message.attribute("id") == b.message.attribute("id"));
+    let filter = EventFilter { id_prefix: Some(begins.to_string()), limit: REPLAYS, ..EventFilter::default() };
+    let mut found = match begins.as_str().parse() {
+        Ok(whole) => ledger.event(whole).await?.into_iter().collect(),
+        Err(_) => ledger.events(&filter).await?,
+    };
+    let mut seen = BTreeSet::new();
+    found.retain(|recorded| seen.insert(recorded.message.attribute("id").to_owned()));
     only(
         found,
         || format!("several events begin with `{begins}`; write more of the id"),

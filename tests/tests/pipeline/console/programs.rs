@@ -131,6 +131,26 @@ async fn events_and_dead_letters_are_listed_shown_and_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_beginning_that_two_events_have_names_neither_however_often_one_was_replayed() {
+    let stand = Stand::open().await;
+    for (id, replays) in [("abcd0000-0000-4000-8000-000000000001", 0), ("abcd0000-0000-4000-8000-000000000002", 2)] {
+        let event = Event { id: id.parse().unwrap(), ..image() };
+        for replay in 0..=replays {
+            stand.stage.record(&Event { replay, ..event.clone() }).await;
+        }
+    }
+    let of = async |id: &str| stand.program("GET", &format!("/api/v1/events/{id}"), Some(ALICE), "").await;
+    let both = of("abcd").await;
+    assert!(both.status == 400 && both.text.contains("several events begin with `abcd`"), "{both}");
+    for (id, replay) in
+        [("abcd0000-0000-4000-8000-000000000001", Value::Null), ("ABCD0000-0000-4000-8000-000000000002", json!("2"))]
+    {
+        assert_eq!(json_of(&of(id).await)["event"]["attributes"]["replay"], replay, "{id}");
+    }
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_said_with_what_to_do() {
     let stand = Stand::open().await;
     let production = "/api/v1/apps/shop/environments/production";

@@ -36,7 +36,7 @@ use std::{
 
 use anyhow::Context as _;
 use ledger::Ledger;
-pub use past::why_not_restored;
+pub use past::{Restorable, restorable, why_not_restored};
 use propose::Hosts;
 use proto::{AppName, Data, Event, WorkerName};
 use repo::{Repositories, Style};

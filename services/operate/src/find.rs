@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bumper::Restorable;
 use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
 use proto::{AppName, Digest, EnvironmentName, Lane};
 use runtime::{Config, config, names::there_are};
@@ -107,6 +108,11 @@ pub async fn known(ledger: &Ledger, config: &Config, name: &AppName) -> Result<(
         app(config, name)?;
     }
     Ok(())
+}
+
+/// What an environment can be taken back to, or could if it were not barred, the last first.
+pub async fn all_restorable(ledger: &Ledger, app: &AppName, environment: &EnvironmentName) -> Result<Vec<Restorable>> {
+    Ok(bumper::restorable(ledger, app, environment).await?)
 }
 
 /// Makes sure that something which was healthy in an environment has a revision, commit or digest that begins so.

@@ -59,7 +59,7 @@ pub struct EnvironmentStatus {
 pub struct Runs {
     /// How it fares.
     pub health: Health,
-    /// Since when, where there is a verdict.
+    /// When the verdict was reached, where there is one. Nobody has looked since.
     pub since: Option<Timestamp>,
     /// What the verdict said.
     pub summary: Option<String>,

@@ -1,5 +1,5 @@
-//! `windlass status`: for each environment what runs, since when, how it fares, what is on its way and what waits, and
-//! for what; and what is barred or still owed.
+//! `windlass status`: for each environment what runs, how it fared when it was looked at, what is on its way and what
+//! waits, and for what; and what is barred or still owed.
 
 use anyhow::Result;
 use clap::Args;
@@ -66,12 +66,13 @@ fn show(status: &EnvironmentStatus) -> Result<()> {
 }
 
 fn runs(runs: &Runs) -> String {
-    let (what, since) = (describe::release(&runs.release), runs.since);
-    let since = since.map(|at| format!(" since {at:.0}")).unwrap_or_default();
+    let what = describe::release(&runs.release);
+    // A verdict is of its moment.
+    let as_of = runs.since.map(|at| format!(" as of {at:.0}")).unwrap_or_default();
     match runs.health {
-        Health::Healthy => format!("healthy{since} with {what}"),
-        Health::Unhealthy => format!("UNHEALTHY{since} with {what}"),
-        Health::WasHealthy => format!("was healthy with {what}"),
+        Health::Healthy => format!("healthy{as_of} with {what}"),
+        Health::Unhealthy => format!("UNHEALTHY{as_of} with {what}"),
+        Health::WasHealthy => format!("was healthy, before what is on its way, with {what}"),
         Health::Unknown => "no verdict yet".to_owned(),
     }
 }

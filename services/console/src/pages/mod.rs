@@ -12,7 +12,9 @@ pub(crate) mod order;
 pub(crate) mod overview;
 mod parts;
 pub(crate) mod replay;
+mod rollback;
 pub(crate) mod sign_in;
+mod standing;
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,

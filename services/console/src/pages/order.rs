@@ -9,7 +9,7 @@ use proto::{AppName, EnvironmentName};
 use super::{
     ORDER_KEY, Page, order_form, overview,
     parts::{reason_field, time},
-    see,
+    rollback, see,
 };
 use crate::{
     desk::Desk,
@@ -51,10 +51,7 @@ pub(crate) async fn of_environment(
         p { (says) }
         (order_form(&visitor, &format!("/apps/{app}/environments/{environment}/{order}"), &html! {
             @if order == "rollback" {
-                label {
-                    span { "To (a GitOps revision, a source commit or a digest; empty for what was last healthy)" }
-                    input type="text" name="to" autocomplete="off";
-                }
+                (rollback::targets(&desk.ledger, &app, &environment).await?)
             }
             (reason_field())
             (buttons(&format!("{verb} {environment}")))
@@ -76,7 +73,7 @@ pub(crate) async fn environment(
     let reason = reason(&form);
     let asked = match order.as_str() {
         "hold" | "unhold" => Asked::Hold { app, environment, held: order == "hold", reason },
-        "rollback" => Asked::Rollback { app, environment, to: form.get("to").map(ToOwned::to_owned), reason },
+        "rollback" => Asked::Rollback { app, environment, to: rollback::target(&form)?, reason },
         _ => return Err(Fault::NoSuchPage),
     };
     ordered(&desk, &visitor, asked, &form).await

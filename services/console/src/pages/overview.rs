@@ -14,6 +14,7 @@ use runtime::config::{App, Environment};
 use super::{
     Page, may_order,
     parts::{release, time},
+    standing,
 };
 use crate::{desk::Desk, fault::Fault, visitor::Visitor};
 
@@ -21,7 +22,9 @@ use crate::{desk::Desk, fault::Fault, visitor::Visitor};
 pub(crate) async fn page(desk: web::Data<Desk>, visitor: Visitor) -> Result<HttpResponse, Fault> {
     let apps = status::of(&desk.ledger, &desk.config, None).await?;
     let dead: u64 = desk.ledger.open_letters().await?.iter().map(|letters| letters.count).sum();
+    let standing = standing::of(&desk).await?;
     let body = html! {
+        (standing)
         @if dead > 0 {
             p.warn role="status" { a href="/dead" { (dead) " dead letters" } " wait for somebody." }
         }
@@ -127,13 +130,14 @@ pub(super) fn runs(status: &EnvironmentStatus) -> Markup {
     let (class, word) = match runs.health {
         Health::Healthy => ("good", "healthy"),
         Health::Unhealthy => ("bad", "unhealthy"),
-        Health::WasHealthy => ("", "was healthy"),
+        Health::WasHealthy => ("", "was healthy, before what is on its way"),
         Health::Unknown => ("", "no verdict yet"),
     };
     html! {
         p {
             strong class=(class) { (word) }
-            @if let Some(since) = runs.since { " since " (time(since)) }
+            // A verdict is of its moment: nobody looks again by himself.
+            @if let Some(at) = runs.since { " as of " (time(at)) }
             @if let Some(summary) = &runs.summary { ": " (summary) }
         }
         @if !runs.release.is_empty() { (release(&runs.release)) }

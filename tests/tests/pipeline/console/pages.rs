@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{Barred, Chain, Offer, Owed, Place, Waiting};
+use ledger::{Asked, Barred, Chain, Offer, Owed, Place, Ruling, Waiting};
 use proto::{
-    ApprovalRequested, BumpReason, Change, Event, EventId, Lane, PushReceived, Release, ReleaseWaiting, Timestamp,
-    WebhookReceived, WorkerName,
+    ApprovalRequested, BumpReason, Change, Deployment, Event, EventId, HealthReported, Lane, PushReceived, Release,
+    ReleaseWaiting, Timestamp, WebhookReceived, WorkerName,
 };
 use serde_json::json;
 use testkit::{postgres::Postgres, rabbitmq::RabbitMq, wait};
@@ -13,7 +13,7 @@ use testkit::{postgres::Postgres, rabbitmq::RabbitMq, wait};
 use super::stand::{ALICE, Stand};
 use crate::{
     SOON,
-    stage::{DIGEST, first},
+    stage::{DIGEST, deployment, first},
 };
 
 /// What runs where a page is made from it carelessly.
@@ -254,10 +254,12 @@ async fn while_the_bus_is_away_nothing_is_ordered_and_it_says_so() {
     let away = alice.post(&form, &[("reason", "because")]).await;
     assert_eq!((away.status, away.header("retry-after")), (503, "5"), "{away}");
     assert!(away.text.contains("nothing") && away.text.contains("it is ordered once"), "{away}");
+    let overview = alice.get("/").await;
+    assert!(overview.status == 200 && overview.text.contains("The bus does not answer"), "{overview}");
     let program = stand.program("POST", &format!("/api/v1{hold}"), Some(ALICE), r#"{ "reason": "because" }"#).await;
     assert_eq!(program.status, 503, "{program}");
     // What is only looked at needs no bus.
-    assert_eq!(alice.get("/").await.status, 200);
+    assert_eq!(alice.get("/events").await.status, 200);
     rabbit.start_again().await.unwrap();
     let ordered = wait::until(SOON, "an order that is taken", async || {
         let answer = alice.post(&form, &[("reason", "because")]).await;
@@ -266,6 +268,64 @@ async fn while_the_bus_is_away_nothing_is_ordered_and_it_says_so() {
     });
     ordered.await.unwrap();
     assert!(stand.waiting(WorkerName::Bumper).await > 0);
+    // Nobody is at work here.
+    let overview = alice.get("/").await;
+    assert!(overview.text.contains("nobody takes from it: start `windlass-bumper`"), "{overview}");
+    stand.close().await;
+}
+
+/// A deployment of the shop to staging, with another digest and revision for each digit.
+fn deployed(digit: char) -> Deployment {
+    let mut deployment = deployment(digit);
+    let digest = format!("sha256:{}", digit.to_string().repeat(64));
+    deployment.release.values_mut().for_each(|image| image.digest = digest.parse().unwrap());
+    deployment
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_taken_back_to_what_is_chosen_of_what_was_healthy() {
+    let stand = Stand::open().await;
+    let alice = stand.alice().await;
+    // Twice healthy, once not, the last one what runs.
+    for (digit, healthy) in [('1', true), ('2', true), ('3', false), ('2', true), ('4', true)] {
+        let summary = "as it was looked at".to_owned();
+        let reported =
+            HealthReported { deployment: deployed(digit), healthy, summary: summary.clone(), checks: Vec::new() };
+        stand.stage.record(&first(reported)).await;
+    }
+    let at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
+    let verdict = Some(Ruling { healthy: true, summary: "all checks passed".to_owned(), at });
+    let asked = Asked { deployment: deployed('4'), at, lane: Lane::Deploy, author: None, verdict };
+    let place = Place { asked: Some(asked), ..Place::default() };
+    let barred = Barred { reason: "it was bad".to_owned(), environment: "staging".parse().unwrap(), at, ordered: true };
+    let digest = deployed('2').release.values().next().unwrap().digest.clone();
+    stand
+        .keep(&Chain {
+            places: BTreeMap::from([("staging".parse().unwrap(), place)]),
+            barred: BTreeMap::from([(digest, barred)]),
+            owed: Vec::new(),
+        })
+        .await;
+    let path = "/apps/shop/environments/staging/rollback";
+    let page = alice.get(path).await;
+    // A verdict is of its moment.
+    assert!(page.text.contains("healthy</strong> as of <time datetime=\"2026-11-23T06:00:00Z\""), "{page}");
+    let radio = |digit: char, rest: &str| format!("value=\"{}\"{rest}>", digit.to_string().repeat(40));
+    assert_eq!(page.text.matches("type=\"radio\"").count(), 3, "{page}");
+    assert!(page.text.contains(&radio('1', "")) && page.text.contains(&radio('2', " disabled")), "{page}");
+    assert!(page.text.contains("it was bad; release it first"), "{page}");
+
+    let (form, reason, to) = (page.form(path), ("reason", "checkout is slow"), "1".repeat(40));
+    let both = alice.post(&form, &[reason, ("to", &to), ("other", "2222")]).await;
+    assert!(both.status == 400 && both.text.contains("not both"), "{both}");
+    for (n, words) in
+        [[("to", to.as_str()), ("other", "")], [("to", ""), ("other", "1111")], [("to", ""), ("other", "")]]
+            .into_iter()
+            .enumerate()
+    {
+        alice.post(&form, &[&[reason], &words[..]].concat()).await.goes_on();
+        assert_eq!(stand.waiting(WorkerName::Bumper).await, n as u64 + 1, "{words:?}");
+    }
     stand.close().await;
 }
 

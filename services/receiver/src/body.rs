@@ -1,11 +1,13 @@
 //! Reads a body within its limits: size, time, rate, and the memory all bodies may hold together.
 
+mod memory;
+
 use std::time::Duration;
 
 use actix_web::web;
 use futures_util::StreamExt;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    select,
     time::{Instant, timeout_at},
 };
 
@@ -13,6 +15,8 @@ use crate::{
     answer::Refusal,
     proof::{Authentic, Unverified},
 };
+pub(crate) use memory::Share;
+use memory::{Full, Memory};
 
 /// What all bodies under way may hold together, in bytes: ten of the largest GitHub sends.
 const MEMORY: usize = 256 * 1024 * 1024;
@@ -28,15 +32,12 @@ pub(crate) struct Limits {
     /// The largest body of a source that has no limit of its own.
     pub(crate) max_bytes: usize,
     deadline: Duration,
-    memory: Semaphore,
+    memory: Memory,
 }
-
-/// A body's share of the memory; given back when it is dropped.
-pub(crate) struct Share<'a>(SemaphorePermit<'a>);
 
 impl Limits {
     pub(crate) fn new(max_bytes: usize, deadline: Duration) -> Self {
-        Self { max_bytes, deadline, memory: Semaphore::new(MEMORY) }
+        Self { max_bytes, deadline, memory: Memory::of(MEMORY) }
     }
 
     /// Refuses a body that says beforehand that it is too large.
@@ -55,12 +56,16 @@ impl Limits {
         max: usize,
         mut body: Unverified,
     ) -> Result<(Authentic, Share<'_>), Refusal> {
-        let mut share = self.nothing()?;
+        let mut share = self.memory.share()?;
         let first = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-        self.make_room(&mut body, first.min(FIRST_RESERVATION), &mut share)?;
+        share.hold(body.reserve(first.min(FIRST_RESERVATION))).await?;
         let mut pace = Pace::new(self.deadline);
         loop {
-            match timeout_at(pace.next_look(), payload.next()).await {
+            let next = select! {
+                next = timeout_at(pace.next_look(), payload.next()) => next,
+                () = share.gives_way() => return Err(Refusal::TooMuchUnderWay),
+            };
+            match next {
                 Err(_) => pace.check(body.len())?,
                 Ok(None) => break,
                 Ok(Some(Err(_))) => return Err(Refusal::BrokenBody),
@@ -68,23 +73,19 @@ impl Limits {
                     if body.len() + chunk.len() > max {
                         return Err(Refusal::TooLarge(max));
                     }
-                    self.make_room(&mut body, chunk.len(), &mut share)?;
+                    share.hold(body.reserve(chunk.len())).await?;
                     body.push(&chunk);
                 }
             }
         }
+        share.keep();
         Ok((body.verify()?, share))
     }
+}
 
-    fn nothing(&self) -> Result<Share<'_>, Refusal> {
-        self.memory.try_acquire_many(0).map(Share).map_err(|_| Refusal::TooMuchUnderWay)
-    }
-
-    fn make_room<'a>(&'a self, body: &mut Unverified, more: usize, share: &mut Share<'a>) -> Result<(), Refusal> {
-        let missing = body.reserve(more).saturating_sub(share.0.num_permits());
-        let missing = u32::try_from(missing).map_err(|_| Refusal::TooLarge(self.max_bytes))?;
-        share.0.merge(self.memory.try_acquire_many(missing).map_err(|_| Refusal::TooMuchUnderWay)?);
-        Ok(())
+impl From<Full> for Refusal {
+    fn from(_: Full) -> Self {
+        Self::TooMuchUnderWay
     }
 }
 
@@ -119,7 +120,9 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use actix_web::http::header::HeaderMap;
+    use actix_web::{FromRequest, dev, error::PayloadError, http::header::HeaderMap, test::TestRequest};
+    use bytes::Bytes;
+    use futures_util::{FutureExt, stream, stream::FuturesUnordered};
 
     use super::*;
     use crate::proof::{Shown, Verifier};
@@ -130,19 +133,33 @@ mod tests {
         verifier.begin(&Shown { headers: &HeaderMap::new(), in_path: None, peer: None }).await.unwrap()
     }
 
+    /// What brings so many bytes at once, and then its end, or nothing more.
+    async fn bringing(bytes: usize, ends: bool) -> web::Payload {
+        let bytes = Ok::<_, PayloadError>(Bytes::from(vec![b'x'; bytes]));
+        let rest = if ends { stream::empty().boxed_local() } else { stream::pending().boxed_local() };
+        let mut payload = dev::Payload::Stream { payload: stream::iter([bytes]).chain(rest).boxed_local() };
+        web::Payload::from_request(&TestRequest::default().to_http_request(), &mut payload).await.unwrap()
+    }
+
     #[tokio::test]
-    async fn bodies_share_their_memory_and_give_it_back() {
-        let limits = Limits { max_bytes: 1_000_000, deadline: Duration::from_secs(1), memory: Semaphore::new(100_000) };
-        let (mut first, mut second) = (body().await, body().await);
-        let (mut first_share, mut second_share) = (limits.nothing().unwrap(), limits.nothing().unwrap());
-        limits.make_room(&mut first, 60_000, &mut first_share).unwrap();
-        // Room there is already costs nothing.
-        limits.make_room(&mut first, 60_000, &mut first_share).unwrap();
-        let refused = limits.make_room(&mut second, 60_000, &mut second_share).unwrap_err();
-        assert!(matches!(refused, Refusal::TooMuchUnderWay), "{refused}");
-        drop((first, first_share));
-        limits.make_room(&mut second, 60_000, &mut second_share).unwrap();
-        drop(second_share);
-        assert_eq!(limits.memory.available_permits(), 100_000);
+    async fn bodies_that_never_end_do_not_hold_the_memory_of_all() {
+        let limits = Limits { max_bytes: 1_000_000, deadline: Duration::from_mins(1), memory: Memory::of(1_000_000) };
+        let read = async |bytes, ends| {
+            let (mut payload, body) = (bringing(bytes, ends).await, body().await);
+            limits
+                .read(&mut payload, None, limits.max_bytes, body)
+                .await
+                .map(|(body, share)| (body.bytes().len(), share))
+        };
+        let mut endless: FuturesUnordered<_> = (0..6).map(|_| read(150_000, false)).collect();
+        assert!(endless.next().now_or_never().is_none());
+        let (whole, ()) = tokio::join!(read(300_000, true), async {
+            for _ in 0..2 {
+                let gone = endless.next().await.unwrap();
+                assert!(matches!(gone, Err(Refusal::TooMuchUnderWay)));
+            }
+        });
+        assert_eq!(whole.unwrap().0, 300_000);
+        assert!(endless.next().now_or_never().is_none() && endless.len() == 4, "no more than had to give way");
     }
 }

@@ -12,7 +12,7 @@ use proto::{
 };
 use runtime::{
     Config, Outcomes,
-    config::{App, Source, SourceKind},
+    config::{App, Proof, Source},
 };
 
 use crate::{
@@ -21,18 +21,14 @@ use crate::{
     shown, subject,
 };
 
-/// Senders that prove themselves by a secret in the URL alone, and sign nothing.
-const UNSIGNED: &[SourceKind] = &[SourceKind::DockerHub, SourceKind::Quay, SourceKind::AliyunAcr];
-
 /// What becomes of what a webhook says.
-pub(crate) fn hear(config: &Config, kind: SourceKind, webhook: &WebhookReceived, said: Vec<Said>) -> Outcomes {
+pub(crate) fn hear(config: &Config, webhook: &WebhookReceived, said: Vec<Said>) -> Outcomes {
     let source = config.sources.get(&webhook.webhook_source);
     let mut hearing = Hearing {
         config,
         name: &webhook.webhook_source,
         source,
-        // Of a source that is configured no longer nobody knows how it was proven.
-        hint: UNSIGNED.contains(&kind) || source.is_none_or(|source| source.insecure),
+        hint: source.is_none_or(is_unsigned),
         outcomes: Outcomes::none(),
         subjects: BTreeSet::new(),
         reasons: Reasons::default(),
@@ -50,6 +46,12 @@ pub(crate) fn hear(config: &Config, kind: SourceKind, webhook: &WebhookReceived,
         }
     }
     hearing.outcomes.with(hearing.reasons.into_outcomes())
+}
+
+/// Whether what it says hangs on nothing but a secret in the URL, which proxies write into their logs, or on nothing at
+/// all. Of a source that is configured no longer nobody knows.
+fn is_unsigned(source: &Source) -> bool {
+    matches!(source.proof(), None | Some(Proof::Path))
 }
 
 struct Hearing<'a> {

@@ -85,7 +85,7 @@ pub fn read(config: &Config, webhook: &WebhookReceived) -> Result<Outcomes, Fail
         )));
     };
     let said = said(kind, config.sources.get(&webhook.webhook_source), webhook)?;
-    Ok(hear::hear(config, kind, webhook, said))
+    Ok(hear::hear(config, webhook, said))
 }
 
 fn said(kind: SourceKind, source: Option<&Source>, webhook: &WebhookReceived) -> Result<Vec<Said>, Failure> {

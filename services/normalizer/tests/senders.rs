@@ -130,12 +130,20 @@ fn a_digest_counts_only_where_somebody_vouches_for_it() {
     let values = Values::of(SourceKind::Harbor);
     let main = Some("main".to_owned());
     assert_eq!(images(&config(SourceKind::Harbor, ", secrets: [env:S]"), sample, &values), [(main.clone(), true)]);
-    assert_eq!(images(&config(SourceKind::Harbor, ", insecure: true"), sample, &values), [(main.clone(), false)]);
+    for unsigned in [", insecure: true", ", secrets: [env:S], proof: path"] {
+        assert_eq!(
+            images(&config(SourceKind::Harbor, unsigned), sample, &values),
+            [(main.clone(), false)],
+            "{unsigned}"
+        );
+    }
     let sample = Sample::find(SourceKind::Harbor, "push-by-digest").unwrap();
     assert!(images(&config(SourceKind::Harbor, ", insecure: true"), sample, &values).is_empty());
     let sample = Sample::find(SourceKind::AliyunAcr, "push").unwrap();
     let values = Values::of(SourceKind::AliyunAcr);
-    assert_eq!(images(&config(SourceKind::AliyunAcr, ", secrets: [env:S]"), sample, &values), [(main, false)]);
+    assert_eq!(images(&config(SourceKind::AliyunAcr, ", secrets: [env:S]"), sample, &values), [(main.clone(), false)]);
+    let shown = ", secrets: [env:S], proof: { token: { header: x-key } }";
+    assert_eq!(images(&config(SourceKind::AliyunAcr, shown), sample, &values), [(main, true)]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use runtime::{
 };
 
 use crate::{proof, secrets, spool};
-pub use proof::IssuerKeys;
+pub use proof::{IssuerKeys, KEYS_SERVE};
 
 /// Whether a secret could verify anybody now: it can be read, and has the form that this proof takes.
 pub fn secret(reference: &SecretRef, proof: &Proof) -> Result<()> {

@@ -22,6 +22,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::{IssuerKeys, MISSING, only};
 use crate::answer::Refusal;
 use key::Jwk;
+pub(crate) use keys::STALE;
 use keys::{Keys, Times};
 
 /// How far the issuer's clock and ours may lie apart, in seconds.

@@ -173,6 +173,9 @@ impl Authentic {
     }
 }
 
+/// How long a receiver goes by the keys that an identity provider told last, while it tells none that could verify anything.
+pub const KEYS_SERVE: std::time::Duration = jwt::STALE;
+
 /// What an identity provider tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssuerKeys {

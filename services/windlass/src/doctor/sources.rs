@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use ledger::{Ledger, Proven};
 use proto::{SourceName, WorkerName};
-use receiver::check::IssuerKeys;
+use receiver::check::{IssuerKeys, KEYS_SERVE};
 use runtime::{
     Config, SecretRef,
     config::{Proof, Source, SourceKind},
@@ -129,7 +129,11 @@ async fn of_source(name: &SourceName, source: &Source, ledger: Option<&Ledger>) 
         Some(Proof::Jwt(jwt)) => findings.push(match receiver::check::issuer(jwt).await {
             Ok(IssuerKeys { told, usable: 0 }) => Finding::broken(
                 &jwt.jwks,
-                format!("of the {told} keys it tells none verifies a token: RS256 and ES256 are known"),
+                format!(
+                    "of the {told} keys it tells none verifies a token: RS256 and ES256 are known. A receiver that was \
+                     told others goes by those for {} hours",
+                    KEYS_SERVE.as_secs() / 3600
+                ),
                 "check `proof.jwt.jwks`, and how the issuer signs",
             ),
             Ok(IssuerKeys { told, usable }) if told == usable => {

@@ -34,7 +34,7 @@ pub(super) struct Jwk {
 
 impl Jwk {
     /// Whether it is for signatures, as far as it says (RFC 7517, 4.2 and 4.3).
-    pub(super) fn signs(&self) -> bool {
+    fn signs(&self) -> bool {
         let verifies = |all: &Vec<String>| all.iter().any(|one| one == "verify");
         self.purpose.as_deref().is_none_or(|purpose| purpose == "sig") && self.key_ops.as_ref().is_none_or(verifies)
     }

@@ -27,12 +27,16 @@ const SOON: Duration = Duration::from_millis(500);
 /// The largest key set, in bytes.
 const LARGEST_SET: usize = 256 * 1024;
 
+/// How long a provider's keys serve while it tells no others: a night, in which nobody mends it. Whoever withdraws all of
+/// them at once is heeded after that.
+pub(crate) const STALE: Duration = Duration::from_hours(12);
+
 /// When keys are asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     /// How long they are used before they are asked for again.
     pub(super) fresh: Duration,
-    /// How long they are used while the provider does not answer.
+    /// How long they are used while the provider does not answer, or tells none that could verify anything.
     pub(super) stale: Duration,
     /// The least time between two questions.
     pub(super) pause: Duration,
@@ -40,7 +44,7 @@ pub(super) struct Times {
 
 impl Default for Times {
     fn default() -> Self {
-        Self { fresh: Duration::from_hours(1), stale: Duration::from_hours(12), pause: Duration::from_secs(30) }
+        Self { fresh: Duration::from_hours(1), stale: STALE, pause: Duration::from_secs(30) }
     }
 }
 
@@ -177,16 +181,24 @@ impl Inner {
         match answer {
             Ok(by_id) => (known.by_id, known.fetched) = (by_id, Some(Instant::now())),
             // The keys we have are as good as before, for a while.
-            Err(error) => tracing::warn!("the keys at `proof.jwt.jwks` are not to be had: {error:#}"),
+            Err(error) => tracing::warn!(
+                "the keys at `proof.jwt.jwks` are not to be had: {error:#}; those it told last serve for {:?}",
+                self.times.stale
+            ),
         }
     }
 
     async fn fetch(&self) -> Result<ById> {
-        // Keys of other kinds may stand among them.
-        let keys = self.ask().await?.into_iter().filter_map(read);
+        let told = self.ask().await?;
+        let count = told.len();
         let mut by_id = ById::new();
-        for key in keys.filter(Jwk::signs) {
+        // Keys of other kinds may stand among them.
+        for key in told.into_iter().filter_map(read).filter(Jwk::is_usable) {
             by_id.entry(key.kid.clone()).or_default().push(key);
+        }
+        if by_id.is_empty() {
+            // A provider has keys: one that tells none is being set up anew, or is none. Believed, nobody would be known.
+            bail!("of the {count} keys it tells none verifies a token");
         }
         Ok(by_id)
     }

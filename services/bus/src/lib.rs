@@ -24,7 +24,7 @@ pub use amqp::AmqpBus;
 pub use codec::MAX_BODY;
 pub use delivery::{DeadLetter, Deliveries, Delivery, Failures, Letters, Parcel};
 pub use location::{BadLocation, Location};
-pub use sqlite::{Inspected, SqliteBus, Stock};
+pub use sqlite::{Damaged, Inspected, SqliteBus, Stock};
 
 /// Why the bus could not do it.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -8,6 +8,7 @@
 //!
 //! Other processes may open the same file and publish; only one consumes. Nothing here reads a payload.
 
+mod damage;
 mod feed;
 mod queue;
 mod reader;
@@ -15,7 +16,7 @@ mod store;
 mod writer;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{BusError, Deliveries, Letters, Location, QueueState, Settings, codec};
+pub use damage::Damaged;
 pub(crate) use feed::Settle;
 use queue::{Queue, Queues};
 pub use store::{Inspected, Stock};
@@ -70,6 +72,17 @@ impl SqliteBus {
             writing: Mutex::new(Some(thread)),
             closed: CancellationToken::new(),
         })))
+    }
+
+    /// Reads a file that nobody has open through, and puts it out of the way if it is damaged; the next
+    /// [`SqliteBus::open`] makes a new one. Fails where another process consumes from it, or it cannot be moved.
+    pub async fn set_aside_if_damaged(path: PathBuf) -> Result<Option<Damaged>, BusError> {
+        blocking(move || damage::set_aside(&path)).await
+    }
+
+    /// The files that were put out of the way beside this one and lie there still, the oldest first.
+    pub fn set_aside(path: &Path) -> Vec<PathBuf> {
+        damage::beside(path)
     }
 
     pub(crate) async fn publish(&self, messages: &[Message]) -> Result<(), BusError> {

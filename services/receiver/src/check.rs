@@ -31,3 +31,8 @@ pub async fn spool(config: &Config) -> Option<(PathBuf, Result<Inspected>)> {
     let found = SqliteBus::inspect(path.clone()).await;
     Some((path, found.map_err(Into::into)))
 }
+
+/// Spools of this machine that could not be read and were put out of the way, and lie there still; the oldest first.
+pub fn damaged_spools(config: &Config) -> Vec<PathBuf> {
+    spool::damaged(&spool::path(config))
+}

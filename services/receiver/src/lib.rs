@@ -39,6 +39,9 @@ use runtime::service::DELIVERIES;
 
 /// Takes webhooks in until shutdown.
 pub async fn serve(base: runtime::service::Base) -> anyhow::Result<()> {
+    for warning in base.config.warnings() {
+        tracing::warn!("{warning}");
+    }
     let spool = Spool::open(&base.config, &base.bus).await?;
     if let Some(spool) = spool.clone() {
         base.readiness.set("bus", move || std::future::ready(spool.readiness()));

@@ -10,6 +10,8 @@
 //! - While anything is in here that the broker has not confirmed, everything new goes behind it ([`Spool::is_in_use`]):
 //!   so one sender's events keep their order. What costs the ordinary way nothing but a look at a flag.
 //! - On a disk that cannot be written nothing more is taken, but what is there is handed on all the same.
+//! - A file that cannot be read is put out of the way, and a new one begun: what is in it needs a person, and what comes
+//!   now must not wait for that.
 //! - What the broker refuses for good is set aside as the file's own dead letter, so that it holds up nothing; the
 //!   next start tries it again.
 //!
@@ -19,10 +21,14 @@ mod drain;
 mod level;
 mod pending;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
-use bus::{Bus, BusError, Location, Settings, SqliteBus};
+use bus::{Bus, BusError, Damaged, Location, Settings, SqliteBus};
 use prometheus_client::registry::Registry;
 use proto::{Message, WorkerName};
 use runtime::{Config, ops::Ready};
@@ -90,6 +96,10 @@ impl Spool {
     }
 
     async fn open_at(path: PathBuf, config: &Config, bus: &Bus, level: Level) -> Result<Arc<Self>> {
+        if let Some(Damaged { path: moved, why }) = SqliteBus::set_aside_if_damaged(path.clone()).await? {
+            let moved = moved.display();
+            tracing::error!("the spool {} is damaged ({why}) and was put out of the way as {moved}", path.display());
+        }
         let file = SqliteBus::open(Settings {
             location: Location::Sqlite(path.clone()),
             workers: vec![QUEUE],
@@ -167,7 +177,7 @@ impl Spool {
 
     /// What `/readyz` says of the bus: with a spool that takes events, its absence can be borne.
     pub fn readiness(&self) -> Ready {
-        let remarks = [self.standing()?, self.set_aside()];
+        let remarks = [self.standing()?, self.set_aside(), self.damaged()];
         Ok(remarks.into_iter().flatten().reduce(|all, one| format!("{all}; {one}")))
     }
 
@@ -197,6 +207,13 @@ impl Spool {
         })
     }
 
+    /// What waits for somebody to read what is left of it.
+    fn damaged(&self) -> Option<String> {
+        let files: Vec<_> = damaged(&self.path).iter().map(|file| file.display().to_string()).collect();
+        (!files.is_empty())
+            .then(|| format!("damaged and put out of the way: {}; see `windlass doctor`", files.join(", ")))
+    }
+
     /// Ends the handing on, and closes the file. What is in it waits for the next start.
     pub(crate) async fn close(&self) {
         self.stop.cancel();
@@ -223,8 +240,13 @@ pub(crate) fn path(config: &Config) -> PathBuf {
     config.data.join(FOLDER).join(FILE)
 }
 
+/// Files that were found damaged, in the place of this one, and lie there still.
+pub(crate) fn damaged(path: &Path) -> Vec<PathBuf> {
+    SqliteBus::set_aside(path)
+}
+
 /// SQLite syncs the file's folder; that this folder and the one above are there must outlive a power cut too.
-fn sync_folders(data: &std::path::Path) -> Result<()> {
+fn sync_folders(data: &Path) -> Result<()> {
     for folder in [data.join(FOLDER).as_path(), data] {
         let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
         synced.with_context(|| format!("syncing the folder {}", folder.display()))?;

@@ -25,7 +25,8 @@ fn check(arguments: &Arguments) -> Result<()> {
     let config = arguments.load()?;
     let problems = problems(&config);
     anyhow::ensure!(problems.is_empty(), "{}:\n  - {}", arguments.config.display(), problems.join("\n  - "));
-    out::line(format_args!("{}: {}", arguments.config.display(), summary(&config)))
+    out::line(format_args!("{}: {}", arguments.config.display(), summary(&config)))?;
+    config.warnings().iter().try_for_each(|warning| out::line(format_args!("  warning: {warning}")))
 }
 
 /// What a look at what the configuration refers to finds, each beginning with the path of the key to mend.

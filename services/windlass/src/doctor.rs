@@ -43,6 +43,7 @@ pub(crate) async fn run(asked: Doctor, config: Config) -> Result<()> {
 async fn examine(config: &Config) -> Result<Report> {
     let mut report = Report::default();
     let (bus, ledger) = tokio::join!(parts::bus(config), parts::ledger(config));
+    report.add("configuration", receiver::warnings(config));
     report.add("bus", bus);
     report.add("ledger", ledger.findings);
     report.add("service", parts::service(config).await);

@@ -293,5 +293,9 @@ async fn over_rabbitmq_it_looks_for_the_receiver_and_into_its_spool() {
     found.says("spool.db", "warning", "2 webhooks of", "");
     let off = Found::at(&config, &["--set", "receiver.spool=off"]);
     off.says("spool.db", "broken", "nobody hands them on", "set `receiver.spool`");
+    std::fs::rename(&file, file.with_extension("db.damaged-20261127T120000.000Z")).unwrap();
+    let found = Found::at(&config, &["--set", "workers=[bumper]"]);
+    found.says("spool.db.damaged-", "broken", "may not have been handed on", ".recover`");
+    found.says("`workers`", "warning", "nobody reads what `sources` send", "add it");
     story.end().await;
 }

@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -159,6 +160,39 @@ async fn a_spool_has_one_receiver_and_a_folder() {
     std::fs::write(folder.path().join("data/spool"), "no folder").unwrap();
     let error = format!("{:#}", reopened(folder.path()).await.expect_err("no folder"));
     assert!(error.contains("`receiver.spool`") && error.contains("data/spool"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_spool_is_put_out_of_the_way_and_named() {
+    let story = without_broker("").await;
+    story.send(&of_size(0, 300_000)).await.accepted();
+    let path = story.file("data/spool/spool.db");
+    let folder = story.stopped().await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    // As what the bus refused is set aside; and all of it into the file itself.
+    file.execute("UPDATE entries SET queue = 'windlass.dead'", []).unwrap();
+    file.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    drop(file);
+    // The body's own pages: what is counted at a start lies before them.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    let end = file.metadata().unwrap().len();
+    file.write_all_at(&vec![0xff; 100_000], end - 120_000).unwrap();
+    drop(file);
+    let before = std::fs::read(&path).unwrap();
+
+    let away = nobody();
+    let begun = tokio::time::timeout(PATIENCE, Story::on(folder, &away, ""));
+    let story = begun.await.expect("it starts, whatever lies in the file");
+    let said = story.spool.as_ref().unwrap().readiness().unwrap().expect("a remark");
+    let (_, named) = said.split_once("put out of the way: ").unwrap_or_else(|| panic!("{said}"));
+    let moved = PathBuf::from(named.split(';').next().unwrap());
+    assert!(moved.to_string_lossy().contains("spool.db.damaged-"), "{said}");
+    assert!(std::fs::read(&moved).unwrap() == before, "it is kept as it was");
+    story.send(&Request::github("after")).await.accepted();
+    let text = configured(story.folder.path(), &nobody(), "");
+    let config = Config::parse(&text, Path::new("windlass.yaml")).unwrap();
+    assert_eq!(receiver::check::damaged_spools(&config), [moved]);
+    story.end().await;
 }
 
 async fn reopened(folder: &Path) -> anyhow::Result<()> {

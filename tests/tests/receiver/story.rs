@@ -75,12 +75,17 @@ impl Story {
 
     /// Stops it and starts it again over the same folder.
     pub async fn again(self, location: &str) -> Self {
+        let folder = self.stopped().await;
+        let config = configured(folder.path(), location, "");
+        Self::of(folder, &Config::parse(&config, Path::new("windlass.yaml")).unwrap()).await
+    }
+
+    /// Stops it; what it left.
+    pub async fn stopped(self) -> tempfile::TempDir {
         self.stop.cancel();
         timeout(PATIENCE, self.serving).await.expect("a stop in time").unwrap().unwrap();
         self.bus.close().await;
-        drop(self.spool);
-        let config = configured(self.folder.path(), location, "");
-        Self::of(self.folder, &Config::parse(&config, Path::new("windlass.yaml")).unwrap()).await
+        self.folder
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
@@ -123,9 +128,7 @@ impl Story {
     }
 
     pub async fn end(self) {
-        self.stop.cancel();
-        timeout(PATIENCE, self.serving).await.expect("a stop in time").unwrap().unwrap();
-        self.bus.close().await;
+        self.stopped().await;
     }
 }
 

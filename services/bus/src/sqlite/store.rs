@@ -204,6 +204,13 @@ pub(super) fn inspect(path: &Path) -> Result<Inspected, BusError> {
     look().map_err(|error| in_use(path, &error))
 }
 
+/// Reads all of a file; what is wrong with it, if anything is. Nothing is written to it.
+pub(super) fn check(path: &Path) -> rusqlite::Result<Option<String>> {
+    let connection = connect_to_read(path)?;
+    let said: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    Ok((said != "ok").then_some(said))
+}
+
 /// To read in WAL mode SQLite wants the log's index, and makes it where it is missing. Where there is no log nobody has
 /// the file open, so it can be taken for one that does not change (sqlite.org/wal.html, "Read-Only Databases").
 fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {

@@ -1,6 +1,6 @@
 //! The receiver on this machine: whether it can be reached, and what lies in its spool.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use bus::{Inspected, Location};
 use runtime::{Config, http};
@@ -10,6 +10,12 @@ use crate::open;
 
 /// How long it may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
+
+/// What of the configuration is rarely meant.
+pub(super) fn warnings(config: &Config) -> Vec<Finding> {
+    let warnings = config.warnings();
+    warnings.iter().map(|it| Finding::warning(format!("`{}`", it.key), &it.says, &it.next)).collect()
+}
 
 /// Whether anybody answers where webhooks are to come in. What is asked for is not there; to say so is an answer.
 pub(super) async fn reachable(config: &Config) -> Vec<Finding> {
@@ -38,17 +44,33 @@ pub(super) async fn reachable(config: &Config) -> Vec<Finding> {
 
 /// What lies in this machine's spool, and how many bytes that is. Nothing is said where none was ever opened.
 pub(super) async fn spool(config: &Config) -> (Vec<Finding>, u64) {
-    let Some((path, found)) = ::receiver::check::spool(config).await else { return (Vec::new(), 0) };
+    let mut findings: Vec<_> = ::receiver::check::damaged_spools(config).iter().map(|path| damaged(path)).collect();
+    let Some((path, found)) = ::receiver::check::spool(config).await else { return (findings, 0) };
     let about = path.display();
     let found = match found {
         Ok(found) => found,
         Err(error) => {
             let next = "check who may read it; it is the receiver's own file";
-            return (vec![Finding::broken(about, format!("{error:#}"), next)], 0);
+            findings.push(Finding::broken(about, format!("{error:#}"), next));
+            return (findings, 0);
         }
     };
-    let bytes = found.stock.bytes;
-    (vec![waiting(config, &about.to_string(), &found)].into_iter().chain(set_aside(&about, &found)).collect(), bytes)
+    findings.push(waiting(config, &about.to_string(), &found));
+    findings.extend(set_aside(&about, &found));
+    (findings, found.stock.bytes)
+}
+
+/// A spool that could not be read at a start.
+fn damaged(path: &Path) -> Finding {
+    let about = path.display();
+    Finding::broken(
+        about.to_string(),
+        "a spool that was found damaged: webhooks in it were answered with 202, and may not have been handed on",
+        &format!(
+            "see what is left with `sqlite3 {about} .recover`, have the senders send again what came about that time, \
+             and take the file away"
+        ),
+    )
 }
 
 fn waiting(config: &Config, about: &str, found: &Inspected) -> Finding {

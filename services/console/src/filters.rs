@@ -13,7 +13,7 @@ const USUAL: u32 = 50;
 /// The parameters that choose events.
 pub(crate) const EVENTS: &[&str] = &["type", "app", "since", "until", "correlation", "before", "limit"];
 /// The parameters that choose dead letters.
-pub(crate) const DEAD: &[&str] = &["worker", "since", "until", "text", "with_replayed", "limit"];
+pub(crate) const DEAD: &[&str] = &["worker", "since", "until", "text", "with_replayed", "before", "limit"];
 
 pub(crate) fn events(fields: &Fields) -> Result<EventFilter, Fault> {
     fields.only(EVENTS)?;
@@ -38,8 +38,14 @@ pub(crate) fn dead(fields: &Fields) -> Result<DeadFilter, Fault> {
         text: fields.get("text").map(ToOwned::to_owned),
         id_prefix: None,
         with_replayed: fields.parse("with_replayed")?.unwrap_or(false),
+        before: fields.parse("before")?,
         limit: limit(fields)?,
     })
+}
+
+/// The last that a full answer lists: behind it there may be more.
+pub(crate) fn last_of<T>(listed: &[T], limit: u32) -> Option<&T> {
+    listed.last().filter(|_| u32::try_from(listed.len()).is_ok_and(|count| count == limit))
 }
 
 fn limit(fields: &Fields) -> Result<u32, Fault> {

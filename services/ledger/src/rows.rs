@@ -184,6 +184,8 @@ pub struct DeadFilter {
     pub id_prefix: Option<String>,
     /// Replayed ones as well.
     pub with_replayed: bool,
+    /// Only what is listed behind the dead letter with this id; nothing where there is none.
+    pub before: Option<Uuid>,
     /// At most so many; 0 means 100.
     pub limit: u32,
 }

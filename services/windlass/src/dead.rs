@@ -65,6 +65,7 @@ impl Which {
             text: self.text.clone(),
             id_prefix: None,
             with_replayed: self.with_replayed,
+            before: None,
             limit: self.limit,
         }
     }

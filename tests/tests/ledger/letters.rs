@@ -94,6 +94,9 @@ pub(crate) async fn filters_choose_and_the_newest_comes_first(place: Place) {
     let any = DeadFilter::default();
     assert_eq!(open_letters(&ledger, any.clone()).await, [noon, eleven, ten]);
     assert_eq!(open_letters(&ledger, DeadFilter { limit: 2, ..any.clone() }).await, [noon, eleven]);
+    let before = |id| DeadFilter { before: Some(id), ..any.clone() };
+    assert_eq!(open_letters(&ledger, before(noon)).await, [eleven, ten]);
+    assert_eq!(open_letters(&ledger, before(Uuid::nil())).await, Vec::<Uuid>::new());
     let bumper = DeadFilter { worker: Some(WorkerName::Bumper), ..any.clone() };
     assert_eq!(open_letters(&ledger, bumper).await, [ten]);
     let prefix = DeadFilter { id_prefix: Some(noon.to_string()[..20].to_owned()), ..any.clone() };
@@ -118,8 +121,10 @@ pub(crate) async fn text_is_found_whatever_its_case_and_never_as_a_pattern(place
         let filter = DeadFilter { text: Some(found.to_owned()), ..DeadFilter::default() };
         assert_eq!(open_letters(&ledger, filter).await, [ids[0]], "{found}");
     }
-    let filter = DeadFilter { text: Some("cpu%node".to_owned()), ..DeadFilter::default() };
-    assert!(open_letters(&ledger, filter).await.is_empty());
+    for none in ["cpu%node", &"cpu".repeat(20_000)] {
+        let filter = DeadFilter { text: Some(none.to_owned()), ..DeadFilter::default() };
+        assert!(open_letters(&ledger, filter).await.is_empty());
+    }
 }
 
 pub(crate) async fn open_letters_are_counted_by_worker(place: Place) {

@@ -33,8 +33,7 @@ pub(crate) async fn status(desk: web::Data<Desk>, query: Fields) -> Result<HttpR
 pub(crate) async fn events(desk: web::Data<Desk>, query: Fields) -> Result<HttpResponse, Fault> {
     let filter = filters::events(&query)?;
     let events = desk.ledger.events(&filter).await?;
-    let is_full = u32::try_from(events.len()).is_ok_and(|count| count == filter.limit);
-    let next = events.last().filter(|_| is_full).map(|last| last.seq);
+    let next = filters::last_of(&events, filter.limit).map(|last| last.seq);
     let events: Vec<Value> = events.iter().map(event_json).collect();
     Ok(HttpResponse::Ok().json(json!({ "events": events, "before": next })))
 }
@@ -67,9 +66,11 @@ pub(crate) async fn approval(desk: web::Data<Desk>, id: web::Path<String>) -> Re
 
 /// Dead letters, the newest first.
 pub(crate) async fn dead(desk: web::Data<Desk>, query: Fields) -> Result<HttpResponse, Fault> {
-    let letters = desk.ledger.dead_letters(&filters::dead(&query)?).await?;
+    let filter = filters::dead(&query)?;
+    let letters = desk.ledger.dead_letters(&filter).await?;
+    let next = filters::last_of(&letters, filter.limit).map(|last| last.id);
     let letters: Vec<Value> = letters.iter().map(letter_json).collect();
-    Ok(HttpResponse::Ok().json(json!({ "dead_letters": letters })))
+    Ok(HttpResponse::Ok().json(json!({ "dead_letters": letters, "before": next })))
 }
 
 /// One dead letter.

@@ -8,7 +8,7 @@ use proto::WorkerName;
 
 use super::{
     Page, form, may_order,
-    parts::{attributes, choice, event_link, text_field, time},
+    parts::{attributes, choice, event_link, older, text_field, time},
 };
 use crate::{desk::Desk, fault::Fault, fields::Fields, filters, visitor::Visitor};
 
@@ -16,6 +16,7 @@ use crate::{desk::Desk, fault::Fault, fields::Fields, filters, visitor::Visitor}
 pub(crate) async fn list(desk: web::Data<Desk>, visitor: Visitor, query: Fields) -> Result<HttpResponse, Fault> {
     let filter = filters::dead(&query)?;
     let letters = desk.ledger.dead_letters(&filter).await?;
+    let next = filters::last_of(&letters, filter.limit).map(|last| last.id.to_string());
     let orders = may_order(&visitor);
     let body = html! {
         (filter_form(&query))
@@ -29,6 +30,7 @@ pub(crate) async fn list(desk: web::Data<Desk>, visitor: Visitor, query: Fields)
         } @else {
             (table(&letters, false))
         }
+        (older("/dead", &query, next.as_deref()))
     };
     Ok(Page::of(&visitor, "Dead letters").show(&body))
 }

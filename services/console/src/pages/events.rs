@@ -8,7 +8,7 @@ use proto::EventType;
 
 use super::{
     Page,
-    parts::{choice, event_link, text_field, time},
+    parts::{choice, event_link, older, text_field, time},
 };
 use crate::{desk::Desk, fault::Fault, fields::Fields, filters, visitor::Visitor};
 
@@ -16,17 +16,12 @@ use crate::{desk::Desk, fault::Fault, fields::Fields, filters, visitor::Visitor}
 pub(crate) async fn list(desk: web::Data<Desk>, visitor: Visitor, query: Fields) -> Result<HttpResponse, Fault> {
     let filter = filters::events(&query)?;
     let events = desk.ledger.events(&filter).await?;
-    let is_full = u32::try_from(events.len()).is_ok_and(|count| count == filter.limit);
+    let next = filters::last_of(&events, filter.limit).map(|last| last.seq.to_string());
     let apps: Vec<_> = desk.config.apps.keys().map(proto::AppName::as_str).collect();
     let body = html! {
         (filter_form(&query, &apps))
         @if events.is_empty() { p { "Nothing of that kind is recorded." } } @else { (table(&events)) }
-        nav aria-label="Pages" {
-            @if query.get("before").is_some() { a href={ "/events?" (query.with("before", "")) } { "Newest" } " " }
-            @if let Some(last) = events.last().filter(|_| is_full) {
-                a rel="next" href={ "/events?" (query.with("before", &last.seq.to_string())) } { "Older" }
-            }
-        }
+        (older("/events", &query, next.as_deref()))
     };
     Ok(Page::of(&visitor, "Events").show(&body))
 }

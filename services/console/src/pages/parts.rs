@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 use proto::{EventId, Message, Release, ReleasedImage, Timestamp};
 
+use crate::fields::Fields;
+
 /// A moment, for people and for programs.
 pub(super) fn time(at: Timestamp) -> Markup {
     html! { time datetime=(at.to_string()) { (at.strftime("%F %T UTC").to_string()) } }
@@ -77,6 +79,21 @@ pub(super) fn reason_field() -> Markup {
         label {
             span { "Reason" }
             textarea name="reason" rows="3" maxlength="1000" required { }
+        }
+    }
+}
+
+/// Leads to what is listed before this, where there may be more, and back to the newest.
+pub(super) fn older(path: &str, query: &Fields, before: Option<&str>) -> Markup {
+    let newest = query.get("before").is_some();
+    html! {
+        @if newest || before.is_some() {
+            nav aria-label="Pages" {
+                @if newest { a href={ (path) "?" (query.with("before", "")) } { "Newest" } " " }
+                @if let Some(last) = before {
+                    a rel="next" href={ (path) "?" (query.with("before", last)) } { "Older" }
+                }
+            }
         }
     }
 }

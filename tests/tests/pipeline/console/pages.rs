@@ -10,7 +10,10 @@ use proto::{
 use serde_json::json;
 use testkit::{postgres::Postgres, rabbitmq::RabbitMq, wait};
 
-use super::stand::{ALICE, Stand};
+use super::{
+    browser::Browser,
+    stand::{ALICE, Stand},
+};
 use crate::{
     SOON,
     stage::{DIGEST, deployment, first},
@@ -219,24 +222,31 @@ async fn the_overview_leads_to_every_order() {
     stand.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_history_is_read_page_by_page() {
-    let stand = Stand::open().await;
-    let alice = stand.alice().await;
-    for n in 0..7 {
-        stand.stage.record(&pushed(&format!("change number {n}"))).await;
-    }
-    let mut path = "/events?type=push.received&app=shop&limit=3".to_owned();
+/// Which of the seven changes stand on a page and those behind it, in the order of the pages, the newest first on each.
+async fn page_by_page(browser: &Browser, mut path: String) -> Vec<usize> {
     let mut seen = Vec::new();
     loop {
-        let page = alice.get(&path).await;
+        let page = browser.get(&path).await;
         let on_it: Vec<_> = (0..7).filter(|n| page.text.contains(&format!("change number {n}"))).collect();
         assert!(on_it.len() <= 3, "{page}");
         seen.extend(on_it.into_iter().rev());
-        let Some(next) = page.text.split("rel=\"next\" href=\"").nth(1) else { break };
+        let Some(next) = page.text.split("rel=\"next\" href=\"").nth(1) else { return seen };
         path = next.split('"').next().unwrap().replace("&amp;", "&");
     }
-    assert_eq!(seen, [6, 5, 4, 3, 2, 1, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_history_and_the_dead_letters_are_read_page_by_page() {
+    let stand = Stand::open().await;
+    let alice = stand.alice().await;
+    for n in 0..7 {
+        let event = pushed(&format!("change number {n}"));
+        stand.stage.record(&event).await;
+        stand.bury(&event, &format!("no disk for change number {n}")).await;
+    }
+    let newest_first = [6, 5, 4, 3, 2, 1, 0];
+    assert_eq!(page_by_page(&alice, "/events?type=push.received&app=shop&limit=3".to_owned()).await, newest_first);
+    assert_eq!(page_by_page(&alice, "/dead?worker=bumper&text=disk&limit=3".to_owned()).await, newest_first);
     assert!(alice.get("/events?type=push.received&since=1h").await.text.contains("change number 0"));
     assert!(alice.get("/events?until=1h").await.text.contains("Nothing of that kind"));
     stand.close().await;

@@ -118,7 +118,8 @@ async fn events_and_dead_letters_are_listed_shown_and_replayed() {
     }
 
     let open = get("/api/v1/dead?worker=bumper&text=REGISTRY").await;
-    assert_eq!(open["dead_letters"][0]["id"], letter);
+    assert_eq!((&open["dead_letters"][0]["id"], &open["before"]), (&json!(letter), &Value::Null));
+    assert_eq!(get("/api/v1/dead?limit=1").await["before"], letter);
     let all = json!({ "ids": [&letter[..8]], "dry_run": true });
     let dry = stand.program("POST", "/api/v1/dead/replay", Some(ALICE), &all.to_string()).await;
     assert_eq!((dry.status, stand.waiting(WorkerName::Bumper).await), (200, 1), "{dry}");

@@ -65,6 +65,13 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     db.create_scalar_function("clock_timestamp", 0, FunctionFlags::SQLITE_UTF8, |_| {
         Ok(Timestamp::now().as_microsecond())
     })?;
+    // As PostgreSQL has it: where a text begins in another, counted in characters from 1, or 0.
+    let pure = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    db.create_scalar_function("strpos", 2, pure, |arguments| {
+        let (text, sought) = (arguments.get_raw(0).as_str()?, arguments.get_raw(1).as_str()?);
+        let place = text.find(sought).map_or(0, |at| text[..at].chars().count() + 1);
+        Ok(i64::try_from(place).unwrap_or(i64::MAX))
+    })?;
     Ok(db)
 }
 

@@ -22,6 +22,9 @@ const PROGRAM: &str = include_str!("browser.mjs");
 const BROWSER: &str = "/usr/bin/chromium";
 /// What a stranger's commit may be called.
 const HOSTILE: &str = r#"<img src=x onerror="document.title='taken'"><script>document.title='taken'</script>"#;
+/// Why something is taken back, with a word that is wider than a phone.
+const REASON: &str =
+    "checkout is slow: https://dashboards.shop.example/d/checkout/latency?from=now-1h&to=now&var-region=eu";
 /// Where pictures of the pages are kept, for whoever wants to see them.
 const SHOTS: &str = "WINDLASS_SHOTS";
 
@@ -131,11 +134,10 @@ async fn an_operator_lets_a_release_in_takes_it_back_and_replays_what_died() {
     let without = json!({ "commit": second, "comment": "", "scripts": false, "screen": phone });
     stage.plays("approve", without).await;
     assert_eq!(stage.version().await, "5.1.0");
-    let seen =
-        stage.plays("rollBack", json!({ "reason": "checkout is slow", "scripts": false, "screen": phone })).await;
+    let seen = stage.plays("rollBack", json!({ "reason": REASON, "scripts": false, "screen": phone })).await;
     has(&seen, "stays", &["/apps/shop/environments/production/rollback"]);
     let ordered = place.event("rollback.requested", |_| true).await;
-    assert_eq!((&ordered["data"]["by"], &ordered["data"]["reason"]), (&"ada".into(), &"checkout is slow".into()));
+    assert_eq!((&ordered["data"]["by"], &ordered["data"]["reason"]), (&"ada".into(), &REASON.into()));
     place.event("health.reported", |event| event["data"]["deployment"]["reason"] == "rollback").await;
     assert_eq!(stage.version().await, "5.0.0");
 

@@ -53,7 +53,7 @@ fn of_app(desk: &Desk, visitor: &Visitor, status: &AppStatus) -> Markup {
                         li {
                             code { (it.digest.as_str()) } " since " (time(it.entry.at)) ": " (it.entry.reason)
                             @if orders {
-                                " " a.button href={ "/apps/" (name.as_str()) "/quarantine/" (it.digest.as_str()) } { "Release" }
+                                " " a.button href={ "/apps/" (name.as_str()) "/quarantine/" (it.digest.as_str()) } { "Release " (it.digest.short()) }
                             }
                         }
                     }
@@ -68,7 +68,7 @@ fn of_app(desk: &Desk, visitor: &Visitor, status: &AppStatus) -> Markup {
                             @if let Some(note) = &fix.note { (note) " " }
                             "since " (time(fix.at))
                             @if orders {
-                                " " a.button href={ "/apps/" (name.as_str()) "/owed/" (fix.commit.as_str()) } { "Settle" }
+                                " " a.button href={ "/apps/" (name.as_str()) "/owed/" (fix.commit.as_str()) } { "Settle " (fix.commit.short()) }
                             }
                         }
                     }

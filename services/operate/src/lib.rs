@@ -9,7 +9,8 @@
 //! - [`approval`]: what was asked of people.
 //! - [`order`]: approve, reject, hold, take back, release, settle.
 //! - [`replay`]: events and dead letters on their way again.
-//! - [`status`] and [`history`]: how it stands, and how it came to that; [`describe`]: an event in a line.
+//! - [`status`] and [`history`]: how it stands, and how it came to that; [`trouble`]: what went wrong of late;
+//!   [`describe`]: an event in a line.
 
 pub mod approval;
 pub mod describe;
@@ -20,6 +21,7 @@ pub mod name;
 pub mod order;
 pub mod replay;
 pub mod status;
+pub mod trouble;
 
 pub use error::{OperateError, See};
 pub use name::Beginning;

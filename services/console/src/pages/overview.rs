@@ -3,26 +3,35 @@
 use std::collections::BTreeMap;
 
 use actix_web::{HttpResponse, web};
+use jiff::SignedDuration;
 use maud::{Markup, html};
 use operate::{
     describe,
     status::{self, AppStatus, EnvironmentStatus, Health, Waits},
+    trouble,
 };
-use proto::{AppName, EnvironmentName, Lane};
+use proto::{AppName, EnvironmentName, Lane, Timestamp};
 use runtime::config::{App, Environment};
 
 use super::{
-    Page, may_order,
+    Page, events, may_order,
     parts::{release, time},
     standing,
 };
 use crate::{desk::Desk, fault::Fault, visitor::Visitor};
+
+/// What failed so long ago is not shown any more.
+const LATELY: SignedDuration = SignedDuration::from_hours(24);
+/// How much of what failed is shown, the last.
+const TROUBLES: usize = 10;
 
 /// The page.
 pub(crate) async fn page(desk: web::Data<Desk>, visitor: Visitor) -> Result<HttpResponse, Fault> {
     let apps = status::of(&desk.ledger, &desk.config, None).await?;
     let dead: u64 = desk.ledger.open_letters().await?.iter().map(|letters| letters.count).sum();
     let standing = standing::of(&desk).await?;
+    let lately = Timestamp::now().checked_sub(LATELY).unwrap_or(Timestamp::MIN);
+    let troubles = trouble::since(&desk.ledger, lately, TROUBLES).await?;
     let body = html! {
         (standing)
         @if dead > 0 {
@@ -30,6 +39,11 @@ pub(crate) async fn page(desk: web::Data<Desk>, visitor: Visitor) -> Result<Http
         }
         @if apps.is_empty() { p { "No app is configured." } }
         @for app in &apps { (of_app(&desk, &visitor, app)) }
+        @if !troubles.is_empty() {
+            h2 { "What failed in the last 24 hours" }
+            (events::table(&troubles))
+            @if troubles.len() == TROUBLES { p { "These are the last " (TROUBLES) "; the events have more." } }
+        }
     };
     Ok(Page::of(&visitor, "Overview").show(&body))
 }

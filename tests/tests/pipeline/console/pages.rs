@@ -316,6 +316,15 @@ async fn an_environment_is_taken_back_to_what_is_chosen_of_what_was_healthy() {
             owed: Vec::new(),
         })
         .await;
+    // What failed, and nothing else, is seen at once and leads to its cause.
+    let overview = alice.get("/").await;
+    let failed = overview.text.split("What failed in the last 24 hours").nth(1).unwrap_or_default();
+    assert_eq!(
+        failed.matches("staging is UNHEALTHY with web cccccccccccc: as it was looked at").count(),
+        1,
+        "{overview}"
+    );
+    assert!(failed.matches("href=\"/events/").count() == 1 && !failed.contains("is healthy"), "{overview}");
     let path = "/apps/shop/environments/staging/rollback";
     let page = alice.get(path).await;
     // A verdict is of its moment.

@@ -3,6 +3,9 @@
 //! A kind of sender is a row: what it proves itself by unless told otherwise ([`SourceKind::proof`]) stands here; how
 //! its requests are read stands with the receiver, and what its bodies mean with the normalizer.
 
+#[cfg(test)]
+mod tests;
+
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 

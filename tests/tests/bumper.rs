@@ -39,6 +39,8 @@ mod partly;
 mod proposals;
 #[path = "bumper/registries.rs"]
 mod registries;
+#[path = "bumper/repositories.rs"]
+mod repositories;
 #[path = "bumper/signed.rs"]
 mod signed;
 #[path = "bumper/source.rs"]

@@ -11,6 +11,9 @@ const MOST_FILES: usize = 2_000;
 /// The largest file that is read. Manifests are small; this is somebody's data.
 pub(crate) const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 
+/// What [`Entry::Elsewhere`] calls a file whose content Git itself has not got.
+pub(crate) const IN_LFS: &str = "file that is kept in Git LFS";
+
 /// Files of the repository, by path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tree(pub(crate) BTreeMap<String, Entry>);
@@ -22,7 +25,7 @@ pub(crate) enum Entry {
     File { mode: String, bytes: Arc<[u8]> },
     /// A file that is too large to be read.
     TooLarge(u64),
-    /// A symbolic link or a submodule, which lead elsewhere.
+    /// A symbolic link, a submodule, or a pointer of Git LFS, which lead elsewhere.
     Elsewhere(&'static str),
     /// A file that is no YAML, and was not read.
     Other,
@@ -146,7 +149,8 @@ impl Tree {
 }
 
 fn not_followed(file: &str, kind: &str) -> Fault {
-    Fault(format!("`{file}` is a {kind}, which is not followed; give the real path"))
+    let next = if kind == IN_LFS { "take it out of LFS" } else { "give the real path" };
+    Fault(format!("`{file}` is a {kind}, which is not followed; {next}"))
 }
 
 fn too_large(file: &str, size: u64) -> Fault {

@@ -91,9 +91,9 @@ impl Repo {
             args.extend(["-p", &parent]);
         }
         let new = run(&args, b"");
-        let old = if parent.is_empty() { "0".repeat(40) } else { parent };
+        // Where there is no parent there must be no branch, which Git takes an empty text for.
         let moved =
-            Command::new("git").current_dir(&self.path).args(["update-ref", "refs/heads/main", &new, &old]).output();
+            Command::new("git").current_dir(&self.path).args(["update-ref", "refs/heads/main", &new, &parent]).output();
         moved.unwrap().status.success().then_some(new)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use runtime::Worker;
+use runtime::{Failure, Worker};
 use testkit::folder::Folder;
 
 use crate::world::{CONFIG, World, commit, deployments};
@@ -55,6 +55,27 @@ async fn by_a_gpg_key() {
         done("git", &["-C", &path, "verify-commit", &revision], home);
     }
     done("gpgconf", &["--kill", "all"], home);
+}
+
+#[tokio::test]
+async fn of_a_key_that_has_expired_gpgs_own_words_are_told_and_no_others() {
+    let (world, home) = (World::new().await, Folder::new("gpg").unwrap());
+    let home = home.path();
+    let long_ago = ["--batch", "--passphrase", "", "--faked-system-time", "20200101T000000"];
+    let made = ["--quick-gen-key", "Hauler <hauler@example.org>", "ed25519", "sign", "1d"];
+    done("gpg", &[&long_ago[..], &made[..]].concat(), home);
+    let file = home.join("exported");
+    std::fs::write(&file, done("gpg", &["--batch", "--export-secret-keys", "--armor"], home)).unwrap();
+    done("gpgconf", &["--kill", "all"], home);
+    let sign = format!("git: {{ sign: {{ gpg: \"file:{}\" }},", file.display());
+    let bumper = world.another_bumper(&CONFIG.replace("git: {", &sign), "expired").await;
+    world.push_both(&commit('a')).await;
+    let failure = bumper.handle(&world.pushed("frontend", "main", None)).await.unwrap_err();
+    let Failure::Permanent(why) = failure else { panic!("{failure:?}") };
+    let why = why.to_string();
+    assert!(why.contains("Unusable secret key") && why.contains("expired"), "{why}");
+    assert!(!["WARNING", "[GNUPG:]", "\n"].iter().any(|noise| why.contains(noise)), "{why}");
+    assert_eq!(world.repo.count(), 1);
 }
 
 #[tokio::test]

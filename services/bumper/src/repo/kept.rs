@@ -106,6 +106,8 @@ impl Kept {
         }
         let (branch, tracking) = (&self.branch, self.tracking());
         let fetch = self.remote().await?.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force"]);
+        // A server that has no more than the last commits itself is as good as any other.
+        let fetch = fetch.arg("--update-shallow");
         let fetch = fetch.args(options.to_vec()).args(["--", &without_userinfo(&self.url)]);
         let fetch = fetch.arg(format!("+refs/heads/{branch}:{tracking}")).args(also);
         self.run(fetch).await?;
@@ -118,7 +120,18 @@ impl Kept {
             return Err(Trouble::Damaged(format!("{} is a file", self.folder.display())));
         }
         made.map_err(|why| Trouble::Away(format!("making the folder {}: {why}", self.folder.display())))?;
-        self.run(self.local().args(["init", "--quiet", "--bare", "--template="])).await.map(drop)
+        match self.any_commit().await? {
+            Some(commit) => Ok(self.git.begin_for(&self.url, &commit, &self.folder, &["--bare"]).await?),
+            None => self.run(self.local().args(["init", "--quiet", "--bare", "--template="])).await.map(drop),
+        }
+    }
+
+    /// A commit of the repository, which tells by what kind of hash it names things; none where it has none yet.
+    async fn any_commit(&self) -> Result<Option<CommitSha>, Trouble> {
+        let list = self.remote().await?.args(["ls-remote", "--quiet", "--", &without_userinfo(&self.url), "HEAD"]);
+        let listed = self.printed(list.arg(format!("refs/heads/{}", self.branch)), 64 * 1024).await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        Ok(listed.split_whitespace().next().and_then(|id| CommitSha::new(id).ok()))
     }
 
     /// Throws the clone away; the next fetch makes a new one.
@@ -235,7 +248,7 @@ impl Kept {
             let finished = again.stdin(commit.message.clone().into_bytes()).keep_stdout(200).run().await?;
             if !finished.succeeded() {
                 // Somebody must see to the key; nothing is wrong with the clone.
-                return Err(Trouble::Refused(format!("signing with `git.sign` failed: {}", finished.tail.trim())));
+                return Err(Trouble::Refused(format!("signing with `git.sign` failed: {}", signer.words(&finished))));
             }
             parent = CommitSha::new(String::from_utf8_lossy(&finished.stdout).trim())
                 .map_err(|why| Trouble::Damaged(why.to_string()))?;

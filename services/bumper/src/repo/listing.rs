@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::tree::{Entry, LARGEST_FILE, Tree, is_yaml};
+use crate::tree::{Entry, IN_LFS, LARGEST_FILE, Tree, is_yaml};
+
+/// How the file begins that Git LFS leaves in Git in place of another (its specification, "The Pointer").
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 
 /// One line of `git ls-tree -l -z`: `<mode> <type> <object> <size>\t<path>`.
 pub(super) struct Listed {
@@ -61,7 +64,9 @@ pub(super) fn read_blobs(listed: Vec<Listed>, mut output: &[u8], tree: &mut Tree
         let (bytes, rest) = output[end + 1..].split_at_checked(size)?;
         let bytes: Arc<[u8]> = bytes.into();
         output = rest.strip_prefix(b"\n")?;
-        tree.0.insert(file.path, Entry::File { mode: file.mode, bytes });
+        let is_pointer = bytes.starts_with(LFS_POINTER);
+        let entry = if is_pointer { Entry::Elsewhere(IN_LFS) } else { Entry::File { mode: file.mode, bytes } };
+        tree.0.insert(file.path, entry);
     }
     Some(())
 }

@@ -25,6 +25,10 @@ const RACES: &[&str] = &[
     "remote ref updated since checkout",
 ];
 
+/// What is neither the clone's fault nor the network's: no branch of the name, or another whose whole name ends in it
+/// (`refs/heads/refs/heads/main`), so that Git does not know which is meant.
+const MENDED_THERE: &[&str] = &["couldn't find remote ref", "matches more than one"];
+
 impl Trouble {
     /// The writer is gone; a new one comes with the next ask.
     pub(super) fn ended() -> Self {
@@ -52,7 +56,7 @@ impl From<GitError> for Trouble {
     fn from(error: GitError) -> Self {
         let why = error.to_string();
         match error {
-            GitError::Other { .. } if why.contains("couldn't find remote ref") => Self::Refused(why),
+            GitError::Other { .. } if MENDED_THERE.iter().any(|words| why.contains(words)) => Self::Refused(why),
             // Whether a push conflicts is asked where it is pushed; elsewhere it is a ref of ours that somebody locked.
             GitError::Other { .. } | GitError::Conflict { .. } => Self::Damaged(why),
             error if error.is_transient() => Self::Away(why),
@@ -95,6 +99,8 @@ mod tests {
         let of = |why: &str| Trouble::from(GitError::Other { url: url(), why: why.to_owned() });
         assert!(matches!(of("error: object file ./objects/1f/2 is empty"), Trouble::Damaged(_)));
         assert!(matches!(of("fatal: couldn't find remote ref refs/heads/nix"), Trouble::Refused(_)));
+        let twice = of("error: dst refspec refs/heads/main matches more than one");
+        assert!(matches!(twice, Trouble::Refused(_)), "{twice:?}");
         let away = GitError::Unreachable { url: url(), why: "x".to_owned() };
         assert!(matches!(Trouble::from(away), Trouble::Away(_)));
     }

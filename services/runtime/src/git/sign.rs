@@ -1,6 +1,6 @@
 //! Signing commits: Git has `ssh-keygen` or `gpg` do it, with a key that lies on disk only meanwhile.
 
-use std::path::Path;
+use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path};
 
 use tempfile::{TempDir, TempPath};
 
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Secret,
     config::{SecretRef, SigningKey},
-    exec::Program,
+    exec::{Finished, Program},
 };
 
 /// Signs commits while it lives.
@@ -46,16 +46,19 @@ impl Git {
     }
 
     async fn by_gpg(&self, key: &Secret) -> Result<Signer, GitError> {
-        let home = tempfile::Builder::new().prefix("windlass-gpg").tempdir().map_err(|why| needs(&why.into()))?;
+        // Of a folder that others may look into, gpg warns, whatever else it has to say.
+        let ours = Permissions::from_mode(0o700);
+        let home = tempfile::Builder::new().prefix("windlass-gpg").permissions(ours).tempdir();
+        let home = home.map_err(|why| needs(&why.into()))?;
         let import = gpg(home.path()).args(["--status-fd=1", "--import"]).stdin(key.expose().as_bytes().to_vec());
         let imported = import.keep_stdout(64 << 10).run().await?;
         let status = String::from_utf8_lossy(&imported.stdout).into_owned();
         // `[GNUPG:] IMPORT_OK <flags> <fingerprint>`; 16 among the flags says that it is a secret key.
-        let mut words = status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] IMPORT_OK "));
+        let mut imports = status.lines().filter_map(|line| line.strip_prefix("[GNUPG:] IMPORT_OK "));
         let secret = |flags: &str| flags.parse::<u32>().is_ok_and(|flags| flags & 16 != 0);
-        let found = words.find_map(|line| line.split_once(' ').filter(|(flags, _)| secret(flags)));
+        let found = imports.find_map(|line| line.split_once(' ').filter(|(flags, _)| secret(flags)));
         let Some((_, fingerprint)) = found else {
-            let why = format!("gpg takes the key of `git.sign` for no secret key: {}", imported.tail.trim());
+            let why = format!("gpg takes the key of `git.sign` for no secret key: {}", words(&imported));
             return Err(needs(&anyhow::anyhow!(why)));
         };
         let settings = vec![set("gpg.format", "openpgp"), set("user.signingKey", fingerprint)];
@@ -73,6 +76,11 @@ impl Signer {
         }
     }
 
+    /// Why it signed nothing, in one line.
+    pub fn words(&self, finished: &Finished) -> String {
+        words(finished)
+    }
+
     /// Ends what `gpg` left running; it would end by itself some minute after its folder is gone.
     pub async fn finish(self) {
         if let Keys::Gpg { home } = &self.keys {
@@ -82,6 +90,14 @@ impl Signer {
             }
         }
     }
+}
+
+/// What a program said, in one line: without what gpg says for machines, and without the names of files that are gone.
+fn words(finished: &Finished) -> String {
+    let lines = finished.tail.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("[GNUPG:]"));
+    let said = lines.collect::<Vec<_>>().join("; ");
+    // So gpg calls one that may not sign, whatever forbids it.
+    if said.contains("Unusable secret key") { said + " (perhaps it has expired)" } else { said }
 }
 
 fn read(key: &SecretRef) -> Result<Secret, GitError> {

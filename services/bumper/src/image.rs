@@ -12,8 +12,13 @@ pub(crate) struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    /// Takes a value apart. A `:` is a tag's only after the last `/`; before it, it is a port's.
+    /// Takes a value apart. A `:` is a tag's only after the last `/`; before it, it is a port's. What [`replaces`] finds
+    /// before it is no part of it.
     pub(crate) fn parse(value: &'a str) -> Self {
+        Self::bare(&value[replaces(value).len()..])
+    }
+
+    fn bare(value: &'a str) -> Self {
         let (rest, digest) = value.split_once('@').map_or((value, None), |(rest, digest)| (rest, Some(digest)));
         let path = rest.rfind('/').map_or(0, |slash| slash + 1);
         match rest[path..].find(':') {
@@ -41,6 +46,14 @@ impl<'a> Reference<'a> {
     pub(crate) fn commit(&self) -> Option<CommitSha> {
         self.tag.and_then(|tag| CommitSha::new(tag).ok())
     }
+}
+
+/// The name and the `=` that stand before an image that is to come in another's place, as in Argo CD's
+/// `spec.source.kustomize.images`, which takes what `kustomize edit set image` does: `web=ghcr.io/acme/web:v1`.
+pub(crate) fn replaces(value: &str) -> &str {
+    let Some(equals) = value.find('=') else { return "" };
+    let Reference { name, tag, digest } = Reference::bare(&value[..equals]);
+    if name.is_empty() || tag.is_some() || digest.is_some() { "" } else { &value[..=equals] }
 }
 
 /// What is written for this image: the digest decides what runs, the tag is for people, unless it is all there is.
@@ -84,6 +97,10 @@ mod tests {
             ("h:5000/a:1@sha256:ab", "h:5000/a", Some("1"), Some("sha256:ab")),
             ("a@sha256:ab", "a", None, Some("sha256:ab")),
             ("", "", None, None),
+            ("web=h:5000/a:1@sha256:ab", "h:5000/a", Some("1"), Some("sha256:ab")),
+            ("h:5000/web=a", "a", None, None),
+            ("=a", "=a", None, None),
+            ("a:1=b", "a", Some("1=b"), None),
         ] {
             assert_eq!(Reference::parse(value), Reference { name, tag, digest }, "{value}");
         }

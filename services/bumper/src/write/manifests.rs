@@ -82,12 +82,20 @@ fn image_of(yaml: &Yaml<'_>, mapping: Id, config: &Manifests, image: &ImageName)
     let is_it = match &config.container {
         Some(container) => images.next().is_some() && is_container(yaml, mapping, container)?,
         // Whatever else is wrong with images of others is none of ours.
-        None => images.any(|(_, value)| yaml.says(*value).is_some_and(|value| Reference::parse(value).is_of(image))),
+        None => images.any(|(_, value)| yaml.says(*value).is_some_and(|value| is_of(value, image))),
     };
     if !is_it || !config.workload.as_ref().map_or(Ok(true), |workload| is_in(yaml, mapping, workload))? {
         return Ok(None);
     }
     yaml.value_of(mapping, "image")
+}
+
+/// Whether a value is a reference of this image, and no pattern of such: a policy's `web:*` means all of them.
+fn is_of(value: &str, image: &ImageName) -> bool {
+    let reference = Reference::parse(value);
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.-*?".contains(&b);
+    let is_pattern = reference.tag.is_some_and(|tag| tag.contains(['*', '?']) && tag.bytes().all(fits));
+    reference.is_of(image) && !is_pattern
 }
 
 fn is_container(yaml: &Yaml<'_>, mapping: Id, name: &str) -> Result<bool, String> {

@@ -100,7 +100,7 @@ impl Use<'_> {
         let mut changes = Vec::new();
         for (part, found) in &self.parts {
             let text = match part {
-                Part::Whole => image::value_of(wanted, pin)?,
+                Part::Whole => image::replaces(&found.value).to_owned() + &image::value_of(wanted, pin)?,
                 Part::Registry | Part::Name if is_named => continue,
                 Part::Registry => wanted.image.registry().to_owned(),
                 Part::Name if self.has(Part::Registry) => wanted.image.repository().to_owned(),

@@ -31,6 +31,11 @@ pub(super) fn find<'t>(
         }
     };
     let looked = looked(&*reader.yaml(file)?, config).map_err(|why| Fault(format!("`{file}`, {why}")))?;
+    if !is_any_meant(&*reader.yaml(file)?, config).map_err(|why| Fault(format!("`{file}`, {why}")))? {
+        let wanted = config.when.iter().map(|(pointer, value)| format!("`{value}` at `{pointer}`"));
+        let wanted = wanted.collect::<Vec<_>>().join(" and ");
+        return Ok(Finding::Missing(format!("`{file}` has no document with {wanted}; mend it, or `when`")));
+    }
     let absent: Vec<_> = looked.iter().filter(|it| it.found.is_none()).map(|it| format!("`{}`", it.pointer)).collect();
     if !absent.is_empty() {
         let absent = absent.join(", ");
@@ -75,6 +80,17 @@ fn pointers(config: &Values) -> impl Iterator<Item = (Part, &Pointer)> {
         (Part::Digest, &config.digest),
     ];
     all.into_iter().filter_map(|(part, pointer)| Some((part, pointer.as_ref()?)))
+}
+
+/// Whether any document has what `when` asks for.
+fn is_any_meant(yaml: &Yaml<'_>, config: &Values) -> Result<bool, String> {
+    for document in yaml.documents() {
+        if is_meant(yaml, *document, config)? {
+            return Ok(true);
+        }
+    }
+    // An empty file has no document.
+    Ok(config.when.is_empty())
 }
 
 fn is_meant(yaml: &Yaml<'_>, document: Id, config: &Values) -> Result<bool, String> {

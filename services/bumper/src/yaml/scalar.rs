@@ -18,7 +18,7 @@ pub(super) fn written(value: &str, was: ScalarStyle, is_json: bool) -> String {
 /// Whether a text may stand without quotes: what images, tags and digests are made of, and nothing a reader of YAML 1.1
 /// or 1.2 takes for a null, a truth, a number or a date.
 pub(super) fn is_plain(value: &str) -> bool {
-    let inside = |b: u8| b.is_ascii_alphanumeric() || b"_./:@+-".contains(&b);
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b"_./:@+=-".contains(&b);
     let begins = value.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric() || b"_./".contains(&b));
     let words = ["null", "true", "false", "yes", "no", "on", "off", "y", "n", ".inf", ".nan"];
     let is_word = words.iter().any(|word| value.eq_ignore_ascii_case(word));

@@ -166,7 +166,10 @@ impl Window {
         let begins_on = |day: &Date| self.days.is_empty() || self.days.iter().any(|d| d.is(day.weekday()));
         let spans = days.filter(begins_on).filter_map(|day| {
             let last = if self.to > self.from { day } else { day.tomorrow().ok()? };
-            Some((self.zone.at(day.to_datetime(self.from))?, self.zone.at(last.to_datetime(self.to))?))
+            let (from, end) = (day.to_datetime(self.from), self.zone.at(last.to_datetime(self.to))?);
+            let begin = self.zone.at(from)?;
+            // In the night that leaves an hour out, what begins in that hour would begin after it ends.
+            Some((if begin < end { begin } else { self.zone.before(from)? }, end))
         });
         spans.filter(|(_, end)| *end > now).map(|(begin, _)| begin.max(now)).min()
     }
@@ -238,13 +241,16 @@ impl fmt::Display for Moment {
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
-        let wrong =
-            || D::Error::custom(format!("`{text}` is no day or time; write `2026-12-20` or `2026-12-20T18:00`"));
-        if text.contains(['T', ' ']) {
-            text.parse().map(Self::Time).map_err(|_| wrong())
+        let (is_day, is_time) = (value::is_only(&text, "-"), value::is_only(&text, "-:T "));
+        let read = if text.contains(['T', ' ']) {
+            text.parse().ok().filter(|_| is_time).map(Self::Time)
         } else {
-            text.parse().map(Self::Day).map_err(|_| wrong())
-        }
+            text.parse().ok().filter(|_| is_day).map(Self::Day)
+        };
+        read.ok_or_else(|| {
+            let hint = "write `2026-12-20` or `2026-12-20T18:00`; `zone` says where";
+            D::Error::custom(format!("`{text}` is no day or time; {hint}"))
+        })
     }
 }
 
@@ -270,6 +276,11 @@ impl Default for Zone {
 impl Zone {
     fn at(&self, civil: DateTime) -> Option<Timestamp> {
         Some(civil.to_zoned(self.0.clone()).ok()?.timestamp())
+    }
+
+    /// The same of a time that the clock leaves out, as if it had been put forward only after that.
+    fn before(&self, civil: DateTime) -> Option<Timestamp> {
+        self.0.to_ambiguous_timestamp(civil).earlier().ok()
     }
 
     /// Its IANA name.
@@ -339,6 +350,18 @@ mod tests {
             // Summer time ends in the night before: the same hour by the clock is another one by the sun.
             ("mon 09:00 10:00 Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-26T08:00:00Z"),
             ("mon 09:00 10:00 Europe/Berlin", "2026-10-18T12:00:00Z", "2026-10-19T07:00:00Z"),
+            // The night of 2026-03-29 has no time from 02:00 to 03:00.
+            ("sat 22:00 04:00 Europe/Berlin", "2026-03-29T01:30:00Z", "2026-03-29T01:30:00Z"),
+            ("sat 22:00 04:00 Europe/Berlin", "2026-03-29T02:00:00Z", "2026-04-04T20:00:00Z"),
+            ("sun 01:30 02:30 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T00:30:00Z"),
+            ("sun 02:15 02:45 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:15:00Z"),
+            ("sun 02:30 03:15 Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T00:30:00Z"),
+            ("sun 02:30 03:15 Europe/Berlin", "2026-03-29T01:14:00Z", "2026-03-29T01:14:00Z"),
+            ("sun 02:30 03:15 Europe/Berlin", "2026-03-29T01:15:00Z", "2026-04-05T00:30:00Z"),
+            // That of 2026-10-25 has it twice; what begins then does so the first time.
+            ("sun 02:30 03:30 Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"),
+            ("sun 02:30 03:30 Europe/Berlin", "2026-10-25T02:29:00Z", "2026-10-25T02:29:00Z"),
+            ("sun 02:30 02:15 Europe/Berlin", "2026-10-25T00:00:00Z", "2026-10-25T00:30:00Z"),
         ] {
             assert_eq!(window(it).opens(at(now)), Some(at(next)), "{it} at {now}");
         }
@@ -356,6 +379,27 @@ mod tests {
         assert_eq!(whole.ends(at("2026-12-19T23:00:00Z")), Some(at("2027-01-04T23:00:00Z")));
         assert_eq!(whole.ends(at("2027-01-04T23:00:00Z")), None);
         assert_eq!(freeze("2026-12-20", "2027-01-04T08:00").ends(at("2027-01-04T07:00:00Z")), None);
+    }
+
+    #[test]
+    fn times_are_the_zones_own_and_nothing_else_is_taken_for_one() {
+        let freeze = |from: &str| {
+            serde_json::from_value::<Freeze>(serde_json::json!({ "from": from, "until": "2027-01-04", "reason": "x" }))
+        };
+        for right in ["2026-12-20", "2026-12-20T18:00", "2026-12-20 18:00", "2026-12-20T18:00:30"] {
+            assert!(freeze(right).is_ok(), "{right}");
+        }
+        // An offset would be read over, and the freeze begin at another time than it says.
+        for wrong in
+            ["2026-12-20T18:00+05:00", "2026-12-20T18:00Z", "2026-12-20T18:00[Asia/Tokyo]", "20261220", "T", ""]
+        {
+            assert!(freeze(wrong).unwrap_err().to_string().contains("is no day or time"), "{wrong}");
+        }
+        let window = |from: &str| serde_json::from_value::<Window>(serde_json::json!({ "from": from, "to": "16:00" }));
+        assert!(window("09:00").is_ok() && window("09:00:30").is_ok());
+        for wrong in ["09:00+05:00", "2026-01-01T09:00", "0900", "9:00", "24:00"] {
+            assert!(window(wrong).unwrap_err().to_string().contains("is no time of a day"), "{wrong}");
+        }
     }
 
     #[test]

@@ -18,13 +18,21 @@ use super::words;
 /// A day as people write it: `2027-01-31`.
 pub(super) fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Date, D::Error> {
     let text = String::deserialize(from)?;
-    text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no day; write `2027-01-31`")))
+    let read = text.parse().ok().filter(|_| is_only(&text, "-"));
+    read.ok_or_else(|| D::Error::custom(format!("`{text}` is no day; write `2027-01-31`")))
 }
 
 /// A time of a day as people write it: `09:00`.
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Time, D::Error> {
     let text = String::deserialize(from)?;
-    text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no time of a day; write `09:00`")))
+    let read = text.parse().ok().filter(|_| is_only(&text, ":"));
+    read.ok_or_else(|| D::Error::custom(format!("`{text}` is no time of a day; write `09:00`")))
+}
+
+/// Whether a text is of digits with these between them. The parser of times takes more, such as an offset or a zone, and
+/// leaves it out of account.
+pub(super) fn is_only(text: &str, between: &str) -> bool {
+    text.contains(|c| between.contains(c)) && text.chars().all(|c| c.is_ascii_digit() || between.contains(c))
 }
 
 /// A part that may be switched off: its keys, or `off`.

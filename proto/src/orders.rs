@@ -140,8 +140,8 @@ pub struct RollbackRequested {
     pub app: AppName,
     /// The environment to take back.
     pub environment: EnvironmentName,
-    /// What to restore of what was healthy there: a GitOps revision, a source commit or a digest, or its beginning;
-    /// absent for what was healthy last.
+    /// What to restore of what was healthy there: a tag, or a GitOps revision, a source commit or a digest, or the
+    /// beginning of one of these; absent for what was healthy last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
     /// Who asks.

@@ -51,7 +51,7 @@ impl Chain {
         release.iter().find_map(|(name, released)| {
             let entry = self.barred.get(&released.digest)?;
             let (digest, at, reason) = (released.digest.short(), entry.at, &entry.reason);
-            Some(format!("{name}@{digest} is quarantined since {at}: {reason}"))
+            Some(format!("{name}@{digest} is quarantined since {at:.0}: {reason}"))
         })
     }
 }

@@ -115,7 +115,8 @@ pub async fn all_restorable(ledger: &Ledger, app: &AppName, environment: &Enviro
     Ok(bumper::restorable(ledger, app, environment).await?)
 }
 
-/// Makes sure that something which was healthy in an environment has a revision, commit or digest that begins so.
+/// Makes sure that something which was healthy in an environment has this tag, or a revision, commit or digest that
+/// begins so.
 pub async fn restorable(ledger: &Ledger, app: &AppName, environment: &EnvironmentName, to: &str) -> Result<()> {
     let why = bumper::why_not_restored(ledger, app, environment, to).await?;
     why.map_or(Ok(()), |says| Err(OperateError::NotFound { says, see: None }))

@@ -20,7 +20,8 @@ pub(crate) struct Rollback {
     app: AppName,
     /// The environment.
     environment: EnvironmentName,
-    /// What to restore of what was healthy there: a GitOps revision, a source commit or a digest, or its beginning.
+    /// What to restore of what was healthy there: a tag, or a GitOps revision, a source commit or a digest, or the
+    /// beginning of one of these.
     #[arg(long)]
     to: Option<String>,
     #[command(flatten)]

@@ -292,6 +292,9 @@ pub(crate) fn choose<'a>(
             "nothing else than what it runs is known to have been healthy there; name one by `--to`".to_owned()
         });
     };
+    if let Some(tagged) = healthy.iter().find(|good| has_tag(good, to)) {
+        return Ok(tagged);
+    }
     if to.len() < SHORTEST {
         return Err(format!("`{to}` is too short to name anything; write at least {SHORTEST} characters"));
     }
@@ -307,10 +310,16 @@ fn is_same_release(one: &Release, other: &Release) -> bool {
     one.iter().all(|(name, released)| other.get(name).is_none_or(|o| o.digest == released.digest))
 }
 
+/// Whether an image of it has this tag. Of several that had it, as one that is moved, the last counts.
+fn has_tag(deployment: &Deployment, tag: &str) -> bool {
+    deployment.release.values().any(|released| released.tag.as_deref() == Some(tag))
+}
+
 /// Whether a GitOps revision, a source commit or a digest of it begins so.
 fn is_named(deployment: &Deployment, to: &str) -> bool {
     let digest = to.strip_prefix("sha256:").unwrap_or(to);
     deployment.revision.as_str().starts_with(to)
+        || deployment.commit.as_ref().is_some_and(|commit| commit.as_str().starts_with(to))
         || deployment.release.values().any(|released| {
             released.commit.as_ref().is_some_and(|commit| commit.as_str().starts_with(to))
                 || released.digest.as_str().strip_prefix("sha256:").is_some_and(|hex| hex.starts_with(digest))
@@ -318,8 +327,39 @@ fn is_named(deployment: &Deployment, to: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use super::is_same;
+    use serde_json::json;
+
+    use super::*;
+
+    /// What was healthy: its revision, its source commit, the tag and the source commit of its one image.
+    fn healthy(revision: char, commit: char, tag: &str, built_of: char) -> Deployment {
+        let id = |digit: char| digit.to_string().repeat(40);
+        let digest = format!("sha256:{}", revision.to_string().repeat(64));
+        serde_json::from_value(json!({
+            "app": "shop", "environment": "production", "repository": "https://git.example/gitops.git",
+            "branch": "main", "path": "production", "revision": id(revision), "commit": id(commit), "changed": [],
+            "reason": "deploy",
+            "release": { "web": { "image": "ghcr.io/acme/web", "tag": tag, "digest": digest, "commit": id(built_of) } },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_to_be_restored_has_several_names() {
+        let all = [healthy('3', 'c', "1.10", 'b'), healthy('2', 'b', "moved", 'b'), healthy('1', 'a', "moved", 'a')];
+        let named = |to: &str| choose(&all, None, Some(to)).map(|good| good.revision.as_str()[..1].to_owned());
+        // An image that did not change may be of an older commit than the release.
+        for (to, revision) in
+            [("1.10", "3"), ("moved", "2"), ("cccc", "3"), ("aaaa", "1"), ("1111", "1"), ("sha256:22", "2")]
+        {
+            assert_eq!(named(to).as_deref(), Ok(revision), "{to}");
+        }
+        for nothing in ["1.1", "1.100", "dddd", "HEAD", "--help", ""] {
+            assert!(named(nothing).is_err(), "{nothing}");
+        }
+    }
 
     #[test]
     fn one_person_is_known_by_every_name() {

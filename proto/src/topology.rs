@@ -134,6 +134,7 @@ pub const QUEUES: &[Queue] = &[
     Queue {
         worker: WorkerName::Notifier,
         hears: &[
+            EventType::PushReceived,
             EventType::TestsFinished,
             EventType::ScanFinished,
             EventType::ImageFailed,

@@ -219,6 +219,12 @@ async fn without_a_registry_that_tells_the_built_image_moves_on_by_itself() {
 async fn a_hotfix_branch_reaches_production_too() {
     let place = Place::embedded().await;
     let (commit, _) = place.push("hotfix/login", &[("VERSION", "2.3.1\n")]).await;
+    let told = format!("a fix takes the fast path: `{}` on `hotfix/login`", &commit[..12]);
+    let slack = wait::until(SOON, "Slack to be told of the fix", async || {
+        ensure!(place.shop.slack.text().contains(&told), "{}", place.shop.slack.text());
+        Ok(())
+    });
+    slack.await.unwrap();
     assert_eq!(place.verdict("production", &commit).await["data"]["healthy"], true);
     place.close().await;
 }

@@ -4,7 +4,7 @@ mod proposal;
 
 use proto::{
     AppName, ApprovalAnswered, ApprovalRequested, BumpReason, Change, CheckReport, Data, DeliveryParked, Deployment,
-    EnvironmentName, Event, EventId, FixSettled, HealthReported, HoldChanged, ImageFailed, ManifestBumped,
+    EnvironmentName, Event, EventId, FixSettled, HealthReported, HoldChanged, ImageFailed, Lane, ManifestBumped,
     ScanFinished, SyncFinished, TestsFinished, Verdict, WorkerName,
 };
 use runtime::config::Topic;
@@ -40,6 +40,7 @@ impl Message {
     /// What the event is worth telling, if anything.
     pub(crate) fn of(event: &Event) -> Option<Self> {
         let told = match &event.data {
+            Data::PushReceived(data) if data.change.lane == Lane::Hotfix => Some(of_fix(&data.change)),
             Data::TestsFinished(data) if !data.passed => Some(of_tests(data)),
             Data::ScanFinished(data) if !data.passed => Some(of_scans(data)),
             Data::ImageFailed(data) => Some(of_image(data)),
@@ -123,6 +124,22 @@ impl Message {
             asks: None,
         }
     }
+}
+
+/// It goes before what others wait for, so they hear of it before it goes anywhere.
+fn of_fix(change: &Change) -> Message {
+    let Change { app, branch, commit, .. } = change;
+    let mut message = Message::about_change(":fire_engine:", "", change);
+    message.topic = Topic::Deployed;
+    message.headline = format!(
+        ":fire_engine: {app}: a fix takes the fast path: {} on {}",
+        code(commit.short()),
+        code(branch.as_str())
+    );
+    message
+        .lines
+        .push("it goes before whatever waits, and is owed to the deploy branches once it is deployed".to_owned());
+    message
 }
 
 fn of_tests(data: &TestsFinished) -> Message {

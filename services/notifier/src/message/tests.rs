@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use proto::EventId;
+use proto::{EventId, PushReceived};
 
 use super::*;
 
@@ -40,6 +40,20 @@ fn holds(text: &str, all: &[&str]) {
     for part in all {
         assert!(text.contains(part), "no `{part}` in:\n{text}");
     }
+}
+
+#[test]
+fn a_fix_is_told_when_it_is_pushed_and_no_other_push_is() {
+    let pushed = |lane: &str| {
+        let mut change = change();
+        (change["lane"], change["branch"]) = (json!(lane), json!("hotfix/login"));
+        told::<PushReceived>(json!({ "change": change }))
+    };
+    let message = pushed("hotfix").unwrap();
+    assert_eq!((message.topic, message.environment.as_ref()), (Topic::Deployed, None));
+    let what = "shop: a fix takes the fast path: `cccccccccccc` on `hotfix/login`";
+    holds(&read(&message), &[what, "_Fix &lt;login&gt; &amp; more_, by ada", "owed"]);
+    assert_eq!((pushed("deploy"), pushed("check")), (None, None));
 }
 
 #[test]

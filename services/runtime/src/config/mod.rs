@@ -345,7 +345,7 @@ pub struct Notify {
 pub enum Topic {
     /// Red tests, failed scans, failed syncs, unhealthy deployments, dead letters.
     Failed,
-    /// A deployment that is healthy.
+    /// A deployment that is healthy; a fix that takes the fast path, and that it is owed no more.
     Deployed,
     /// A manifest changed and a deployment begins.
     Deploying,

@@ -39,6 +39,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod waits;
 
 use ledger::Chain;
 use proto::{EnvironmentName, Lane, Timestamp};

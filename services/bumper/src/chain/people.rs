@@ -12,7 +12,8 @@ use runtime::config::{Approval, Environment};
 
 use super::{
     gate::{Gate, Gates},
-    step::{Step, end, left, slot},
+    step::{Step, left},
+    waits::{end, slot},
 };
 
 /// The shortest beginning of a revision, commit or digest that names one, as Git has it.
@@ -49,6 +50,7 @@ impl<'a> Step<'a> {
         if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
             return Err(self.ended(name, lane, left(name, &why)));
         }
+        self.leave_barred(name, &mut waiting.offer);
         self.settle(&waiting.offer);
         if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             return Err(self.ended(name, lane, why));

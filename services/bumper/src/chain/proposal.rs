@@ -9,7 +9,8 @@ use runtime::config::Environment;
 
 use super::{
     gate::{Gate, Wait},
-    step::{Step, Wish, end_of, has, slot},
+    step::{Step, Wish, has},
+    waits::{end_of, slot},
 };
 
 /// How often a pull request is looked at: a few requests each time, of some thousands an hour.

@@ -2,16 +2,17 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
-use ledger::{Asked, Barred, Chain, Ended, Offer, Place, Proposed, Ruling, Waiting};
+use ledger::{Asked, Barred, Chain, Offer, Place, Proposed, Ruling};
 use proto::{
-    AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
-    ManifestBumped, Release, ReleaseWaiting, Timestamp,
+    AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, Lane, ManifestBumped, Release,
+    Timestamp,
 };
-use runtime::config::{App, Environment, Skip};
+use runtime::config::{App, Environment};
 
 use super::{
     facts::Facts,
     gate::{Gate, Gates, Wait},
+    waits::{end, superseded},
 };
 
 /// The event a step is taken for.
@@ -140,40 +141,6 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// A release that waits asks again.
-    pub(crate) fn waited(&mut self, id: EventId, event: &ReleaseWaiting) {
-        let (name, lane) = (&event.environment, event.lane);
-        let Some(config) = self.app.environments.get(name) else {
-            return self.no_environment(name);
-        };
-        if self.is_done(name) {
-            return;
-        }
-        let place = self.chain.place(name);
-        let Some(mut waiting) = place.and_then(|place| place.waiting_as(lane, id)).cloned() else {
-            // Without a reason it went, and that was told.
-            let why = place.and_then(|place| place.why_ended(id)).map(ToOwned::to_owned);
-            self.told.reasons.extend(why);
-            return;
-        };
-        if waiting.offer.reason == BumpReason::Rollback {
-            return self.asks_on(name, config, waiting);
-        }
-        if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
-            return self.end(name, lane, left(name, &why));
-        }
-        *slot(self.place(name), lane) = Some(waiting.clone());
-        self.settle(&waiting.offer);
-        if waiting.proposed.is_some() {
-            return self.asks_on(name, config, waiting);
-        }
-        match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
-            Gate::Open => self.wish(name, waiting.offer),
-            Gate::Closed(wait) => self.told.comes_again = Some(wait),
-            Gate::Never(why) => self.end(name, lane, why),
-        }
-    }
-
     /// The repository asks for it now.
     pub(crate) fn landed(&mut self, deployment: Deployment, wish: &Wish) {
         let (name, now) = (deployment.environment.clone(), self.cause.now);
@@ -192,28 +159,6 @@ impl<'a> Step<'a> {
     pub(crate) fn same(&mut self, wish: &Wish, head: &CommitSha) {
         self.went(wish);
         self.told.reasons.push(format!("{} already asks for it, as of {}", wish.environment, head.short()));
-    }
-
-    /// The repository asks for something else than what was to be replaced.
-    pub(crate) fn moved_on(&mut self, wish: &Wish, now: &str) {
-        let name = &wish.environment;
-        if wish.proposed.is_some() {
-            self.went(wish);
-        }
-        self.told.reasons.push(format!("the manifest of {name} has moved on to {now}; it is left as it is"));
-    }
-
-    /// What is wanted is older than what the files ask for.
-    pub(crate) fn older(&mut self, wish: &Wish, why: &str) {
-        self.went(wish);
-        self.told.reasons.push(left(&wish.environment, why));
-    }
-
-    /// What went no longer waits. A rollback takes nothing from what does.
-    fn went(&mut self, wish: &Wish) {
-        let place = self.place(&wish.environment);
-        let slot = if wish.reason == BumpReason::Rollback { &mut place.back } else { slot(place, wish.lane) };
-        slot.take_if(|waiting| has(&wish.wanted, &waiting.offer.release));
     }
 
     /// Asks for what was healthy, and the source commit that was of.
@@ -254,12 +199,7 @@ impl<'a> Step<'a> {
             return self.told.reasons.push(why);
         }
         let lane = offer.lane;
-        // Components that come one by one wait together, but for what something newer is deployed of by now.
-        let mut release = Release::new();
-        if let Some(mut waited) = self.waiting(name, lane).map(|waiting| waiting.offer.clone()) {
-            self.behind_deployed(name, &mut waited);
-            release = waited.release;
-        }
+        let mut release = self.waits_with(name, lane);
         release.extend(std::mem::take(&mut offer.release));
         offer.release = release;
         self.settle(&offer);
@@ -304,28 +244,6 @@ impl<'a> Step<'a> {
         })
     }
 
-    fn wait(&mut self, name: &EnvironmentName, config: &Environment, offer: Offer, wait: Wait) {
-        let (lane, now) = (offer.lane, self.cause.now);
-        let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), name.as_str());
-        let waits = ReleaseWaiting {
-            app: self.name.clone(),
-            environment: name.clone(),
-            release: offer.release.clone(),
-            reason: offer.reason,
-            lane,
-            waits_for: wait.waits_for,
-            pull_request: None,
-            tell: false,
-        };
-        self.tell(name.to_string(), waits);
-        if config.approval.is_some() && !self.app.skips(lane, &Skip::Approval) {
-            self.ask_people(id, name, config, &offer);
-        }
-        let place = self.place(name);
-        end(place, lane, &superseded(name, &offer.release));
-        *slot(place, lane) = Some(Waiting { id, offer, since: now, granted: BTreeMap::new(), proposed: None });
-    }
-
     pub(super) fn wish(&mut self, name: &EnvironmentName, offer: Offer) {
         self.wish_for(Wish::of(name, offer));
     }
@@ -338,11 +256,6 @@ impl<'a> Step<'a> {
             }
         }
         self.wishes.push(wish);
-    }
-
-    pub(super) fn end(&mut self, name: &EnvironmentName, lane: Lane, why: String) {
-        end(self.place(name), lane, &why);
-        self.told.reasons.push(why);
     }
 
     pub(super) fn no_environment(&mut self, name: &EnvironmentName) {
@@ -362,10 +275,6 @@ impl<'a> Step<'a> {
         self.chain.places.entry(name.clone()).or_default()
     }
 
-    fn waiting(&self, name: &EnvironmentName, lane: Lane) -> Option<&Waiting> {
-        self.chain.place(name)?.waiting(lane)
-    }
-
     pub(super) fn gates<'g>(&'g self, name: &'g EnvironmentName, config: &'g Environment) -> Gates<'g> {
         Gates { chain: &self.chain, app: self.app, name, config, now: self.cause.now }
     }
@@ -375,27 +284,6 @@ pub(super) fn is_bad(asked: &Asked) -> bool {
     asked.verdict.as_ref().is_some_and(|verdict| !verdict.healthy)
 }
 
-pub(super) fn slot(place: &mut Place, lane: Lane) -> &mut Option<Waiting> {
-    if lane == Lane::Hotfix { &mut place.urgent } else { &mut place.waiting }
-}
-
-/// Ends a wait, and keeps why for whoever asks again.
-pub(super) fn end(place: &mut Place, lane: Lane, why: &str) {
-    let waited = slot(place, lane).take();
-    end_of(place, waited, why);
-}
-
-/// The same of what waited.
-pub(super) fn end_of(place: &mut Place, waited: Option<Waiting>, why: &str) {
-    /// Each is asked for within minutes.
-    const KEPT: usize = 32;
-    if let Some(waiting) = waited {
-        place.ended.push(Ended { id: waiting.id, why: why.to_owned() });
-        let surplus = place.ended.len().saturating_sub(KEPT);
-        place.ended.drain(..surplus);
-    }
-}
-
 /// Whether all of the wanted images are what this release has.
 pub(super) fn has(release: &Release, wanted: &Release) -> bool {
     wanted.iter().all(|(name, wanted)| release.get(name).is_some_and(|released| released.digest == wanted.digest))
@@ -403,10 +291,4 @@ pub(super) fn has(release: &Release, wanted: &Release) -> bool {
 
 pub(super) fn left(name: &EnvironmentName, why: &str) -> String {
     format!("{name} is left as it is: {why}")
-}
-
-fn superseded(name: &EnvironmentName, by: &Release) -> String {
-    let newer = by.values().find_map(|released| released.commit.as_ref());
-    let newer = newer.map_or("a newer release", CommitSha::short);
-    format!("superseded: {newer} came for {name} while it waited")
 }

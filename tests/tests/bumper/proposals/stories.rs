@@ -181,6 +181,7 @@ pub(super) async fn what_is_bad_is_taken_back_by_a_pull_request_of_its_own(kind:
     assert!(why.contains("has moved on"), "{why}");
     let closed = hosted.pulls().into_iter().find(|pull| pull.number == rollback.number).unwrap();
     assert_eq!((closed.state.as_str(), closed.merged), ("closed", None));
+    assert!(closed.body.contains("has moved on to"), "{}", closed.body);
 }
 
 pub(super) async fn what_the_branchs_rules_want_is_waited_for_and_said(kind: Kind) {

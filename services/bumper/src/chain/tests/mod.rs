@@ -4,6 +4,7 @@
 
 mod history;
 mod proposals;
+mod waits;
 mod world;
 
 use proptest::prelude::*;

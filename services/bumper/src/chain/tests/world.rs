@@ -614,11 +614,11 @@ fn key(release: &Release) -> String {
     release.iter().map(|(name, released)| format!("{name}={}", released.digest)).collect::<Vec<_>>().join(" ")
 }
 
-fn sha(n: u64) -> CommitSha {
+pub(super) fn sha(n: u64) -> CommitSha {
     CommitSha::new(format!("{n:040x}")).unwrap()
 }
 
-fn image(component: &str, n: u64, commit: &CommitSha) -> ReleasedImage {
+pub(super) fn image(component: &str, n: u64, commit: &CommitSha) -> ReleasedImage {
     ReleasedImage {
         image: format!("r.example/{component}").parse().unwrap(),
         tag: None,

@@ -31,7 +31,7 @@ pub struct ReleaseWaiting {
     pub tell: bool,
 }
 
-/// `approval.requested`. Subject: the environment. Once for each release; the answer names the approval.
+/// `approval.requested`. Subject: the environment. Once for each release, and again when the rules of who must let it in change; the answer names the approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRequested {
     /// What the answer names.

@@ -1,7 +1,7 @@
 //! Chains: what is known of each app's way through its environments. What it means, and how one state follows from
 //! another, is the bumper's business; others look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proto::{AppName, BumpReason, CommitSha, Deployment, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,18 @@ impl Chain {
             let (digest, at, reason) = (released.digest.short(), entry.at, &entry.reason);
             Some(format!("{name}@{digest} is quarantined since {at:.0}: {reason}"))
         })
+    }
+}
+
+impl Waiting {
+    /// What an answer to it names.
+    pub fn approval(&self) -> EventId {
+        self.requested.as_ref().map_or(self.id, |requested| requested.approval)
+    }
+
+    /// Whether it is what somebody means by this id.
+    pub fn is_named(&self, id: EventId) -> bool {
+        self.id == id || self.approval() == id
     }
 }
 
@@ -164,18 +176,37 @@ pub struct Ruling {
 /// A release that may not go to an environment yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// The `release.waiting` event that asks for it again and again; an approval is named by it too.
+    /// The `release.waiting` event that asks for it again and again.
     pub id: EventId,
     /// What waits.
     pub offer: Offer,
     /// When it began to.
     pub since: Timestamp,
+    /// How people were asked to let it in; `None` while nobody was.
+    #[serde(default)]
+    pub requested: Option<Requested>,
     /// Who has granted it, and when.
     #[serde(default)]
     pub granted: BTreeMap<String, Timestamp>,
     /// The pull request for it, since it has been let in.
     #[serde(default)]
     pub proposed: Option<Proposed>,
+}
+
+/// How people were asked to let a release in: when, and by which rules.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requested {
+    /// What an answer names: the event it waited under when people were asked first.
+    pub approval: EventId,
+    /// When; of several times the last.
+    pub at: Timestamp,
+    /// How many of them must grant it.
+    pub approvers: u32,
+    /// Who may; anybody when empty.
+    #[serde(default)]
+    pub by: BTreeSet<String>,
+    /// Whether who wrote it may not.
+    pub not_author: bool,
 }
 
 /// A pull request whose merge is waited for.

@@ -22,7 +22,7 @@ use proto::Timestamp;
 
 use db::{Db, args};
 
-pub use chain::{Asked, Barred, Chain, Ended, Hold, Offer, Owed, Place, Proposed, Ruling, Waiting};
+pub use chain::{Asked, Barred, Chain, Ended, Hold, Offer, Owed, Place, Proposed, Requested, Ruling, Waiting};
 pub use location::{BadLocation, Location};
 pub use rows::{
     AskedFor, Claim, ClaimKey, DeadFilter, EventFilter, Kept, NewDeadLetter, OpenLetters, Proven, Recorded, Redelivery,

@@ -1,6 +1,6 @@
 //! What was asked of people: what is to go where, what speaks for it, and who has answered what.
 
-use ledger::{EventFilter, Ledger};
+use ledger::{EventFilter, Ledger, Waiting};
 use proto::{
     AppName, ApprovalAnswered, ApprovalRequested, Data, EnvironmentName, Event, EventId, EventType, Lane, Release,
     ReleaseWaiting,
@@ -44,7 +44,8 @@ impl Approval {
         let ReleaseWaiting { app, environment, release, lane, .. } = waiting;
         let (_, chain) = ledger.chain(&app).await?;
         let place = chain.place(&environment);
-        let waits = place.and_then(|place| place.waiting(lane)).filter(|waiting| waiting.id == id);
+        let waits = place.and_then(|place| place.waiting(lane)).filter(|waiting| waiting.is_named(id));
+        let id = waits.map_or(id, Waiting::approval);
         Ok(Self {
             waits: waits.is_some(),
             granted: waits.iter().flat_map(|waiting| waiting.granted.keys().cloned()).collect(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bumper::Restorable;
 use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
-use proto::{AppName, Digest, EnvironmentName, Lane};
+use proto::{AppName, Digest, EnvironmentName, EventId, Lane};
 use runtime::{Config, config, names::there_are};
 
 use crate::{Beginning, OperateError, Result, See};
@@ -56,7 +56,8 @@ pub async fn waiting(ledger: &Ledger, begins: &Beginning) -> Result<Asked> {
     for (app, chain) in ledger.chains().await? {
         for (environment, place) in chain.places {
             let waiting = [Lane::Hotfix, Lane::Deploy].into_iter().filter_map(|lane| place.waiting(lane));
-            let named = waiting.filter(|waiting| waiting.id.to_string().starts_with(begins.as_str()));
+            let begins_so = |id: EventId| id.to_string().starts_with(begins.as_str());
+            let named = waiting.filter(|waiting| begins_so(waiting.id) || begins_so(waiting.approval()));
             found.extend(named.cloned().map(|waiting| Asked {
                 app: app.clone(),
                 environment: environment.clone(),

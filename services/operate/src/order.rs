@@ -60,7 +60,7 @@ pub async fn answer(
     comment: Option<String>,
 ) -> Result<Order> {
     let find::Asked { app, environment, waiting } = find::waiting(ledger, wanted).await?;
-    let approval = waiting.id;
+    let approval = waiting.approval();
     let subject = format!("{approval} by {by}");
     let data = if granted {
         Data::from(ApprovalGranted { approval, app, environment, by, comment })

@@ -168,7 +168,7 @@ fn of_environment(
 
 fn of_waiting(waiting: &Waiting, lane: Lane, waits_for: Option<String>) -> Waits {
     Waits {
-        id: waiting.id,
+        id: waiting.approval(),
         lane,
         release: waiting.offer.release.clone(),
         note: waiting.offer.note.clone(),

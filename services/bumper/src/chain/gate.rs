@@ -1,12 +1,12 @@
 //! The gate before an environment: whether a release may go there now, and if not, for what it waits.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use ledger::{Chain, Offer, Place, Waiting};
+use ledger::{Chain, Offer, Place, Requested, Waiting};
 use proto::{EnvironmentName, Lane, Timestamp};
 use runtime::config::{App, Approval, Environment, Promotion, Skip};
 
-use super::guard;
+use super::{guard, people::may_grant};
 
 /// Whether a release may go to an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct Gates<'a> {
     pub(crate) now: Timestamp,
 }
 
-impl Gates<'_> {
+impl<'a> Gates<'a> {
     /// Asks all of them; what people decide comes before what time does, so that they are asked at once.
     pub(crate) fn ask(&self, offer: &Offer, waiting: Option<&Waiting>) -> Gate {
         if let Some(why) = self.chain.why_barred(&offer.release) {
@@ -72,6 +72,17 @@ impl Gates<'_> {
         }
     }
 
+    /// The rules by which people are asked to let in what comes by a lane; nobody is asked for a promotion by hand.
+    pub(crate) fn asks_by(&self, lane: Lane) -> Option<&'a Approval> {
+        self.config.approval.as_ref().filter(|_| !self.app.skips(lane, &Skip::Approval))
+    }
+
+    /// The rules by which people are still to be asked to let in what waits: nobody was, or by other rules.
+    pub(crate) fn is_to_ask_by(&self, waiting: &Waiting) -> Option<&'a Approval> {
+        let rules = self.asks_by(waiting.offer.lane).filter(|rules| !is_by(waiting.requested.as_ref(), rules))?;
+        matches!(self.approval(Some(waiting)), Some(Gate::Closed(_))).then_some(rules)
+    }
+
     fn place(&self) -> Option<&Place> {
         self.chain.place(self.name)
     }
@@ -100,15 +111,18 @@ impl Gates<'_> {
 
     fn approval(&self, waiting: Option<&Waiting>) -> Option<Gate> {
         let rules = Self::rules(self.config)?;
-        let granted = waiting.map_or(0, |waiting| u32::try_from(waiting.granted.len()).unwrap_or(u32::MAX));
+        // Who may is asked again: the rules may be others by now.
+        let counts = |by: &&String| may_grant(&rules, self.name, by, &BTreeSet::new()).is_ok();
+        let granted = waiting.map_or(0, |waiting| waiting.granted.keys().filter(counts).count());
+        let granted = u32::try_from(granted).unwrap_or(u32::MAX);
         let missing = rules.approvers.saturating_sub(granted);
         if missing == 0 {
             return None;
         }
-        let expired = waiting.is_some_and(|waiting| {
-            rules.expires.is_some_and(|after| self.now.duration_since(waiting.since) >= signed(after))
-        });
-        if expired {
+        let asked = waiting.and_then(|waiting| waiting.requested.as_ref());
+        let is_over =
+            |asked: &Requested| rules.expires.is_some_and(|after| self.now.duration_since(asked.at) >= signed(after));
+        if asked.is_some_and(|asked| is_by(Some(asked), &rules) && is_over(asked)) {
             let after = rules.expires.unwrap_or_default();
             return Some(Gate::Never(format!(
                 "{} does not get it: its approval was asked for, and not given within {}",
@@ -169,6 +183,13 @@ impl Gate {
     fn wait(self) -> Option<Wait> {
         if let Self::Closed(wait) = self { Some(wait) } else { None }
     }
+}
+
+/// Whether people were asked by these rules. How long that stands is no matter of who.
+pub(super) fn is_by(requested: Option<&Requested>, rules: &Approval) -> bool {
+    requested.is_some_and(|asked| {
+        (asked.approvers, &asked.by, asked.not_author) == (rules.approvers, &rules.by, rules.not_author)
+    })
 }
 
 fn signed(duration: Duration) -> jiff::SignedDuration {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ledger::{Hold, Offer, Waiting};
+use ledger::{Hold, Offer, Requested, Waiting};
 use proto::{
     ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, CommitSha, ComponentName, Deployment,
     Digest, EnvironmentName, EventId, HoldChanged, Lane, QuarantineReleased, Release, ReleasedImage, RollbackRequested,
@@ -11,7 +11,7 @@ use proto::{
 use runtime::config::{Approval, Environment};
 
 use super::{
-    gate::{Gate, Gates},
+    gate::{Gate, Gates, is_by},
     step::{Step, left},
     waits::{end, slot},
 };
@@ -51,6 +51,7 @@ impl<'a> Step<'a> {
             return Err(self.ended(name, lane, left(name, &why)));
         }
         self.leave_barred(name, &mut waiting.offer);
+        self.recount(name, config, &mut waiting);
         self.settle(&waiting.offer);
         if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             return Err(self.ended(name, lane, why));
@@ -171,14 +172,19 @@ impl<'a> Step<'a> {
         self.place(name).hold = hold;
     }
 
-    /// Asks for approval of what waits.
-    pub(super) fn ask_people(&mut self, id: EventId, name: &EnvironmentName, config: &Environment, offer: &Offer) {
-        let Some(rules) = Gates::rules(config) else { return };
-        let authors = self.authors(&rules, name, offer);
+    /// Asks for approval of what waits; what they were asked.
+    pub(super) fn ask_people(
+        &mut self,
+        approval: EventId,
+        name: &EnvironmentName,
+        rules: &Approval,
+        offer: &Offer,
+    ) -> Requested {
+        let authors = self.authors(rules, name, offer);
         let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
-        let expires = rules.expires.and_then(|after| self.cause.now.checked_add(after).ok());
+        let at = self.cause.now;
         let asks = ApprovalRequested {
-            approval: id,
+            approval,
             app: self.name.clone(),
             environment: name.clone(),
             release: offer.release.clone(),
@@ -187,9 +193,19 @@ impl<'a> Step<'a> {
             authors,
             evidence: offer.verified.as_ref().map(|verdict| verdict.summary.clone()),
             note: offer.note.clone(),
-            expires_at: expires,
+            expires_at: rules.expires.and_then(|after| at.checked_add(after).ok()),
         };
         self.tell(name.to_string(), asks);
+        let (approvers, by, not_author) = (rules.approvers, rules.by.clone(), rules.not_author);
+        Requested { approval, at, approvers, by, not_author }
+    }
+
+    /// Takes out who let it in and may not by the rules there are by now.
+    pub(super) fn recount(&mut self, name: &EnvironmentName, config: &Environment, waiting: &mut Waiting) {
+        let rules = Gates::rules(config).filter(|rules| !is_by(waiting.requested.as_ref(), rules));
+        let Some(rules) = rules.filter(|_| !waiting.granted.is_empty()) else { return };
+        let authors = self.authors(&rules, name, &waiting.offer);
+        waiting.granted.retain(|by, _| may_grant(&rules, name, by, &authors).is_ok());
     }
 
     /// Who may not approve a release because they wrote some of what it brings: its own commit, and that of each image
@@ -218,7 +234,8 @@ impl<'a> Step<'a> {
         let config = self.app.environments.get(name).ok_or_else(|| self.not_there(name))?;
         let place = self.chain.place(name);
         let lanes = [Lane::Hotfix, Lane::Deploy];
-        let found = lanes.into_iter().find_map(|lane| Some((lane, place?.waiting(lane).filter(|w| w.id == approval)?)));
+        let found =
+            lanes.into_iter().find_map(|lane| Some((lane, place?.waiting(lane).filter(|w| w.is_named(approval))?)));
         if let Some((lane, waiting)) = found {
             return Ok((config, lane, waiting.clone()));
         }
@@ -243,7 +260,12 @@ fn is_outside(rules: &Approval, by: &str, what: &str, name: &EnvironmentName) ->
 }
 
 /// Why this person's approval does not count, if it does not.
-fn may_grant(rules: &Approval, name: &EnvironmentName, by: &str, authors: &BTreeSet<String>) -> Result<(), String> {
+pub(super) fn may_grant(
+    rules: &Approval,
+    name: &EnvironmentName,
+    by: &str,
+    authors: &BTreeSet<String>,
+) -> Result<(), String> {
     if let Some(why) = is_outside(rules, by, "approve", name) {
         return Err(why);
     }

@@ -1,7 +1,7 @@
 //! Releases that wait for the merge of their pull request. It is opened once every gate has let the release in; from then
 //! on it is people who decide, or the checks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use ledger::{Offer, Place, Proposed, Waiting};
 use proto::{BumpReason, EventId, EventType, ReleaseWaiting};
@@ -32,6 +32,13 @@ impl Step<'_> {
             None if is_rollback => self.way_back_is_open(name, config, &waiting),
             None => self.gates(name, config).ask(&waiting.offer, Some(&waiting)),
         };
+        if let Gate::Closed(wait) = &gate
+            && !is_rollback
+            && self.gates(name, config).is_to_ask_by(&waiting).is_some()
+        {
+            let wait = wait.clone();
+            return self.waits_on(name, config, waiting, wait);
+        }
         let instead_of = waiting.proposed.as_ref().and_then(|proposed| proposed.instead_of.clone());
         let wish = Wish::of(name, waiting.offer);
         let wish = Wish { instead_of, proposed: waiting.proposed, may_merge: matches!(gate, Gate::Open), ..wish };
@@ -66,10 +73,10 @@ impl Step<'_> {
             return;
         }
         let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), name.as_str());
-        let (since, granted) = known
-            .as_ref()
-            .filter(|w| same(w))
-            .map_or((self.cause.now, BTreeMap::new()), |w| (w.since, w.granted.clone()));
+        let waited = known.as_ref().filter(|w| same(w));
+        let since = waited.map_or(self.cause.now, |w| w.since);
+        let granted = waited.map(|w| w.granted.clone()).unwrap_or_default();
+        let requested = waited.and_then(|w| w.requested.clone());
         let (app, environment, release) = (self.name.clone(), name.clone(), wish.wanted.clone());
         let (reason, lane, waits_for) = (wish.reason, wish.lane, proposed.waits_for.clone());
         let tell = proposed.for_people && self.is_news(name, &proposed.url);
@@ -85,7 +92,7 @@ impl Step<'_> {
         }
         let Wish { wanted: release, commit, verified, author, note, .. } = wish.clone();
         let offer = Offer { release, commit, reason, lane, verified, author, note };
-        *self.slot_of(wish) = Some(Waiting { id, offer, since, granted, proposed: Some(proposed) });
+        *self.slot_of(wish) = Some(Waiting { id, offer, since, requested, granted, proposed: Some(proposed) });
     }
 
     /// Whether people have not been told of this pull request. From now on they have.

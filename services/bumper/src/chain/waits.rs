@@ -1,10 +1,10 @@
 //! What waits: how it begins to, asks again, and ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Ended, Offer, Place, Waiting};
 use proto::{BumpReason, CommitSha, EnvironmentName, EventId, EventType, Lane, Release, ReleaseWaiting, ReleasedImage};
-use runtime::config::{Environment, ReleaseMode, Skip};
+use runtime::config::{Environment, ReleaseMode};
 
 use super::{
     gate::{Gate, Wait},
@@ -14,25 +14,50 @@ use super::{
 impl Step<'_> {
     /// A release begins to wait.
     pub(super) fn wait(&mut self, name: &EnvironmentName, config: &Environment, offer: Offer, wait: Wait) {
-        let (lane, now) = (offer.lane, self.cause.now);
+        let (lane, since) = (offer.lane, self.cause.now);
+        let id = self.waits_under(name, &offer, wait, None);
+        let rules = self.gates(name, config).asks_by(lane).cloned();
+        let requested = rules.map(|rules| self.ask_people(id, name, &rules, &offer));
+        let place = self.place(name);
+        end(place, lane, &superseded(name, &offer.release));
+        let granted = BTreeMap::new();
+        *slot(place, lane) = Some(Waiting { id, offer, since, requested, granted, proposed: None });
+    }
+
+    /// Has a wait begin; the event that asks for it again from now on.
+    fn waits_under(
+        &mut self,
+        name: &EnvironmentName,
+        offer: &Offer,
+        wait: Wait,
+        pull_request: Option<String>,
+    ) -> EventId {
         let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), name.as_str());
         let waits = ReleaseWaiting {
             app: self.name.clone(),
             environment: name.clone(),
             release: offer.release.clone(),
             reason: offer.reason,
-            lane,
+            lane: offer.lane,
             waits_for: wait.waits_for,
-            pull_request: None,
+            pull_request,
             tell: false,
         };
         self.tell(name.to_string(), waits);
-        if config.approval.is_some() && !self.app.skips(lane, &Skip::Approval) {
-            self.ask_people(id, name, config, &offer);
-        }
-        let place = self.place(name);
-        end(place, lane, &superseded(name, &offer.release));
-        *slot(place, lane) = Some(Waiting { id, offer, since: now, granted: BTreeMap::new(), proposed: None });
+        id
+    }
+
+    /// It waits on. People whom it needs by now, and nobody has asked, are asked; what a run says goes with its end, so it
+    /// asks by another event from then on.
+    pub(super) fn waits_on(&mut self, name: &EnvironmentName, config: &Environment, waiting: Waiting, wait: Wait) {
+        let Some(rules) = self.gates(name, config).is_to_ask_by(&waiting).cloned() else {
+            return self.told.comes_again = Some(wait);
+        };
+        let page = waiting.proposed.as_ref().map(|proposed| proposed.url.clone());
+        let id = self.waits_under(name, &waiting.offer, wait, page);
+        let requested = Some(self.ask_people(waiting.approval(), name, &rules, &waiting.offer));
+        let lane = waiting.offer.lane;
+        *slot(self.place(name), lane) = Some(Waiting { id, requested, ..waiting });
     }
 
     /// A release that waits asks again.
@@ -58,6 +83,7 @@ impl Step<'_> {
             return self.end(name, lane, left(name, &why));
         }
         self.leave_barred(name, &mut waiting.offer);
+        self.recount(name, config, &mut waiting);
         *slot(self.place(name), lane) = Some(waiting.clone());
         self.settle(&waiting.offer);
         if waiting.proposed.is_some() {
@@ -65,7 +91,7 @@ impl Step<'_> {
         }
         match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             Gate::Open => self.wish(name, waiting.offer),
-            Gate::Closed(wait) => self.told.comes_again = Some(wait),
+            Gate::Closed(wait) => self.waits_on(name, config, waiting, wait),
             Gate::Never(why) => self.end(name, lane, why),
         }
     }
@@ -163,7 +189,8 @@ pub(super) fn end_of(place: &mut Place, waited: Option<Waiting>, why: &str) {
     /// Each is asked for within ten minutes; new images come and end waits every few seconds where much is built.
     const KEPT: usize = 128;
     if let Some(waiting) = waited {
-        place.ended.push(Ended { id: waiting.id, why: why.to_owned() });
+        let ids = BTreeSet::from([waiting.id, waiting.approval()]);
+        place.ended.extend(ids.into_iter().map(|id| Ended { id, why: why.to_owned() }));
         let surplus = place.ended.len().saturating_sub(KEPT);
         place.ended.drain(..surplus);
     }

@@ -167,7 +167,8 @@ async fn something_of_everything(stand: &Stand) -> EventId {
         note: Some(HOSTILE.to_owned()),
     };
     let now = Timestamp::now();
-    let waits = Waiting { id: waiting.id, offer, since: now, granted: BTreeMap::new(), proposed: None };
+    let waits =
+        Waiting { id: waiting.id, offer, since: now, requested: None, granted: BTreeMap::new(), proposed: None };
     let place = Place { waiting: Some(waits), ..Place::default() };
     let barred =
         Barred { reason: HOSTILE.to_owned(), environment: "staging".parse().unwrap(), at: now, ordered: false };

@@ -2,8 +2,10 @@
 //! promised at the top of the module holds all the same.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod history;
 mod proposals;
+mod table;
 mod waits;
 mod world;
 

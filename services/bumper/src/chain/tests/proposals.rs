@@ -34,7 +34,7 @@ fn held(reason: BumpReason) -> (Chain, EventId) {
     let offer = Offer { release, commit: Some(sha('a')), reason, lane, verified: None, author: None, note: None };
     let (url, waits_for) = ("https://r.example/1".to_owned(), "the merge of https://r.example/1".to_owned());
     let proposed = Proposed { number: 1, url, head: sha('b'), waits_for, instead_of, for_people: true };
-    let waiting = Waiting { id, offer, since: at, granted: [].into(), proposed: Some(proposed) };
+    let waiting = Waiting { id, offer, since: at, requested: None, granted: [].into(), proposed: Some(proposed) };
     let hold = Hold { by: "ada".to_owned(), reason: "a test by hand".to_owned(), at, automatic: false };
     let mut place = Place { hold: Some(hold), ..Place::default() };
     *(if reason == BumpReason::Rollback { &mut place.back } else { &mut place.waiting }) = Some(waiting);
@@ -127,4 +127,45 @@ fn no_verdict_lets_go_what_a_person_had_taken_back_before_the_rollback_is_merged
         step.judged(&HealthReported { deployment, healthy: true, summary, checks: Vec::new() }, false);
         assert_eq!(step.chain.barred.is_empty(), !ordered);
     }
+}
+
+/// People who are asked while the pull request is open answer to one id, in whatever state that is by then.
+#[test]
+fn an_approval_that_is_wanted_since_its_pull_request_is_open_is_asked_for_too() {
+    let (app, staging) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let text = CONFIG.replace("g.git'", "g.git', mode: pull_request, forge: { kind: github, token: env:X }");
+    let config = Config::parse(&text.replace("path: s,", "path: s, approval: required,"), "windlass.yaml".as_ref());
+    let (config, (mut chain, id)) = (config.unwrap(), held(BumpReason::Deploy));
+    chain.places.get_mut(&staging).unwrap().hold = None;
+    let waiting = |chain: &Chain| chain.places[&staging].waiting.clone().unwrap();
+    let take = |chain: Chain, cause: EventId| {
+        let (waits, at) = (asks_again(&waiting(&chain)), waiting(&chain).since);
+        let cause = Cause { id: cause, replay: 0, now: at };
+        let mut step = Step::new(chain, &app, &config.apps[&app], cause, Facts::default());
+        step.facts.learn_author(sha('a'), None);
+        step.waited(cause.id, &waits);
+        assert_eq!(step.facts.open(), None);
+        step
+    };
+    let step = take(chain, id);
+    let asks =
+        |(_, data): &(String, proto::Data)| matches!(data, proto::Data::ApprovalRequested(it) if it.approval == id);
+    assert!(step.wishes.is_empty() && step.told.events.iter().any(asks), "{:?}", step.told);
+    let asked = waiting(&step.chain);
+    assert_eq!((asked.proposed.as_ref().map(|it| it.number), asked.id == id), (Some(1), false));
+    // It is looked at again, and comes to another state.
+    let mut step = take(step.chain, asked.id);
+    let wish = step.wishes.remove(0);
+    assert!(!wish.may_merge);
+    let state = Proposed { waits_for: "the checks".to_owned(), ..wish.proposed.clone().unwrap() };
+    step.proposed(&wish, state);
+    assert_eq!(waiting(&step.chain).approval(), id);
+    let (cause, by) = (EventId(uuid::Uuid::from_u128(9)), "ada".to_owned());
+    let answer =
+        proto::ApprovalGranted { approval: id, app: app.clone(), environment: staging.clone(), by, comment: None };
+    let cause = Cause { id: cause, replay: 0, now: asked.since };
+    let mut step = Step::new(step.chain, &app, &config.apps[&app], cause, Facts::default());
+    step.facts.learn_author(sha('a'), None);
+    step.granted(&answer);
+    assert_eq!(step.wishes.len(), 1);
 }

@@ -15,6 +15,8 @@ pub struct Repository {
     pub(crate) rules: Rules,
     pub(crate) settings: Settings,
     pub(crate) pipeline: Option<(String, String)>,
+    /// What somebody merges the moment that anything is asked for next.
+    merges_next: Option<u64>,
 }
 
 /// The rules of the branch that pull requests go to.
@@ -118,6 +120,7 @@ impl Repository {
             rules: Rules::default(),
             settings: Settings::default(),
             pipeline: None,
+            merges_next: None,
         }
     }
 
@@ -136,6 +139,11 @@ impl Repository {
     pub fn close(&mut self, number: u64) {
         let closed = self.pulls.iter_mut().filter(|pull| pull.number == number);
         closed.for_each(|pull| "closed".clone_into(&mut pull.state));
+    }
+
+    /// A person merges one the moment that anything is asked for next, just before that is answered.
+    pub fn merge_next(&mut self, number: u64) {
+        self.merges_next = Some(number);
     }
 
     /// A check of a commit has come to this; `None` while it runs.
@@ -189,6 +197,10 @@ impl Repository {
 
     /// As hosts do after a push: heads follow their branches, and what the target has got is merged.
     pub(crate) fn see_pushes(&mut self) {
+        if let Some(number) = self.merges_next.take() {
+            // One that cannot be merged stays as it is.
+            let _ = self.merge(number, "merge");
+        }
         for n in 0..self.pulls.len() {
             let pull = self.pulls[n].clone();
             if pull.state != "open" || pull.fork {

@@ -88,6 +88,24 @@ async fn so_is_what_a_person_had_taken_back() {
 }
 
 #[tokio::test]
+async fn an_order_that_was_overtaken_before_its_second_run_bars_nothing() {
+    let world = World::new().await;
+    let good = verdict(&world.deploy(&commit('a')).await, true);
+    world.context.ledger.record(&[good.to_message()]).await.unwrap();
+    world.handle(&good).await.unwrap();
+    world.healthy(&world.deploy(&commit('b')).await).await;
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let (by, reason) = ("mona".to_owned(), "checkout is slow".to_owned());
+    let order = event(RollbackRequested { app, environment, to: None, by, reason });
+    let landed = deployments(&world.dies(&order).await).remove(0);
+    let fixed = world.fix(&commit('c')).await;
+    let outcomes = world.handle(&order).await.unwrap();
+    assert_eq!(deployments(&outcomes)[0].revision, landed.revision);
+    assert!(reasons(&outcomes).contains("is not taken back again"), "{}", reasons(&outcomes));
+    assert_eq!((world.place("staging").await.asked.unwrap().deployment, world.chain().await.barred.len()), (fixed, 0));
+}
+
+#[tokio::test]
 async fn a_run_that_died_before_its_push_is_made_as_if_for_the_first_time() {
     let world = World::new().await;
     let (frontend, _) = world.push_both(&commit('a')).await;

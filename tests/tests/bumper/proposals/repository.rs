@@ -1,7 +1,7 @@
 //! What hangs on the repository alone, whatever hosts it.
 
-use proto::{Data, HoldChanged, RollbackRequested};
-use runtime::Outcome;
+use proto::{ApprovalRejected, Data, HoldChanged, RollbackRequested};
+use runtime::{Failure, Outcome};
 
 use super::hosted::{Hosted, Kind};
 use crate::world::*;
@@ -83,6 +83,24 @@ async fn what_is_merged_a_moment_before_it_would_be_closed_is_told_all_the_same(
     let production = world.bump(&waiting).await;
     assert_eq!((production.environment.as_str(), &production.release), ("production", &slow.release));
     assert_eq!(world.place("production").await.under_way().unwrap().deployment, production);
+}
+
+#[tokio::test]
+async fn what_is_merged_the_moment_it_is_to_be_closed_is_no_end_but_something_to_look_at_again() {
+    let hosted = Hosted::new(Kind::Github, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    let number = hosted.last().number;
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let (by, comment) = ("mona".to_owned(), Some("not before the sale".to_owned()));
+    let reject = event(ApprovalRejected { approval: waiting.id, app, environment, by, comment });
+    hosted.repository(|it| it.merge_next(number));
+    let failure = hosted.world.handle(&reject).await.unwrap_err();
+    let Failure::Transient(why) = failure else { panic!("{failure:?}") };
+    assert!(why.to_string().contains("was merged the moment it was to be closed"), "{why}");
+    // It is told by the next run, and has its verdict.
+    let deployment = hosted.world.bump(&reject).await;
+    assert!(deployment.release.values().all(|released| released.commit == Some(commit('a'))));
+    assert_eq!(hosted.world.place("staging").await.under_way().unwrap().deployment, deployment);
 }
 
 async fn holds(hosted: &Hosted, held: bool) {

@@ -1,5 +1,7 @@
 //! New images: whether one is to be deployed, where, and with which others.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use ledger::{Chain, Offer};
 use proto::{
@@ -174,7 +176,16 @@ impl Bumper {
         };
         let (reason, lane) = (BumpReason::Deploy, candidate.lane);
         let author = self.author(target, candidate, commit.as_ref()).await?;
-        Ok(Choice::Deploy(Offer { release, commit, reason, lane, verified: None, author, note }))
+        Ok(Choice::Deploy(Offer {
+            release,
+            commit,
+            reason,
+            lane,
+            verified: None,
+            healthy_in: BTreeMap::new(),
+            author,
+            note,
+        }))
     }
 
     /// Who wrote the source commit, where that matters to who may approve it: as the commit itself says, or else the event.

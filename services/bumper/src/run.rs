@@ -4,7 +4,7 @@
 //! Should the process die in between, the event comes again and finds either nothing done, or the commits its first run
 //! had made, which are told then, or all of it.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
 use ledger::{Chain, Offer};
@@ -290,6 +290,7 @@ fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, 
         reason,
         lane,
         verified: None,
+        healthy_in: BTreeMap::new(),
         author: None,
         note,
     };

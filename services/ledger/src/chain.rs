@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::SignedDuration;
 use proto::{AppName, BumpReason, CommitSha, Deployment, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,9 @@ pub struct Place {
     /// What was last healthy there.
     #[serde(default)]
     pub healthy: Option<Deployment>,
+    /// The longest time that it was so before something took its place there, or it was found unhealthy.
+    #[serde(default)]
+    pub soaked: SignedDuration,
     /// What is to go there and may not yet.
     #[serde(default)]
     pub waiting: Option<Waiting>,
@@ -160,6 +164,9 @@ pub struct Asked {
     /// The verdict over it; `None` while it is under way.
     #[serde(default)]
     pub verdict: Option<Ruling>,
+    /// Since when one verdict after the other has found it healthy, while the last did.
+    #[serde(default)]
+    pub healthy_since: Option<Timestamp>,
 }
 
 /// A verdict.
@@ -243,6 +250,10 @@ pub struct Offer {
     /// Since when it has been healthy in the environment before, and what the verdict said.
     #[serde(default)]
     pub verified: Option<Ruling>,
+    /// The environments it is known to have been healthy in, and the longest time that each was so before something took
+    /// its place there, or it was found unhealthy.
+    #[serde(default)]
+    pub healthy_in: BTreeMap<EnvironmentName, SignedDuration>,
     /// Who wrote it.
     #[serde(default)]
     pub author: Option<String>,

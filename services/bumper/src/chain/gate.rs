@@ -30,7 +30,7 @@ pub(crate) struct Wait {
 
 /// How often a wait is looked at again where its end is not known: the world's time, people's time.
 const SOON: Duration = Duration::from_secs(1);
-const PEOPLE: Duration = Duration::from_secs(5);
+pub(super) const PEOPLE: Duration = Duration::from_secs(5);
 
 /// One environment's gate.
 pub(crate) struct Gates<'a> {
@@ -55,6 +55,7 @@ impl<'a> Gates<'a> {
         let closed = self
             .hold(offer)
             .or_else(|| self.owed(offer))
+            .or_else(|| self.after(offer))
             .or_else(|| approval.and_then(Gate::wait))
             .or_else(|| self.soak(offer).filter(|_| !skips(Skip::Soak)))
             .or_else(|| self.freeze().filter(|_| !skips(Skip::Freezes)))
@@ -80,7 +81,8 @@ impl<'a> Gates<'a> {
     /// The rules by which people are still to be asked to let in what waits: nobody was, or by other rules.
     pub(crate) fn is_to_ask_by(&self, waiting: &Waiting) -> Option<&'a Approval> {
         let rules = self.asks_by(waiting.offer.lane).filter(|rules| !is_by(waiting.requested.as_ref(), rules))?;
-        matches!(self.approval(Some(waiting)), Some(Gate::Closed(_))).then_some(rules)
+        let is_verified = self.after(&waiting.offer).is_none();
+        (is_verified && matches!(self.approval(Some(waiting)), Some(Gate::Closed(_)))).then_some(rules)
     }
 
     fn place(&self) -> Option<&Place> {
@@ -135,13 +137,6 @@ impl<'a> Gates<'a> {
         Some(Gate::Closed(Wait { waits_for: format!("{missing}{more} {noun}"), at_least: PEOPLE }))
     }
 
-    fn soak(&self, offer: &Offer) -> Option<Wait> {
-        let since = offer.verified.as_ref()?.at;
-        self.until(since.checked_add(signed(self.config.soak)).ok()?, |until| {
-            format!("having been healthy for {} ({until})", human(self.config.soak))
-        })
-    }
-
     fn freeze(&self) -> Option<Wait> {
         let ends = |freeze: &runtime::config::Freeze| Some((freeze.ends(self.now)?, freeze.reason.clone()));
         let (ends, reason) = self.config.freezes.iter().filter_map(ends).max()?;
@@ -162,7 +157,8 @@ impl<'a> Gates<'a> {
             return None;
         }
         let place = self.place()?;
-        if place.urgent.is_some() {
+        // One that must be healthy elsewhere first goes before nothing.
+        if place.urgent.as_ref().is_some_and(|urgent| self.after(&urgent.offer).is_none()) {
             return Some(Wait { waits_for: "a fix that goes first".to_owned(), at_least: PEOPLE });
         }
         let under_way = place.under_way()?;
@@ -173,7 +169,7 @@ impl<'a> Gates<'a> {
         Some(Wait { waits_for, at_least: SOON })
     }
 
-    fn until(&self, time: Timestamp, words: impl FnOnce(String) -> String) -> Option<Wait> {
+    pub(super) fn until(&self, time: Timestamp, words: impl FnOnce(String) -> String) -> Option<Wait> {
         let left = Duration::try_from(time.duration_since(self.now)).ok().filter(|left| !left.is_zero())?;
         Some(Wait { waits_for: words(format!("until {}", time.strftime("%F %T UTC"))), at_least: left })
     }
@@ -192,11 +188,11 @@ pub(super) fn is_by(requested: Option<&Requested>, rules: &Approval) -> bool {
     })
 }
 
-fn signed(duration: Duration) -> jiff::SignedDuration {
+pub(super) fn signed(duration: Duration) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
 }
 
 /// `24h`, as people write it.
-fn human(duration: Duration) -> String {
+pub(super) fn human(duration: Duration) -> String {
     format!("{:#}", signed(duration))
 }

@@ -39,6 +39,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod verified;
 mod waits;
 
 use ledger::Chain;

@@ -90,8 +90,8 @@ impl Step<'_> {
                 &format!("superseded: a newer release came for {name} while it waited"),
             );
         }
-        let Wish { wanted: release, commit, verified, author, note, .. } = wish.clone();
-        let offer = Offer { release, commit, reason, lane, verified, author, note };
+        let Wish { wanted: release, commit, verified, healthy_in, author, note, .. } = wish.clone();
+        let offer = Offer { release, commit, reason, lane, verified, healthy_in, author, note };
         *self.slot_of(wish) = Some(Waiting { id, offer, since, requested, granted, proposed: Some(proposed) });
     }
 

@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap};
 
+use jiff::SignedDuration;
 use ledger::{Asked, Barred, Chain, Offer, Place, Proposed, Ruling};
 use proto::{
     AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, Lane, ManifestBumped, Release,
@@ -39,6 +40,8 @@ pub(crate) struct Wish {
     pub(crate) note: Option<String>,
     /// What the environment before said of it.
     pub(crate) verified: Option<Ruling>,
+    /// Where it was healthy, and for how long.
+    pub(crate) healthy_in: BTreeMap<EnvironmentName, SignedDuration>,
     /// The pull request that stands for it.
     pub(crate) proposed: Option<Proposed>,
     /// Whether the gates are open, so that Windlass may merge that.
@@ -48,7 +51,7 @@ pub(crate) struct Wish {
 impl Wish {
     /// What is offered, wherever the environment is now.
     pub(crate) fn of(environment: &EnvironmentName, offer: Offer) -> Self {
-        let Offer { release: wanted, commit, reason, lane, author, note, verified } = offer;
+        let Offer { release: wanted, commit, reason, lane, author, note, verified, healthy_in } = offer;
         let (environment, instead_of, proposed) = (environment.clone(), None, None);
         Self {
             environment,
@@ -60,6 +63,7 @@ impl Wish {
             author,
             note,
             verified,
+            healthy_in,
             proposed,
             may_merge: true,
         }
@@ -149,7 +153,9 @@ impl<'a> Step<'a> {
             self.owe(wish);
         }
         let (lane, author) = (wish.lane, wish.author.clone());
-        let asked = Asked { deployment: deployment.clone(), at: now, lane, author, verdict: None };
+        let was = self.place(&name).asked.take();
+        self.interrupted(&name, was.as_ref());
+        let asked = Asked { deployment: deployment.clone(), at: now, lane, author, verdict: None, healthy_since: None };
         self.place(&name).asked = Some(asked);
         self.forget_met();
         self.tell(name.to_string(), ManifestBumped { deployment });
@@ -171,7 +177,8 @@ impl<'a> Step<'a> {
     ) {
         if !self.is_done(name) {
             let (reason, lane) = (BumpReason::Rollback, Lane::Deploy);
-            let offer = Offer { release: wanted, commit, reason, lane, verified: None, author: None, note };
+            let (healthy_in, author) = (BTreeMap::new(), None);
+            let offer = Offer { release: wanted, commit, reason, lane, verified: None, healthy_in, author, note };
             self.wishes.push(Wish { instead_of, ..Wish::of(name, offer) });
         }
     }

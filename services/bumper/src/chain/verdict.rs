@@ -1,12 +1,15 @@
 //! What a verdict leads to: what is healthy goes on, what is not is barred and taken back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ledger::{Asked, Hold, Offer, Ruling};
 use proto::{BumpReason, ComponentName, Deployment, Digest, EnvironmentName, HealthReported, Lane, Release};
 use runtime::config::{Environment, Rollback};
 
-use super::step::{Step, has};
+use super::{
+    step::{Step, has},
+    verified::well,
+};
 
 impl Step<'_> {
     /// A verdict was reached. `is_older` when the environment has been asked for something later since.
@@ -25,7 +28,14 @@ impl Step<'_> {
             }
             return;
         }
-        let asked = asked.filter(|asked| asked.deployment.revision == deployment.revision);
+        let is_other = |asked: &Asked| asked.deployment.revision != deployment.revision;
+        if !report.healthy || asked.as_ref().is_some_and(is_other) {
+            self.interrupted(name, asked.as_ref());
+        }
+        let asked = asked.filter(|asked| !is_other(asked));
+        // It was healthy all along, should it be judged so again.
+        let earlier = asked.as_ref().and_then(well).map(|(_, since)| since);
+        let healthy_since = report.healthy.then(|| earlier.unwrap_or(self.cause.now));
         let ruling = Ruling { healthy: report.healthy, summary: report.summary.clone(), at: self.cause.now };
         let (lane, author) = asked.map_or((Lane::Deploy, None), |asked| (asked.lane, asked.author));
         let asked = Asked {
@@ -34,6 +44,7 @@ impl Step<'_> {
             lane,
             author: author.clone(),
             verdict: Some(ruling.clone()),
+            healthy_since,
         };
         self.place(name).asked = Some(asked);
         if report.healthy {
@@ -45,9 +56,8 @@ impl Step<'_> {
 
     fn healthy(&mut self, verified: &Deployment, lane: Lane, author: Option<String>, ruling: &Ruling) {
         let from = &verified.environment;
-        let place = self.place(from);
-        place.healthy = Some(verified.clone());
-        place.hold.take_if(|hold| hold.automatic);
+        self.found_healthy(verified);
+        self.place(from).hold.take_if(|hold| hold.automatic);
         self.forget_met();
         // What an earlier verdict over the same environment laid on these digests: it was judged again. What a person had
         // taken back was not for its health.
@@ -63,7 +73,7 @@ impl Step<'_> {
         release.retain(|name, _| self.app.components.contains_key(name));
         let (commit, note) = (verified.commit.clone(), verified.note.clone());
         let (reason, verified) = (BumpReason::Promotion, Some(ruling.clone()));
-        let offer = Offer { release, commit, reason, lane, verified, author, note };
+        let offer = Offer { release, commit, reason, lane, verified, healthy_in: BTreeMap::new(), author, note };
         let after: Vec<_> = self.app.environments_after(from).collect();
         for (name, config) in after {
             match self.not_yet_healthy(config, &offer.release) {
@@ -71,7 +81,7 @@ impl Step<'_> {
                     let why = format!("{name} waits for {other} to be healthy with the same images");
                     self.told.reasons.push(why);
                 }
-                None => self.enter(name, config, offer.clone()),
+                None => self.enter(name, config, Offer { healthy_in: self.healthy_before(config), ..offer.clone() }),
             }
         }
     }

@@ -163,6 +163,7 @@ async fn something_of_everything(stand: &Stand) -> EventId {
         reason: BumpReason::Promotion,
         lane: Lane::Deploy,
         verified: None,
+        healthy_in: BTreeMap::new(),
         author: None,
         note: Some(HOSTILE.to_owned()),
     };
@@ -306,7 +307,7 @@ async fn an_environment_is_taken_back_to_what_is_chosen_of_what_was_healthy() {
     }
     let at: Timestamp = "2026-11-23T06:00:00Z".parse().unwrap();
     let verdict = Some(Ruling { healthy: true, summary: "all checks passed".to_owned(), at });
-    let asked = Asked { deployment: deployed('4'), at, lane: Lane::Deploy, author: None, verdict };
+    let asked = Asked { deployment: deployed('4'), at, lane: Lane::Deploy, author: None, verdict, healthy_since: None };
     let place = Place { asked: Some(asked), ..Place::default() };
     let barred = Barred { reason: "it was bad".to_owned(), environment: "staging".parse().unwrap(), at, ordered: true };
     let digest = deployed('2').release.values().next().unwrap().digest.clone();

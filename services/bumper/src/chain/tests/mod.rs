@@ -6,23 +6,41 @@ mod approvals;
 mod history;
 mod proposals;
 mod table;
+mod verified;
 mod waits;
 mod world;
 
 use proptest::prelude::*;
 use world::{Op, World};
 
-/// Environments and gates of every kind; one of these a run.
-const CONFIGS: [&str; 4] = [
-    "staging: { path: s, rollback: automatic, SYNC }
+/// Environments and gates of every kind, and what their gates may be later; one of these a run.
+const CONFIGS: [[&str; 2]; 4] = [
+    [
+        "staging: { path: s, rollback: automatic, SYNC }
       production: { path: p, after: staging, rollback: automatic, SYNC }",
-    "staging: { path: s, rollback: automatic, SYNC }
+        "staging: { path: s, rollback: automatic, SYNC }
+      production: { path: p, after: staging, soak: 1h, approval: { approvers: 2, by: [ada, linus] }, SYNC }",
+    ],
+    [
+        "staging: { path: s, rollback: automatic, SYNC }
       production: { path: p, after: staging, approval: required, rollback: automatic, SYNC }",
-    "staging: { path: s, SYNC }
+        "staging: { path: s, rollback: automatic, SYNC }
+      production: { path: p, after: staging, soak: 3h, rollback: automatic, SYNC }",
+    ],
+    [
+        "staging: { path: s, SYNC }
       east: { path: e, after: staging, soak: 5m, rollback: automatic, SYNC }
       production: { path: p, after: [staging, east], approval: { approvers: 2, expires: 1h }, rollback: automatic, SYNC }",
-    "staging: { path: s, promotion: manual, rollback: automatic, SYNC }
+        "staging: { path: s, SYNC }
+      east: { path: e, after: staging, soak: 1h, rollback: automatic, SYNC }
+      production: { path: p, after: staging, approval: { by: [linus], not_author: false }, rollback: automatic, SYNC }",
+    ],
+    [
+        "staging: { path: s, promotion: manual, rollback: automatic, SYNC }
       production: { path: p, after: staging, windows: [{ from: '09:00', to: '17:00' }], verdict_within: 10m, SYNC }",
+        "staging: { path: s, approval: required, rollback: automatic, SYNC }
+      production: { path: p, after: staging, soak: 30m, verdict_within: 10m, SYNC }",
+    ],
 ];
 const FAST_PATHS: [&str; 3] =
     ["{}", "{ skip: [approval, soak, windows] }", "{ to: [production], skip: [approval, soak, windows, freezes] }"];
@@ -38,6 +56,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (any::<u8>(), any::<bool>()).prop_map(|(environment, held)| Op::Hold { environment, held }),
         1 => any::<u8>().prop_map(|which| Op::Release { which }),
         2 => any::<u16>().prop_map(|seconds| Op::Wait { seconds }),
+        1 => Just(Op::Configure),
     ]
 }
 
@@ -48,10 +67,9 @@ proptest! {
     fn whatever_happens_the_promises_hold(
         config in 0..CONFIGS.len(), fast in 0..FAST_PATHS.len(), together: bool, ops in prop::collection::vec((0..3usize, op()), 0..120),
     ) {
-        let text = CONFIGS[config].replace("SYNC", "sync: { command: ['true'] }");
         // Three apps beside each other: none may touch another's.
         let release = if together { "together" } else { "apart" };
-        let mut worlds: Vec<_> = (0..3u8).map(|app| World::new(app, &text, FAST_PATHS[fast], release)).collect();
+        let mut worlds: Vec<_> = (0..3u8).map(|app| World::new(app, CONFIGS[config], FAST_PATHS[fast], release)).collect();
         for (app, op) in &ops {
             worlds[*app].happens(op);
         }
@@ -64,8 +82,7 @@ proptest! {
 /// A component waits behind a fix, a newer fix of it is deployed and bad, and the next release brings what waited along.
 #[test]
 fn what_waited_goes_over_nothing_newer_with_what_comes_later() {
-    let text = CONFIGS[0].replace("SYNC", "sync: { command: ['true'] }");
-    let mut world = World::new(2, &text, FAST_PATHS[0], "apart");
+    let mut world = World::new(2, CONFIGS[0], FAST_PATHS[0], "apart");
     let offer = |bad, alone, hotfix, merges| Op::Offer { bad, alone, hotfix, merges };
     let deliver = |which, fault| Op::Deliver { which, fault };
     let rejects = || Op::Answer { which: 0, who: 0, yes: false };

@@ -31,7 +31,8 @@ fn held(reason: BumpReason) -> (Chain, EventId) {
     let release = Release::from([("web".parse().unwrap(), image)]);
     let instead_of = (reason == BumpReason::Rollback).then(|| release.clone());
     let lane = Lane::Deploy;
-    let offer = Offer { release, commit: Some(sha('a')), reason, lane, verified: None, author: None, note: None };
+    let (commit, verified, healthy_in) = (Some(sha('a')), None, [].into());
+    let offer = Offer { release, commit, reason, lane, verified, healthy_in, author: None, note: None };
     let (url, waits_for) = ("https://r.example/1".to_owned(), "the merge of https://r.example/1".to_owned());
     let proposed = Proposed { number: 1, url, head: sha('b'), waits_for, instead_of, for_people: true };
     let waiting = Waiting { id, offer, since: at, requested: None, granted: [].into(), proposed: Some(proposed) };
@@ -118,8 +119,14 @@ fn no_verdict_lets_go_what_a_person_had_taken_back_before_the_rollback_is_merged
             release,
         };
         let digest = deployment.release.values().next().unwrap().digest.clone();
-        place.asked =
-            Some(Asked { deployment: deployment.clone(), at, lane: Lane::Deploy, author: None, verdict: None });
+        place.asked = Some(Asked {
+            deployment: deployment.clone(),
+            at,
+            lane: Lane::Deploy,
+            author: None,
+            verdict: None,
+            healthy_since: None,
+        });
         let entry = Barred { reason: "it is slow".to_owned(), environment: name.clone(), at, ordered };
         chain.barred.insert(digest, entry);
         let mut step = Step::new(chain, &app, &config.apps[&app], Cause { id, replay: 0, now: at }, Facts::default());

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ledger::{Barred, Chain, Offer, Waiting};
 use proto::{
-    AppName, ApprovalGranted, BumpReason, ComponentName, Data, EnvironmentName, EventId, Lane, Release, ReleaseWaiting,
-    Timestamp,
+    AppName, ApprovalGranted, BumpReason, ComponentName, Data, Deployment, EnvironmentName, EventId, HealthReported,
+    Lane, Release, ReleaseWaiting, Timestamp,
 };
 use runtime::Config;
 
@@ -82,16 +82,60 @@ impl Table {
     pub(super) fn offer(&mut self, images: &[(&str, u64)]) -> (Told, Vec<Wish>) {
         let (reason, lane) = (BumpReason::Deploy, Lane::Deploy);
         let release = release(images);
-        let offer = Offer { release, commit: None, reason, lane, verified: None, author: None, note: None };
+        let healthy_in = [].into();
+        let offer = Offer { release, commit: None, reason, lane, verified: None, healthy_in, author: None, note: None };
         self.step(|step| step.offered(&offer, &[staging()]))
+    }
+
+    /// What is wished for an environment is in its files; the deployment.
+    pub(super) fn lands(&mut self, wish: &Wish) -> Deployment {
+        let name = &wish.environment;
+        let there = self.chain.place(name).and_then(|place| place.asked.as_ref());
+        let mut release = there.map(|asked| asked.deployment.release.clone()).unwrap_or_default();
+        release.extend(wish.wanted.clone());
+        let deployment = Deployment {
+            app: self.app.clone(),
+            environment: name.clone(),
+            repository: "https://r.example/g.git".to_owned(),
+            branch: "main".parse().unwrap(),
+            path: "p".to_owned(),
+            revision: sha(u64::try_from(self.steps).unwrap() + 1000),
+            changed: wish.wanted.keys().cloned().collect(),
+            release,
+            commit: None,
+            reason: wish.reason,
+            previous: [].into(),
+            note: None,
+        };
+        self.step(|step| step.landed(deployment.clone(), wish));
+        deployment
+    }
+
+    /// A verdict over a deployment.
+    pub(super) fn judges(&mut self, deployment: &Deployment, healthy: bool) -> (Told, Vec<Wish>) {
+        let (deployment, summary) = (deployment.clone(), "as it is".to_owned());
+        let report = HealthReported { deployment, healthy, summary, checks: Vec::new() };
+        self.step(|step| step.judged(&report, false))
+    }
+
+    /// New images come to staging and are there.
+    pub(super) fn deploys(&mut self, images: &[(&str, u64)]) -> Deployment {
+        let (told, wishes) = self.offer(images);
+        assert_eq!(wishes.len(), 1, "{told:?}");
+        self.lands(&wishes[0])
     }
 
     /// What waits asks again.
     pub(super) fn asks(&mut self) -> (Told, Vec<Wish>) {
-        let waiting = self.chain.places[&staging()].waiting.clone().unwrap();
+        self.asks_for(&staging())
+    }
+
+    /// The same, before this environment.
+    pub(super) fn asks_for(&mut self, name: &EnvironmentName) -> (Told, Vec<Wish>) {
+        let waiting = self.chain.places[name].waiting.clone().unwrap();
         let asks = ReleaseWaiting {
             app: self.app.clone(),
-            environment: staging(),
+            environment: name.clone(),
             release: waiting.offer.release,
             reason: BumpReason::Deploy,
             lane: Lane::Deploy,
@@ -102,11 +146,16 @@ impl Table {
         self.takes(waiting.id, |step| step.waited(waiting.id, &asks))
     }
 
-    /// Somebody lets in what waits under this id; whether that counts.
-    pub(super) fn grants(&mut self, approval: EventId, by: &str) -> (bool, Vec<Wish>) {
-        let (app, environment, by) = (self.app.clone(), staging(), by.to_owned());
+    /// Somebody lets in what waits under this id.
+    pub(super) fn answers(&mut self, approval: EventId, name: &EnvironmentName, by: &str) -> (Told, Vec<Wish>) {
+        let (app, environment, by) = (self.app.clone(), name.clone(), by.to_owned());
         let answer = ApprovalGranted { approval, app, environment, by, comment: None };
-        let (told, wishes) = self.step(|step| step.granted(&answer));
+        self.step(|step| step.granted(&answer))
+    }
+
+    /// The same before staging; whether that counts.
+    pub(super) fn grants(&mut self, approval: EventId, by: &str) -> (bool, Vec<Wish>) {
+        let (told, wishes) = self.answers(approval, &staging(), by);
         let counts = told.events.iter().any(|(_, data)| matches!(data, Data::ApprovalAnswered(it) if it.counts));
         (counts, wishes)
     }

@@ -1,17 +1,20 @@
 //! A world without I/O: a manifest an environment, deliveries that come in any order, people, and a clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::ToSpan;
 use ledger::{Chain, Offer};
 use proto::{
     AppName, BumpReason, CommitSha, ComponentName, Data, Deployment, Digest, EnvironmentName, EventId, HealthReported,
-    Lane, Release, ReleasedImage, Timestamp,
+    Lane, Release, ReleaseWaiting, ReleasedImage, Timestamp,
 };
 use runtime::{Config, config::ReleaseMode};
 
 use super::history::History;
-use crate::chain::{Cause, Facts, Order, Question, Step, Wish};
+use crate::chain::{Cause, Facts, Order, Question, Step, Wish, step::has, waits_for};
 
 /// Who wrote all that there is.
 const AUTHOR: &str = "Grace <grace@example.org>";
@@ -36,6 +39,8 @@ pub(super) enum Op {
     Release { which: u8 },
     /// Time passes.
     Wait { seconds: u16 },
+    /// The configuration has other gates from now on, or the first ones again.
+    Configure,
 }
 
 #[derive(Debug, Clone)]
@@ -59,9 +64,19 @@ struct Commit {
     by_hand: bool,
 }
 
+/// What an environment was known to run since a moment.
+struct Seen {
+    at: Timestamp,
+    revision: CommitSha,
+    release: Release,
+    healthy: bool,
+}
+
 pub(super) struct World {
     name: AppName,
     config: Config,
+    /// The configuration that it does not have, and may come to.
+    other: Config,
     now: Timestamp,
     counter: u64,
     kept: Chain,
@@ -81,19 +96,25 @@ pub(super) struct World {
     /// Fixes that no release without them may replace.
     fixes: BTreeSet<CommitSha>,
     granted: BTreeMap<(EnvironmentName, String), BTreeSet<String>>,
+    /// What each environment was known to run, the last last.
+    seen: BTreeMap<EnvironmentName, Vec<Seen>>,
 }
 
 impl World {
-    pub(super) fn new(app: u8, environments: &str, fast_path: &str, release: &str) -> Self {
-        let text = format!(
-            "apps:\n  app{app}:\n    repository: acme/app\n    deploy: [main]\n    hotfix: ['hotfix/*']\n    fast_path: {fast_path}\n    \
-             release: {release}\n    components: {{ one: {{ image: r.example/one }}, two: {{ image: r.example/two }} }}\n    \
-             gitops: {{ repository: 'https://r.example/g.git' }}\n    environments:\n      {environments}\n"
-        );
-        let config = Config::parse(&text, "windlass.yaml".as_ref()).unwrap();
+    pub(super) fn new(app: u8, [environments, later]: [&str; 2], fast_path: &str, release: &str) -> Self {
+        let config = |environments: &str| {
+            let text = format!(
+                "apps:\n  app{app}:\n    repository: acme/app\n    deploy: [main]\n    hotfix: ['hotfix/*']\n    \
+                 fast_path: {fast_path}\n    release: {release}\n    \
+                 components: {{ one: {{ image: r.example/one }}, two: {{ image: r.example/two }} }}\n    \
+                 gitops: {{ repository: 'https://r.example/g.git' }}\n    environments:\n      {environments}\n"
+            );
+            Config::parse(&text.replace("SYNC", "sync: { command: ['true'] }"), "windlass.yaml".as_ref()).unwrap()
+        };
         Self {
             name: format!("app{app}").parse().unwrap(),
-            config,
+            config: config(environments),
+            other: config(later),
             now: "2026-11-26T08:00:00Z".parse().unwrap(),
             counter: u64::from(app) << 32,
             kept: Chain::default(),
@@ -108,6 +129,7 @@ impl World {
             ordered: BTreeSet::new(),
             fixes: BTreeSet::new(),
             granted: BTreeMap::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -140,6 +162,7 @@ impl World {
                 }
             }
             Op::Wait { seconds } => self.now += i64::from(*seconds).seconds(),
+            Op::Configure => std::mem::swap(&mut self.config, &mut self.other),
         }
     }
 
@@ -149,9 +172,14 @@ impl World {
             let (app, by, reason) = (self.name.clone(), "ada".to_owned(), "done".to_owned());
             self.order(proto::HoldChanged { app, environment, held: false, by, reason });
         }
-        for _ in 0..2000 {
+        for round in 0..2000 {
             if self.deliveries.is_empty() {
                 return self.check_end();
+            }
+            // What was replaced where it soaked, or must show itself, goes nowhere by itself.
+            if round % 100 == 99 && self.waits_for_what_is_newer() {
+                self.offer(0, false, false, 0);
+                self.offer(0, false, true, 0);
             }
             for n in (0..self.deliveries.len()).rev() {
                 self.deliver(n, 0);
@@ -175,6 +203,21 @@ impl World {
             self.now += 10.minutes();
         }
         panic!("it never ends: {:?}", self.deliveries);
+    }
+
+    /// Whether all that is left waits to be healthy in environments that run something else.
+    fn waits_for_what_is_newer(&self) -> bool {
+        let app = &self.config.apps[&self.name];
+        let left = self.deliveries.iter().filter_map(|delivery| match &delivery.what {
+            What::Data(data) => match &**data {
+                Data::ReleaseWaiting(it) => Some(it),
+                _ => None,
+            },
+            What::Offer(_) => None,
+        });
+        let words = |it: &ReleaseWaiting| waits_for(&self.kept, app, &it.environment, it.lane, self.now);
+        let mut words = left.map(|it| words(it).unwrap_or_default());
+        words.any(|words| words.contains("where it is not now") || words.contains("to be healthy with the same images"))
     }
 
     fn check_end(&self) {
@@ -220,7 +263,8 @@ impl World {
         let lane = if hotfix { Lane::Hotfix } else { Lane::Deploy };
         let author = Some(AUTHOR.to_owned());
         let commit = Some(commit);
-        let offer = Offer { release, commit, reason: BumpReason::Deploy, lane, verified: None, author, note: None };
+        let (reason, verified, healthy_in) = (BumpReason::Deploy, None, BTreeMap::new());
+        let offer = Offer { release, commit, reason, lane, verified, healthy_in, author, note: None };
         self.offered.push(offer.clone());
         self.deliveries.push(Delivery { id, what: What::Offer(offer) });
     }
@@ -308,6 +352,7 @@ impl World {
         self.check_orders(&delivery, &step.chain);
         let outcomes = self.outcomes(&delivery, &step);
         self.kept = step.chain;
+        self.watch();
         self.done.insert(delivery.id, outcomes.clone());
         match fault {
             3 => self.deliveries.push(delivery),
@@ -501,12 +546,16 @@ impl World {
             let known = self.verified.contains(&(before.clone(), key(&wish.wanted)));
             assert!(known, "{environment} gets what was never healthy in {before}");
         }
+        if wish.lane == Lane::Deploy && !config.soak.is_zero() {
+            self.check_soak(&config.after, config.soak, &wish.wanted);
+        }
         let skips = wish.lane == Lane::Hotfix && fast.skip.contains(&runtime::config::Skip::Approval);
         if let Some(rules) = crate::chain::gate::Gates::rules(config).filter(|_| !skips) {
             // A part of it may have been overtaken since, where components come one by one.
             let is_part = |all: &str| key(&wish.wanted).split(' ').all(|part| all.split(' ').any(|one| one == part));
             let of_it = self.granted.iter().filter(|((at, all), _)| at == environment && is_part(all));
-            let counted = |by: &&String| !rules.not_author || by.as_str() != "grace";
+            let is_author = |by: &&String| rules.not_author && by.as_str() == "grace";
+            let counted = |by: &&String| !is_author(by) && (rules.by.is_empty() || rules.by.contains(*by));
             let most = of_it.map(|(_, by)| by.iter().filter(counted).count()).max().unwrap_or(0);
             assert!(most >= rules.approvers as usize, "{environment} gets what {most} alone let in");
         }
@@ -514,6 +563,30 @@ impl World {
         if let Some(under_way) = under_way.filter(|_| wish.lane != Lane::Hotfix) {
             let waited = self.now.duration_since(under_way.at).unsigned_abs();
             assert!(waited >= config.verdict_within, "{environment} loses the verdict over {under_way:?}");
+        }
+    }
+
+    /// It was healthy wherever it must be for so long, without interruption.
+    fn check_soak(&self, after: &[EnvironmentName], soak: Duration, wanted: &Release) {
+        for before in after {
+            let seen = self.seen.get(before).map(Vec::as_slice).unwrap_or_default();
+            let ends = seen.iter().skip(1).map(|next| next.at).chain([self.now]);
+            let soaked = seen.iter().zip(ends).filter(|(seen, _)| seen.healthy && has(&seen.release, wanted));
+            let longest = soaked.map(|(seen, end)| end.duration_since(seen.at).unsigned_abs()).max();
+            assert!(longest.is_some_and(|longest| longest >= soak), "healthy in {before} for {longest:?} alone");
+        }
+    }
+
+    /// Keeps what each environment is known to run by now.
+    fn watch(&mut self) {
+        for (name, place) in &self.kept.places {
+            let Some(asked) = &place.asked else { continue };
+            let healthy = asked.verdict.as_ref().is_some_and(|verdict| verdict.healthy);
+            let (revision, release) = (asked.deployment.revision.clone(), asked.deployment.release.clone());
+            let seen = self.seen.entry(name.clone()).or_default();
+            if seen.last().is_none_or(|last| (&last.revision, last.healthy) != (&revision, healthy)) {
+                seen.push(Seen { at: self.now, revision, release, healthy });
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use tracing::info;
 
 use crate::{
     Config, Worker,
+    config::Places,
     git::Git,
     harness,
     http::{self, Guarded, Redirects},
@@ -46,6 +47,11 @@ impl Arguments {
     /// Reads the configuration they name.
     pub fn load(&self) -> Result<Config> {
         Ok(Config::load(&self.config, &self.overrides)?)
+    }
+
+    /// The same with where each key stands.
+    pub fn load_with_places(&self) -> Result<(Config, Places)> {
+        Ok(Config::load_with_places(&self.config, &self.overrides)?)
     }
 }
 

@@ -22,8 +22,9 @@ pub(crate) fn run(verb: &Verb, arguments: &Arguments) -> Result<()> {
 }
 
 fn check(arguments: &Arguments) -> Result<()> {
-    let config = arguments.load()?;
-    let problems = problems(&config);
+    let (config, places) = arguments.load_with_places()?;
+    let problems: Vec<_> =
+        problems(&config).into_iter().map(|problem| format!("{problem}{}", places.of(&problem))).collect();
     anyhow::ensure!(problems.is_empty(), "{}:\n  - {}", arguments.config.display(), problems.join("\n  - "));
     out::line(format_args!("{}: {}", arguments.config.display(), summary(&config)))?;
     config.warnings().iter().try_for_each(|warning| out::line(format_args!("  warning: {warning}")))
@@ -78,6 +79,24 @@ fn summary(config: &Config) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_told_with_the_line_that_refers_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, good) = (folder.path().join("windlass.yaml"), folder.path().join("good"));
+        std::fs::write(&good, "hunter2-hunter2-hunter2").unwrap();
+        let text = format!(
+            "sources:\n  hub:\n    kind: github\n    secrets:\n      - file:{0}\n      - file:{0}-gone\nnotify:\n  - slack: file:{0}\n",
+            good.display()
+        );
+        std::fs::write(&path, text).unwrap();
+        let overrides = vec![("notify[0].slack".to_owned(), "env:WINDLASS_TEST_NO_SUCH_VARIABLE".to_owned())];
+        let why = check(&Arguments { config: path.clone(), overrides }).unwrap_err().to_string();
+        let lines: Vec<_> = why.lines().collect();
+        assert!(lines.len() == 3 && lines[0] == format!("{}:", path.display()), "{why}");
+        assert!(lines[1].starts_with("  - `sources.hub.secrets[1]`: ") && lines[1].ends_with(" (line 6)"), "{why}");
+        assert!(lines[2].ends_with(" (set by `--set notify[0].slack`)"), "{why}");
+    }
 
     #[test]
     fn each_secret_that_is_of_no_use_is_named_once_by_its_key() {

@@ -14,6 +14,7 @@ use super::{
     proposals::{Merge, Mode},
     tags::TagRule,
     value::{self, RelativePath},
+    whole,
     write::{self, Pin, Write},
 };
 
@@ -116,7 +117,7 @@ pub struct Scan {
     #[serde(default)]
     pub format: Option<ScanFormat>,
     /// The exit statuses that mean the scanner did its work, with or without findings; the preset's unless said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::some_list")]
     pub exit_codes: Option<Vec<i32>>,
     /// The least severity that fails.
     #[serde(default = "high")]

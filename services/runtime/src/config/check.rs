@@ -5,9 +5,7 @@ mod apps;
 mod bodies;
 mod servers;
 
-use tracing_subscriber::EnvFilter;
-
-use super::{Config, Console, idle, repositories, routes};
+use super::{Config, Console, idle, logging, repositories, routes};
 use crate::names::there_are;
 
 /// Every contradiction, each beginning with the path of the key to mend.
@@ -24,10 +22,7 @@ pub(super) fn problems(config: &Config) -> Vec<String> {
     if data.as_os_str().is_empty() {
         found.push("`data`: it is empty; write a folder, or leave it out".to_owned());
     }
-    // Where it is read, an error would end the process before a log says so.
-    if let Err(error) = EnvFilter::try_new(&config.log.filter) {
-        found.push(format!("`log.filter`: {error}; write `info`, or `info,bumper=debug`"));
-    }
+    found.extend(logging::problem(&config.log.filter).map(|why| format!("`log.filter`: {why}")));
     servers::check_listeners(config, &mut found);
     bodies::check_bodies(config, &mut found);
     bodies::check_spool(config, &mut found);

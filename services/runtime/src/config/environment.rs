@@ -12,6 +12,7 @@ use super::{
     proposals::{Merge, Mode},
     tags::TagRule,
     value::{self, RelativePath},
+    whole,
     write::{self, Pin, Write},
 };
 
@@ -128,7 +129,7 @@ pub struct HealthCheck {
     /// what was deployed, here and in the expectations below.
     pub url: String,
     /// The status it must answer.
-    #[serde(default = "ok")]
+    #[serde(default = "ok", deserialize_with = "whole::number")]
     pub status: u16,
     /// What the body must contain.
     #[serde(default)]
@@ -141,7 +142,7 @@ pub struct HealthCheck {
     #[schemars(schema_with = "duration::schema")]
     pub max_latency: Duration,
     /// How often in a row it must pass.
-    #[serde(default = "passes")]
+    #[serde(default = "passes", deserialize_with = "whole::number")]
     pub passes: u32,
     /// The time between tries.
     #[serde(default = "interval", with = "duration")]

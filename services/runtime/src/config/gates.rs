@@ -14,7 +14,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::{duration, value};
+use super::{duration, value, whole};
 
 /// Who must let a release into an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ const FORMS: &str = "`required`, or keys below it: `approvers`, `by`, `not_autho
 #[serde(deny_unknown_fields)]
 struct Rules {
     /// How many people must grant it; 1 unless said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::some")]
     approvers: Option<u32>,
     /// Who may; anybody when empty.
     #[serde(default)]

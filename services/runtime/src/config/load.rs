@@ -69,6 +69,11 @@ pub type Overrides = Vec<(String, String)>;
 impl Config {
     /// Reads the file and the layers over it, and checks the whole.
     pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, ConfigError> {
+        Self::load_with_places(path, overrides).map(|(config, _)| config)
+    }
+
+    /// The same with where each key stands, for whoever finds something wrong that only a look elsewhere shows.
+    pub fn load_with_places(path: &Path, overrides: &Overrides) -> Result<(Self, Places), ConfigError> {
         let text = std::fs::read(path).map_err(|why| ConfigError::Unreadable { path: path.into(), why })?;
         let text = String::from_utf8(text).map_err(|_| {
             let why = "it is not written in UTF-8; have your editor save it so".to_owned();
@@ -79,7 +84,7 @@ impl Config {
 
     /// Reads a text as if it were the file at `path`, without the environment; for tests and checks.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        Self::from_yaml(text, path, &Vec::new(), std::iter::empty())
+        Self::from_yaml(text, path, &Vec::new(), std::iter::empty()).map(|(config, _)| config)
     }
 
     fn from_yaml(
@@ -87,25 +92,25 @@ impl Config {
         path: &Path,
         arguments: &Overrides,
         variables: impl Iterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<(Self, Places), ConfigError> {
         let syntax = |why| ConfigError::Syntax { path: path.into(), why };
         let document = yaml::read(text).map_err(syntax)?;
         let unset = |(shown, why)| ConfigError::Override { shown, why };
         let mut over = overrides::of_environment(variables).map_err(unset)?;
         over.extend(overrides::of_arguments(arguments).map_err(unset)?);
-        let layers = Layers { path, lines: document.lines, over };
+        let places = Places { path: path.into(), lines: document.lines, over };
         let mut merged = config::Config::builder().add_source(Written(document.values));
-        for one in &layers.over {
+        for one in &places.over {
             merged = merged.add_source(one.clone());
         }
         let merged = merged.build().map_err(|why| syntax(why.to_string()))?;
         let config: Self = serde_path_to_error::deserialize(merged)
-            .map_err(|error| layers.unfit(error.path().to_string(), &error.inner().to_string()))?;
+            .map_err(|error| places.unfit(error.path().to_string(), &error.inner().to_string()))?;
         let problems = check::problems(&config);
         if problems.is_empty() {
-            return Ok(config);
+            return Ok((config, places));
         }
-        let places = problems.iter().map(|problem| layers.place_of(problem)).collect();
+        let places = problems.iter().map(|problem| places.of(problem)).collect();
         Err(ConfigError::Contradictions { path: path.into(), problems, places })
     }
 }
@@ -125,13 +130,13 @@ impl Source for Written {
 }
 
 /// Where keys come from.
-struct Layers<'a> {
-    path: &'a Path,
+pub struct Places {
+    path: PathBuf,
     lines: Lines,
     over: Vec<Override>,
 }
 
-impl Layers<'_> {
+impl Places {
     fn unfit(&self, key: String, why: &str) -> ConfigError {
         let (why, path) = (readable(why), self.path.display());
         if let Some(set) = self.over.iter().rev().find(|set| set.is_about(&key, &why)) {
@@ -142,8 +147,9 @@ impl Layers<'_> {
         ConfigError::Key { place, key, why }
     }
 
-    /// Where the key stands that a problem begins with.
-    fn place_of(&self, problem: &str) -> String {
+    /// Where the key stands that a problem begins with, in backticks: ` (line 14)`, or ` (set by …)`; empty where nothing
+    /// of it is written.
+    pub fn of(&self, problem: &str) -> String {
         let key = problem.split('`').nth(1).unwrap_or_default();
         if let Some(set) = self.over.iter().rev().find(|set| set.is_about(key, "")) {
             return format!(" (set by `{}`)", set.shown());
@@ -271,7 +277,8 @@ notify:
         let set = |arguments: &[(&str, &str)], variables: &[(&str, &str)]| {
             let arguments = arguments.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
             let variables: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-            Config::from_yaml(GOOD, "windlass.yaml".as_ref(), &arguments, variables.into_iter())
+            let read = Config::from_yaml(GOOD, "windlass.yaml".as_ref(), &arguments, variables.into_iter());
+            read.map(|(config, _)| config)
         };
         let config = set(
             &[

@@ -19,6 +19,7 @@ mod glob;
 mod health;
 mod idle;
 mod load;
+mod logging;
 #[cfg(test)]
 mod mistakes;
 mod overrides;
@@ -39,6 +40,7 @@ mod value;
 mod versions;
 mod warnings;
 mod watched;
+mod whole;
 mod words;
 mod write;
 mod writing;
@@ -62,7 +64,7 @@ pub use forge::{Forge, ForgeKind, MergeMethod};
 pub use gates::{Approval, Freeze, Window, Zone};
 pub use git::{Git, GitApp, GitAuthor, GitCredential, SigningKey};
 pub use glob::{BranchPattern, PathPattern};
-pub use load::{ConfigError, Overrides};
+pub use load::{ConfigError, Overrides, Places};
 pub use proof::{
     BasicProof, Encoding, HmacAlgorithm, HmacProof, JwtProof, Proof, ProxyTlsProof, TOLERANCE, TokenProof,
 };
@@ -151,6 +153,7 @@ pub struct Receiver {
     /// Address and port.
     pub listen: String,
     /// The largest body, in bytes. GitHub sends up to 25 MB.
+    #[serde(deserialize_with = "whole::number")]
     pub max_body_bytes: usize,
     /// How long a whole body may take to arrive. One that brings less than 4 KiB in a quarter of that time is ended
     /// then: it only holds a connection.
@@ -158,6 +161,7 @@ pub struct Receiver {
     #[schemars(schema_with = "duration::schema")]
     pub body_deadline: Duration,
     /// Connections at once.
+    #[serde(deserialize_with = "whole::number")]
     pub max_connections: usize,
     /// How long to wait for the bus before 503. GitHub gives up after 10 s.
     #[serde(with = "duration")]
@@ -174,6 +178,7 @@ pub struct Receiver {
 #[serde(deny_unknown_fields, default)]
 pub struct Spool {
     /// What it may hold, in bytes of webhooks; the file takes somewhat more.
+    #[serde(deserialize_with = "whole::number")]
     pub max_bytes: u64,
     /// How old its oldest event may get before nothing more is taken. What was taken stays.
     #[serde(with = "duration")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::{SecretRef, duration, forge};
+use super::{SecretRef, duration, forge, whole};
 
 /// Has GitHub asked, again and again, which deliveries to this source never came, and to send those again.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -58,7 +58,7 @@ pub struct GithubHook {
     #[serde(default, alias = "organization")]
     pub organisation: Option<String>,
     /// Its number at GitHub; else it is the one whose URL ends in `/webhooks/<source>`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::some")]
     pub id: Option<u64>,
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     Reading, Reconcile, SecretRef, SlackApp,
     proof::{BasicProof, Encoding, HmacAlgorithm, HmacProof, Proof, TokenProof},
-    value,
+    value, whole,
 };
 
 /// GitHub's event types that somebody here hears. The others are answered 200 and not kept: an organisation's webhook
@@ -36,7 +36,7 @@ pub struct Source {
     #[serde(default)]
     pub insecure: bool,
     /// The largest body, in bytes; `receiver.max_body_bytes` unless said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::some")]
     pub max_body_bytes: Option<usize>,
     /// How many requests it may send; without bound unless said. Only requests that are proven count, so that nobody
     /// else can use up its share.
@@ -113,9 +113,10 @@ fn other_words(schema: &mut Schema) {
 #[serde(deny_unknown_fields)]
 pub struct Rate {
     /// Requests a second, over time.
+    #[serde(deserialize_with = "whole::number")]
     pub per_second: u32,
     /// Requests at once; as many as a second's unless said.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole::some")]
     pub burst: Option<u32>,
 }
 

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// From which likeness on one key is taken for another that was meant, between 0 and 1 (Jaro and Winkler's).
-const ALIKE: f64 = 0.85;
+use crate::names::meant;
 
 /// How it begins to be told that a key is unknown.
 pub(super) const NO_KEY: &str = "there is no key `";
@@ -46,21 +45,13 @@ fn none_of(given: &str, values: &str) -> String {
     if !is_word {
         return format!("what stands there is none of its values; these are: {values}");
     }
-    format!("`{given}` is none of its values{}; these are: {values}", meant(given, values))
+    format!("`{given}` is none of its values{}; these are: {values}", meant(given, between_quotes(values)))
 }
 
 fn unknown_key(why: &str) -> Option<String> {
     let (given, known) = why.strip_prefix("unknown field `")?.split_once("`, ")?;
-    let hint = meant(given, known);
+    let hint = meant(given, between_quotes(known));
     Some(format!("{NO_KEY}{given}` here{hint}; these are: {}", quoted(between_quotes(known))))
-}
-
-/// Which of these, in backticks, was meant, if it was mistyped.
-fn meant(given: &str, known: &str) -> String {
-    let plain = |word: &str| word.to_lowercase().replace('-', "_");
-    let alike = between_quotes(known).map(|word| (strsim::jaro_winkler(&plain(given), &plain(word)), word));
-    let best = alike.filter(|(alike, _)| *alike > ALIKE).max_by(|(one, _), (other, _)| one.total_cmp(other));
-    best.map(|(_, word)| format!("; write `{word}`, if that is meant")).unwrap_or_default()
 }
 
 fn missing_key(why: &str) -> Option<String> {

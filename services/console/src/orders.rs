@@ -39,6 +39,41 @@ pub(crate) enum Asked {
     Settle { app: AppName, commit: Beginning, reason: String },
 }
 
+/// What may be ordered of an environment: the last word of its path, for people and for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfEnvironment {
+    Hold,
+    Unhold,
+    Rollback,
+}
+
+impl OfEnvironment {
+    /// By its word.
+    pub(crate) fn named(word: &str) -> Result<Self, Fault> {
+        match word {
+            "hold" => Ok(Self::Hold),
+            "unhold" => Ok(Self::Unhold),
+            "rollback" => Ok(Self::Rollback),
+            _ => Err(Fault::NoSuchPage),
+        }
+    }
+
+    /// The order. `to` belongs to a rollback alone: whoever says it of another means something else.
+    pub(crate) fn asked(
+        self,
+        app: AppName,
+        environment: EnvironmentName,
+        reason: String,
+        to: Option<String>,
+    ) -> Result<Asked, Fault> {
+        match self {
+            Self::Rollback => Ok(Asked::Rollback { app, environment, to, reason }),
+            _ if to.is_some() => Err(Fault::Invalid("`to` belongs to a rollback".to_owned())),
+            held => Ok(Asked::Hold { app, environment, held: held == Self::Hold, reason }),
+        }
+    }
+}
+
 impl Asked {
     fn name(&self) -> &'static str {
         match self {

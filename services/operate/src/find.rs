@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use bumper::Restorable;
 use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
 use proto::{AppName, Digest, EnvironmentName, EventId, Lane};
-use runtime::{Config, config, names::there_are};
+use runtime::{
+    Config, config,
+    names::{meant, there_are},
+};
 
 use crate::{Beginning, OperateError, Result, See};
 
@@ -95,11 +98,15 @@ pub async fn owed(ledger: &Ledger, app: &AppName, begins: &Beginning) -> Result<
 
 /// The app of this name in the configuration.
 pub fn app<'a>(config: &'a Config, name: &AppName) -> Result<&'a config::App> {
-    let none = || {
-        let says = format!("there is no app `{name}` in the configuration; {}", there_are(config.apps.keys()));
+    config.apps.get(name).ok_or_else(|| {
+        let names: Vec<_> = config.apps.keys().map(AppName::as_str).collect();
+        let says = format!(
+            "there is no app `{name}` in the configuration{}; {}",
+            meant(name.as_str(), &names),
+            there_are(&names)
+        );
         OperateError::NotFound { says, see: None }
-    };
-    config.apps.get(name).ok_or_else(none)
+    })
 }
 
 /// Makes sure that something is known of an app: one that is in no configuration any more has its history.
@@ -127,7 +134,8 @@ pub async fn restorable(ledger: &Ledger, app: &AppName, environment: &Environmen
 pub fn environment<'a>(config: &'a Config, of: &AppName, name: &EnvironmentName) -> Result<&'a config::Environment> {
     let environments = &app(config, of)?.environments;
     environments.get(name).ok_or_else(|| {
-        let says = format!("`{of}` has no environment `{name}`; {}", there_are(environments.keys()));
+        let names: Vec<_> = environments.keys().map(EnvironmentName::as_str).collect();
+        let says = format!("`{of}` has no environment `{name}`{}; {}", meant(name.as_str(), &names), there_are(&names));
         OperateError::NotFound { says, see: None }
     })
 }

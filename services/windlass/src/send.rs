@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, io::Read, path::PathBuf};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use normalizer::samples::{Rendered, Sample, Values};
+use operate::find;
 use proto::{AppName, Branch, CommitSha, ComponentName, Digest, EnvironmentName, EventId, SourceName};
 use receiver::signing;
 use runtime::{Config, Secret, SecretRef, config::Source, names::there_are};
@@ -122,12 +123,7 @@ impl About {
         values.id = uuid::Uuid::new_v4().to_string();
         values.time = jiff::Timestamp::now().to_string();
         let app = match &self.app {
-            Some(name) => {
-                let app = config.apps.get_key_value(name);
-                Some(app.with_context(|| {
-                    format!("there is no app `{name}` in the configuration; {}", there_are(config.apps.keys()))
-                })?)
-            }
+            Some(name) => Some((name, find::app(config, name)?)),
             None => config.apps.iter().next(),
         };
         if let Some((name, app)) = app {

@@ -88,9 +88,17 @@ async fn an_environment_is_held_let_go_taken_back_and_what_was_bad_released() {
     let why = place.refuses(&["rollback", "shop", "production", "--to", "0000000"]).await;
     assert!(why.contains("`0000000` names nothing that was healthy there; the last that were: "), "{why}");
     let why = place.refuses(&["settle", "shpo", &first[..12]]).await;
-    assert!(why.contains("there is no app `shpo` in the configuration; there are: shop"), "{why}");
+    assert!(
+        why.contains("there is no app `shpo` in the configuration; write `shop`, if that is meant; there are: shop"),
+        "{why}"
+    );
     let why = place.refused(&["events", "--app", "shpo"]).await + &place.refused(&["status", "shpo"]).await;
-    assert_eq!(why.matches("there is no app `shpo` in the configuration; there are: shop").count(), 2, "{why}");
+    assert_eq!(
+        why.matches("there is no app `shpo` in the configuration; write `shop`, if that is meant; there are: shop")
+            .count(),
+        2,
+        "{why}"
+    );
     let why = place.refused(&["events", "--type", "health.report"]).await;
     assert!(why.contains("unknown event type; known: ") && why.contains("health.reported"), "{why}");
     place.orders(&["rollback", "shop", "production", "--to", &first[..12]]).await;

@@ -10,7 +10,7 @@ use super::read::beginning;
 use crate::{
     desk::Desk,
     fault::Fault,
-    orders::{Asked, within},
+    orders::{Asked, OfEnvironment, within},
     visitor::{Sent, Visitor},
 };
 
@@ -23,6 +23,13 @@ const LONGEST_KEY: usize = 200;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reason {
+    reason: String,
+}
+
+/// The body of an order about an environment.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrderThere {
     reason: String,
     #[serde(default)]
     to: Option<String>,
@@ -84,17 +91,10 @@ pub(crate) async fn environment(
     request: HttpRequest,
     sent: Sent,
 ) -> Result<HttpResponse, Fault> {
-    let (app, environment, what) = path.into_inner();
-    if !["hold", "unhold", "rollback"].contains(&what.as_str()) {
-        return Err(Fault::NoSuchPage);
-    }
-    let Reason { reason, to } = sent.json()?;
-    let asked = match what.as_str() {
-        "rollback" => Asked::Rollback { app, environment, to, reason },
-        _ if to.is_some() => return Err(Fault::Invalid("`to` belongs to a rollback".to_owned())),
-        held => Asked::Hold { app, environment, held: held == "hold", reason },
-    };
-    order(&desk, &visitor, &request, asked).await
+    let (app, environment, word) = path.into_inner();
+    let what = OfEnvironment::named(&word)?;
+    let OrderThere { reason, to } = sent.json()?;
+    order(&desk, &visitor, &request, what.asked(app, environment, reason, to)?).await
 }
 
 /// Releases a digest from quarantine.
@@ -105,7 +105,7 @@ pub(crate) async fn digest(
     request: HttpRequest,
     sent: Sent,
 ) -> Result<HttpResponse, Fault> {
-    let ((app, digest), reason) = (path.into_inner(), only_reason(&sent)?);
+    let ((app, digest), Reason { reason }) = (path.into_inner(), sent.json()?);
     order(&desk, &visitor, &request, Asked::Release { app, digest: beginning(&digest)?, reason }).await
 }
 
@@ -117,15 +117,8 @@ pub(crate) async fn fix(
     request: HttpRequest,
     sent: Sent,
 ) -> Result<HttpResponse, Fault> {
-    let ((app, commit), reason) = (path.into_inner(), only_reason(&sent)?);
+    let ((app, commit), Reason { reason }) = (path.into_inner(), sent.json()?);
     order(&desk, &visitor, &request, Asked::Settle { app, commit: beginning(&commit)?, reason }).await
-}
-
-fn only_reason(sent: &Sent) -> Result<String, Fault> {
-    match sent.json()? {
-        Reason { reason, to: None } => Ok(reason),
-        _ => Err(Fault::Invalid("`to` belongs to a rollback".to_owned())),
-    }
 }
 
 async fn order(desk: &Desk, visitor: &Visitor, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Fault> {

@@ -31,7 +31,7 @@ pub(crate) async fn status(desk: web::Data<Desk>, query: Fields) -> Result<HttpR
 
 /// Events, the newest first.
 pub(crate) async fn events(desk: web::Data<Desk>, query: Fields) -> Result<HttpResponse, Fault> {
-    let filter = filters::events(&query)?;
+    let filter = filters::events(&desk, &query).await?;
     let events = desk.ledger.events(&filter).await?;
     let next = filters::last_of(&events, filter.limit).map(|last| last.seq);
     let events: Vec<Value> = events.iter().map(event_json).collect();

@@ -14,7 +14,7 @@ use crate::{desk::Desk, fault::Fault, fields::Fields, filters, visitor::Visitor}
 
 /// The page.
 pub(crate) async fn list(desk: web::Data<Desk>, visitor: Visitor, query: Fields) -> Result<HttpResponse, Fault> {
-    let filter = filters::events(&query)?;
+    let filter = filters::events(&desk, &query).await?;
     let events = desk.ledger.events(&filter).await?;
     let next = filters::last_of(&events, filter.limit).map(|last| last.seq.to_string());
     let apps: Vec<_> = desk.config.apps.keys().map(proto::AppName::as_str).collect();

@@ -15,7 +15,7 @@ use crate::{
     desk::Desk,
     fault::Fault,
     fields::Fields,
-    orders::Asked,
+    orders::{Asked, OfEnvironment},
     visitor::{Sent, Visitor},
 };
 
@@ -30,18 +30,20 @@ pub(crate) async fn of_environment(
     visitor: Visitor,
     path: AtEnvironment,
 ) -> Result<HttpResponse, Fault> {
-    let (app, environment, order) = path.into_inner();
+    let (app, environment, word) = path.into_inner();
     let (app, environment) = names(&app, &environment)?;
     find::environment(&desk.config, &app, &environment)?;
-    let (verb, says) = match order.as_str() {
-        "hold" => ("Hold", "Nothing automatic happens there until somebody lets it go."),
-        "unhold" => ("Unhold", "What is automatic happens there again; what waits goes as its gates allow."),
-        "rollback" => (
+    let order = OfEnvironment::named(&word)?;
+    let (verb, says) = match order {
+        OfEnvironment::Hold => ("Hold", "Nothing automatic happens there until somebody lets it go."),
+        OfEnvironment::Unhold => {
+            ("Unhold", "What is automatic happens there again; what waits goes as its gates allow.")
+        }
+        OfEnvironment::Rollback => (
             "Roll back",
             "What was healthy there is restored by a new commit, and verified like any deployment. What is taken back is \
              barred from every environment until somebody releases it.",
         ),
-        _ => return Err(Fault::NoSuchPage),
     };
     let all = status::of(&desk.ledger, &desk.config, Some(&app)).await?;
     let now = all.iter().flat_map(|app| &app.environments).find(|it| it.environment == environment);
@@ -49,8 +51,8 @@ pub(crate) async fn of_environment(
         @if let Some(now) = now { h2 { "Now" } (overview::runs(now)) }
         h2 { "What happens" }
         p { (says) }
-        (order_form(&visitor, &format!("/apps/{app}/environments/{environment}/{order}"), &html! {
-            @if order == "rollback" {
+        (order_form(&visitor, &format!("/apps/{app}/environments/{environment}/{word}"), &html! {
+            @if order == OfEnvironment::Rollback {
                 (rollback::targets(&desk.ledger, &app, &environment).await?)
             }
             (reason_field())
@@ -67,15 +69,10 @@ pub(crate) async fn environment(
     path: AtEnvironment,
     sent: Sent,
 ) -> Result<HttpResponse, Fault> {
-    let (app, environment, order) = path.into_inner();
+    let (app, environment, word) = path.into_inner();
     let (app, environment) = names(&app, &environment)?;
-    let form = sent.form();
-    let reason = reason(&form);
-    let asked = match order.as_str() {
-        "hold" | "unhold" => Asked::Hold { app, environment, held: order == "hold", reason },
-        "rollback" => Asked::Rollback { app, environment, to: rollback::target(&form)?, reason },
-        _ => return Err(Fault::NoSuchPage),
-    };
+    let (order, form) = (OfEnvironment::named(&word)?, sent.form());
+    let asked = order.asked(app, environment, reason(&form), rollback::target(&form)?)?;
     ordered(&desk, &visitor, asked, &form).await
 }
 

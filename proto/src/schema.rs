@@ -13,7 +13,9 @@ pub fn payloads() -> Vec<(EventType, Value)> {
 pub fn asyncapi() -> Value {
     let message = |kind: &EventType| {
         let payload = match kind {
-            EventType::WebhookReceived => json!({ "description": "the sender's bytes, as they were signed" }),
+            EventType::WebhookReceived => {
+                json!({ "description": "the sender's bytes, as they were signed; in Slack's, `***` stands for what would let their reader act" })
+            }
             _ => json!({ "$ref": format!("{kind}.schema.json") }),
         };
         (kind.to_string(), json!({ "name": kind, "contentType": crate::JSON, "payload": payload }))

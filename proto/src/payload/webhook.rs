@@ -6,7 +6,8 @@ use bytes::Bytes;
 
 use crate::{DecodeError, Message, SourceName, event};
 
-/// An authenticated webhook: the sender's bytes as they were signed, and the headers that say what they are.
+/// An authenticated webhook: the sender's bytes as they were signed, and the headers that say what they are. Of Slack's
+/// bytes, what would let whoever reads them act is blotted out (`***`).
 ///
 /// On the wire the body is the message's body, and the rest are attributes: `webhooksource`, `webhookkind`, `webhookproof`, and
 /// `header<name>` for each kept header, its `-` removed.
@@ -22,7 +23,7 @@ pub struct WebhookReceived {
     pub headers: BTreeMap<String, String>,
     /// What proved the sender: a secret's reference in the config (never the secret), or the proof's name.
     pub proof: Option<String>,
-    /// The body, to the byte.
+    /// The body.
     pub body: Bytes,
 }
 

@@ -2,7 +2,7 @@
 //! (docs.slack.dev, "`block_actions` payload").
 //!
 //! Who clicked is known by the user's id alone, which nobody can change. No address in a body is called, `response_url`
-//! among them: what comes of a click is told by the notifier, as all else is.
+//! among them, which the receiver has blotted out: what comes of a click is told by the notifier, as all else is.
 
 use proto::{WebhookReceived, button};
 use runtime::{

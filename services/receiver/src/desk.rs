@@ -189,7 +189,7 @@ fn webhook(from: &Source, id: EventId, content_type: String, described: Describe
         content_type,
         headers: described.headers,
         proof: Some(body.by.clone()),
-        body: body.into_bytes(),
+        body: from.kept(body),
     };
     Event::first(id, format!("/webhooks/{}", from.name), described.subject, Timestamp::now(), data)
 }

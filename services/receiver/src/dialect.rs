@@ -12,6 +12,11 @@ const CLOUDEVENT_HEADERS: &[&str] =
     &["ce-specversion", "ce-id", "ce-source", "ce-type", "ce-subject", "ce-time", "ce-datacontenttype"];
 /// Slack shows an error to the person who clicked after three seconds (docs.slack.dev, "Handling user interaction").
 const OF_SLACK: Duration = Duration::from_secs(2);
+/// What of Slack's bodies lets whoever reads it act: the verification token, with which old apps take anybody for Slack;
+/// addresses that take messages into the channel for half an hour; ids that open dialogs; and the tokens of workflows
+/// (docs.slack.dev, "Handling user interaction", "`block_actions` payload", "Interactivity in workflows").
+const SECRET_OF_SLACK: &[&str] =
+    &["token", "response_url", "trigger_id", "bot_access_token", "interactivity_pointer", "secret"];
 /// What tells one of them from another (`CloudEvents` 1.0.2, 3.1.1: `source` and `id` together).
 const CLOUDEVENT_ID: &[&str] = &["ce-source", "ce-id"];
 
@@ -25,6 +30,8 @@ pub(crate) struct Row {
     pub(crate) required: &'static [&'static str],
     /// Headers that go along. Never one that is a proof.
     pub(crate) kept: &'static [&'static str],
+    /// Names in its bodies, which are forms, whose values must not be kept: they are needed no more once it is proven.
+    pub(crate) secret: &'static [&'static str],
     /// What tells one webhook from another, where its sender did not sign an id of its own.
     pub(crate) identity: Identity,
     /// Whether it is answered 200 and nothing: what else it gets, it shows to the person who clicked as an error.
@@ -60,6 +67,7 @@ pub(crate) fn row(kind: SourceKind) -> Row {
         event: None,
         required: &[],
         kept: &[],
+        secret: &[],
         identity: Identity::BYTES,
         silent: false,
         patience: Duration::MAX,
@@ -133,9 +141,14 @@ pub(crate) fn row(kind: SourceKind) -> Row {
             Row { identity: Identity::NOTHING, ..plain }
         }
         // Each click has an id and a time of its own in the body.
-        SourceKind::Slack => {
-            Row { media: &[FORM], kept: &["x-slack-request-timestamp"], silent: true, patience: OF_SLACK, ..plain }
-        }
+        SourceKind::Slack => Row {
+            media: &[FORM],
+            kept: &["x-slack-request-timestamp"],
+            secret: SECRET_OF_SLACK,
+            silent: true,
+            patience: OF_SLACK,
+            ..plain
+        },
         // Its id is signed with the body, unless it was set up to prove itself otherwise.
         SourceKind::StandardWebhooks => Row {
             kept: &["webhook-id", "webhook-timestamp"],

@@ -1,20 +1,22 @@
 //! HTTP in: takes webhooks, proves who sent them, makes them durable, and only then says so.
 //!
 //! It needs the bus and nothing else, and for a while not even that: see [`spool`]. The raw bytes travel on, and the
-//! normalizer reads them: of an authentic body nothing is read here but its sender's own id, where it has one in it; of
-//! any other nothing at all. It decides nothing but whether to let a request in.
+//! normalizer reads them: of an authentic body nothing is read here but its sender's own id, and what of it must not be
+//! kept, where it has them in it; of any other nothing at all. It decides nothing but whether to let a request in.
 //!
 //! - [`server`] listens, bounds connections and stops in good order.
 //! - [`desk`] is what happens to one request, step by step.
 //! - [`body`] reads a body within its limits of size, time and memory.
 //! - [`proof`] is the one place where bytes become [`proof::Authentic`]; [`secrets`] holds what proves them.
 //! - [`source`] is one configured sender; [`dialect`] has a row for each kind of them; [`pointer`] finds a sender's own id.
+//! - [`blot`] takes out of an authentic body what must not be kept.
 //! - [`spool`] keeps on disk what the broker does not confirm, and hands it on.
 //! - [`signing`] is the senders' side: how they prove themselves, to try a configuration without them.
 //! - [`check`] says how a source stands before anybody sends.
 //! - [`answer`] is every answer, and the one place where a refusal becomes an HTTP status.
 
 mod answer;
+mod blot;
 mod body;
 pub mod check;
 mod desk;

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use actix_web::http::header::{self, HeaderMap};
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use governor::{
     Quota, RateLimiter,
     clock::{Clock, DefaultClock},
@@ -17,6 +18,7 @@ use runtime::config::{Lookup, Rate, Source as Configured, SourceKind};
 
 use crate::{
     answer::Refusal,
+    blot,
     dialect::{self, Row},
     pointer,
     proof::{Authentic, Shown, Unverified, Verifier},
@@ -135,6 +137,11 @@ impl Source {
             return of(&body.digest().into_iter().chain(said).collect::<Vec<_>>());
         }
         if identity.bytes { of(&body.digest()) } else { of(uuid::Uuid::new_v4().as_bytes()) }
+    }
+
+    /// What of a body is kept: all of it but what its row says must not be.
+    pub(crate) fn kept(&self, body: Authentic) -> Bytes {
+        if self.row.secret.is_empty() { body.into_bytes() } else { blot::form(body.into_bytes(), self.row.secret) }
     }
 }
 

@@ -36,6 +36,7 @@ impl Click {
         }
         let payload = json!({
             "type": "block_actions",
+            "token": "verification-token-of-this-app",
             "user": { "id": user.id, "username": "whatever-they-like", "name": "whatever-they-like", "team_id": user.team },
             "api_app_id": "A0WINDLASS",
             "trigger_id": hex::encode(rand::random::<[u8; 16]>()),

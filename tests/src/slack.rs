@@ -98,6 +98,15 @@ impl FakeSlack {
         seen
     }
 
+    /// Every link in the messages so far, its address and its words, as Slack reads them in its own mark-up ("Formatting
+    /// text": `<address|words>`, with `&`, `<` and `>` escaped in both).
+    pub fn links(&self) -> Vec<(String, String)> {
+        let plain = |text: &str| text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+        let text = self.text();
+        let linked = text.split('<').skip(1).filter_map(|rest| rest.split_once('>')?.0.split_once('|'));
+        linked.map(|(address, words)| (plain(address), plain(words))).collect()
+    }
+
     /// How many posts it refused so far.
     pub fn refused(&self) -> usize {
         self.state().refused

@@ -7,19 +7,27 @@ mod stage;
 use std::time::Duration;
 
 use notifier::Notifier;
-use proto::{BumpReason, CheckReport, DeliveryParked, Event, HealthReported, Verdict, WorkerName};
+use proto::{
+    ApprovalAnswered, ApprovalRequested, BumpReason, CheckReport, DeliveryParked, Event, EventId, HealthReported,
+    Verdict, WorkerName,
+};
 use runtime::{Failure, Worker};
 use stage::{Stage, bumped, deployment, first, permanent, synced, transient};
 use testkit::slack::{FakeSlack, Mood};
 
 /// A context whose routes are these, `{n}` standing for the n-th hook's secret.
 async fn stage_with(routes: &str, hooks: &[&str]) -> Stage {
+    stage_of(routes, hooks, "").await
+}
+
+/// The same with more of the configuration.
+async fn stage_of(routes: &str, hooks: &[&str], more: &str) -> Stage {
     let folder = testkit::folder::Folder::new("hooks").unwrap();
     let routes = hooks.iter().enumerate().fold(routes.to_owned(), |routes, (n, url)| {
         let path = folder.write(&format!("hook-{n}"), &format!("{url}\n")).unwrap();
         routes.replace(&format!("{{{n}}}"), &format!("'file:{}'", path.display()))
     });
-    let stage = Stage::open(&format!("notify: [{routes}]")).await;
+    let stage = Stage::open(&format!("notify: [{routes}]\n{more}")).await;
     Stage { hooks: Some(folder), ..stage }
 }
 
@@ -206,4 +214,77 @@ async fn huge_output_is_cut_to_what_slack_takes_and_mentions_nobody() {
     tell(&Notifier::new(&stage.context).unwrap(), &unhealthy(&huge)).await.unwrap();
     let told = slack.text();
     assert!(told.contains("&lt;!channel&gt; the end") && !told.contains("<!channel>"), "{}", told.len());
+}
+
+/// Two people are asked to let the release in.
+fn asked(approval: EventId) -> Event {
+    let deployment = deployment('a');
+    first(ApprovalRequested {
+        approval,
+        app: deployment.app,
+        environment: deployment.environment,
+        release: deployment.release,
+        running: proto::Release::new(),
+        approvers: 2,
+        authors: std::collections::BTreeSet::new(),
+        note: None,
+        evidence: None,
+        expires_at: None,
+    })
+}
+
+fn answered(approval: EventId, counts: bool) -> Event {
+    let (deployment, says) = (deployment('a'), "it waits for 1 more approval".to_owned());
+    let (app, environment, by) = (deployment.app, deployment.environment, "ada".to_owned());
+    first(ApprovalAnswered { approval, app, environment, by, granted: true, counts, says, comment: None })
+}
+
+#[tokio::test]
+async fn a_message_leads_to_its_page_of_the_console_where_that_has_an_address() {
+    let [plain, buttons, nowhere] = [(); 3].map(|()| FakeSlack::start().unwrap());
+    let more = |keys: &str| {
+        let slack = "sources: { slack: { kind: slack, secrets: [env:S], slack: { team: T0ACME } } }";
+        let asks = "sync: { argocd: shop }, approval: required";
+        format!("{slack}\nconsole: {{ operators: [{{ name: ada, token: env:T }}]{keys} }}\n{}", stage::shop(asks))
+    };
+    let url = ", url: 'https://windlass.example:8443'";
+    let approval = EventId::fresh();
+    let events = [
+        healthy(),
+        unhealthy("<503> & worse"),
+        asked(approval),
+        answered(approval, true),
+        answered(approval, false),
+        parked(WorkerName::Bumper),
+    ];
+    for (slack, keys, route) in [(&plain, url, ""), (&buttons, url, ", buttons: slack"), (&nowhere, "", "")] {
+        let stage = stage_of(&format!("{{ slack: {{0}}{route} }}"), &[&slack.url()], &more(keys)).await;
+        let notifier = Notifier::new(&stage.context).unwrap();
+        for event in &events {
+            tell(&notifier, event).await.unwrap();
+        }
+        assert_eq!((slack.messages().len(), slack.refused()), (events.len(), 0));
+    }
+    let of_event = |event: &Event| format!("/events/{}", event.id);
+    let pages = [
+        of_event(&events[0]),
+        of_event(&events[1]),
+        format!("/approvals/{approval}"),
+        format!("/approvals/{approval}"),
+        of_event(&events[4]),
+        of_event(&events[5]),
+    ];
+    let wanted: Vec<_> = pages
+        .iter()
+        .map(|page| (format!("https://windlass.example:8443{page}"), "see it in the console".to_owned()))
+        .collect();
+    assert_eq!(plain.links(), wanted);
+    assert_eq!(buttons.links(), wanted);
+    assert_eq!(nowhere.links(), []);
+    let has_buttons = |slack: &FakeSlack| {
+        slack.messages()[2]["blocks"].as_array().unwrap().iter().any(|block| block["type"] == "actions")
+    };
+    assert!(has_buttons(&buttons) && !has_buttons(&plain));
+    // The first of two says what is missing.
+    assert!(plain.text().contains("it waits for 1 more approval"), "{}", plain.text());
 }

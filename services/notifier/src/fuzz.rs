@@ -18,10 +18,18 @@ fn event(input: &Input) -> Option<Event> {
     Event::from_message(&message).ok()
 }
 
-/// Slack takes it, and nothing in it can mention anybody or lead anywhere.
+/// Slack takes it, and nothing in it can mention anybody or lead anywhere, but to the console at its end.
 fn told(input: &Input) -> String {
     let Some(message) = event(input).as_ref().and_then(Message::of) else { return "nothing".to_owned() };
-    let payload = message.payload(true);
+    let payload = message.payload(true, None);
+    let mut with_link = message.payload(true, Some(&"https://windlass.example".parse().unwrap()));
+    let last = with_link["blocks"].as_array_mut().unwrap().pop().unwrap();
+    let footer = last["elements"][0]["text"].as_str().unwrap();
+    assert!(footer.matches('<').count() == 1 && footer.contains(" · <https://windlass.example/"), "{footer}");
+    assert_eq!(
+        with_link["blocks"].as_array().unwrap()[..],
+        payload["blocks"].as_array().unwrap()[..blocks_before(&payload)]
+    );
     let blocks = payload["blocks"].as_array().unwrap();
     assert!(blocks.len() <= 50);
     for block in blocks {
@@ -40,6 +48,11 @@ fn told(input: &Input) -> String {
     }
     assert!(!payload["text"].as_str().unwrap().contains(['<', '>']));
     format!("{:?} in {}", message.topic, blocks.len())
+}
+
+/// How many blocks stand before the footer.
+fn blocks_before(payload: &Value) -> usize {
+    payload["blocks"].as_array().unwrap().len() - 1
 }
 
 #[test]

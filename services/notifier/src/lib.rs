@@ -44,7 +44,9 @@ impl Notifier {
         if let Some(after) = self.sent().pause(route) {
             return Err(Failure::NotYet { after, reason: format!("`notify[{route}].slack`: Slack asked for a pause") });
         }
-        let posted = slack::post(&self.ctx.trusted, route, &to.slack, &message.payload(to.buttons.is_some())).await;
+        let console = self.ctx.config.console.as_ref().and_then(|console| console.url.as_ref());
+        let payload = message.payload(to.buttons.is_some(), console);
+        let posted = slack::post(&self.ctx.trusted, route, &to.slack, &payload).await;
         match &posted {
             Ok(()) => self.sent().note(key),
             Err(Failure::NotYet { after, .. }) => self.sent().pause_for(route, *after),

@@ -9,10 +9,11 @@ use proto::{
 };
 use runtime::config::Topic;
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::{
     buttons::Asks,
-    text::{block, code, escape, start},
+    text::{block, code, escape, link, start},
 };
 
 /// The most characters of a section's text.
@@ -32,6 +33,8 @@ pub(crate) struct Message {
     lines: Vec<String>,
     evidence: String,
     footer: String,
+    /// The console's page of what it is about.
+    page: String,
     /// What its buttons answer, if it asks.
     asks: Option<Asks>,
 }
@@ -55,11 +58,13 @@ impl Message {
             Data::DeliveryParked(data) => of_parked(data),
             _ => None,
         };
-        told.map(|message| Self { footer: format!("event {}", code(&event.id.to_string())), ..message })
+        let footer = format!("event {}", code(&event.id.to_string()));
+        told.map(|message| Self { footer, page: page(event), ..message })
     }
 
-    /// As Slack's incoming webhooks take it; with buttons where it asks for something, if the route is to have them.
-    pub(crate) fn payload(&self, with_buttons: bool) -> Value {
+    /// As Slack's incoming webhooks take it: with a link to the console, where it has an address; and with buttons where
+    /// it asks for something, if the route is to have them.
+    pub(crate) fn payload(&self, with_buttons: bool, console: Option<&Url>) -> Value {
         let section = |text: &str| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } });
         let mut text = format!("*{}*", self.headline);
         for line in &self.lines {
@@ -75,7 +80,10 @@ impl Message {
             blocks.push(section(&block(&self.evidence, SECTION)));
         }
         blocks.extend(self.asks.as_ref().filter(|_| with_buttons).map(Asks::block));
-        blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": self.footer }] }));
+        let page = console.and_then(|console| console.join(&self.page).ok());
+        let way = page.map(|page| format!(" · {}", link(&page, "see it in the console"))).unwrap_or_default();
+        let footer = format!("{}{way}", self.footer);
+        blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": footer }] }));
         json!({ "text": self.headline, "blocks": blocks, "unfurl_links": false, "unfurl_media": false })
     }
 
@@ -87,42 +95,40 @@ impl Message {
             let author = change.author.as_ref().map(|author| format!(", by {}", start(author, LINE)));
             lines.push(format!("_{}_{}", start(title, LINE), author.unwrap_or_default()));
         }
-        Self {
-            topic: Topic::Failed,
-            app: Some(app.clone()),
-            environment: None,
-            headline: format!("{emoji} {app}: {what} for {commit} on {branch}"),
-            lines,
-            evidence: String::new(),
-            footer: String::new(),
-            asks: None,
-        }
+        let headline = format!("{emoji} {app}: {what} for {commit} on {branch}");
+        Self { app: Some(app.clone()), lines, ..Self::new(Topic::Failed, headline) }
     }
 
     fn about_environment(topic: Topic, headline: String, app: &AppName, environment: &EnvironmentName) -> Self {
+        Self { app: Some(app.clone()), environment: Some(environment.clone()), ..Self::new(topic, headline) }
+    }
+
+    fn about_deployment(topic: Topic, headline: String, deployment: &Deployment) -> Self {
+        let Deployment { app, environment, .. } = deployment;
+        Self { lines: release(deployment), ..Self::about_environment(topic, headline, app, environment) }
+    }
+
+    fn new(topic: Topic, headline: String) -> Self {
         Self {
             topic,
-            app: Some(app.clone()),
-            environment: Some(environment.clone()),
+            app: None,
+            environment: None,
             headline,
             lines: Vec::new(),
             evidence: String::new(),
             footer: String::new(),
+            page: String::new(),
             asks: None,
         }
     }
+}
 
-    fn about_deployment(topic: Topic, headline: String, deployment: &Deployment) -> Self {
-        Self {
-            topic,
-            app: Some(deployment.app.clone()),
-            environment: Some(deployment.environment.clone()),
-            headline,
-            lines: release(deployment),
-            evidence: String::new(),
-            footer: String::new(),
-            asks: None,
-        }
+/// Where the console shows what an event is about: its place in its chain; what waits for people, where they answer it.
+fn page(event: &Event) -> String {
+    match &event.data {
+        Data::ApprovalRequested(ApprovalRequested { approval, .. })
+        | Data::ApprovalAnswered(ApprovalAnswered { approval, counts: true, .. }) => format!("/approvals/{approval}"),
+        _ => format!("/events/{}", event.id),
     }
 }
 
@@ -243,15 +249,11 @@ fn of_hold(data: &HoldChanged) -> Message {
 fn of_settled(data: &FixSettled) -> Message {
     let FixSettled { app, commit, note, by, reason } = data;
     let lines = note.iter().map(|note| format!("_{}_", start(note, LINE)));
+    let headline = format!(":handshake: {app}: the fix {} is owed no more", code(commit.short()));
     Message {
-        topic: Topic::Deployed,
         app: Some(app.clone()),
-        environment: None,
-        headline: format!(":handshake: {app}: the fix {} is owed no more", code(commit.short())),
         lines: lines.chain([format!("{}: {}", escape(by), start(reason, LINE))]).collect(),
-        evidence: String::new(),
-        footer: String::new(),
-        asks: None,
+        ..Message::new(Topic::Deployed, headline)
     }
 }
 
@@ -310,18 +312,14 @@ fn of_parked(data: &DeliveryParked) -> Option<Message> {
     let (worker, letter) = (data.worker, &data.dead_letter);
     let tried = if data.attempts == 1 { "once".to_owned() } else { format!("{} times", data.attempts) };
     Some(Message {
-        topic: Topic::Failed,
         app: data.app.clone(),
-        environment: None,
-        headline: format!(":skull: {app}the {worker} gave up on {what}"),
         lines: vec![
             format!("tried {tried}"),
             format!("look: {}", code(&format!("windlass dead show {letter}"))),
             format!("again, once it is mended: {}", code(&format!("windlass dead replay {letter}"))),
         ],
         evidence: data.reason.clone(),
-        footer: String::new(),
-        asks: None,
+        ..Message::new(Topic::Failed, format!(":skull: {app}the {worker} gave up on {what}"))
     })
 }
 

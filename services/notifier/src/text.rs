@@ -3,6 +3,8 @@
 //! Limits and escapes: Slack's "Formatting text" and "Block Kit" references (section text 3000 characters, header
 //! context elements 10, blocks 50; `&`, `<` and `>` are control characters).
 
+use url::Url;
+
 /// Plain text as mrkdwn: nothing in it can mention anybody or make a link.
 pub(crate) fn escape(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
@@ -32,6 +34,11 @@ fn width(c: char) -> usize {
 /// A value between backticks; a backtick in it would end them.
 pub(crate) fn code(text: &str) -> String {
     format!("`{}`", escape(text).replace(['`', '\n'], "'"))
+}
+
+/// A link with its words. In an address a `|` would begin them.
+pub(crate) fn link(to: &Url, words: &str) -> String {
+    format!("<{}|{}>", escape(to.as_str()).replace('|', "%7C"), escape(words))
 }
 
 /// The beginning of a text, escaped, in at most so many characters.
@@ -65,12 +72,20 @@ pub(crate) fn block(output: &str, max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn nothing_can_mention_anybody() {
         assert_eq!(escape("<!channel> & <@U1>\u{7}"), "&lt;!channel&gt; &amp; &lt;@U1&gt; ");
         assert_eq!(code("a`b`\nc"), "`a'b''c`");
+    }
+
+    #[test]
+    fn a_link_leads_where_it_says_whatever_is_in_its_address() {
+        let to = |url: &str| link(&Url::parse(url).unwrap(), "a > b");
+        assert_eq!(to("https://windlass.example:8443/a"), "<https://windlass.example:8443/a|a &gt; b>");
+        assert_eq!(to("https://h/?a=1&b=<|>"), "<https://h/?a=1&amp;b=%3C%7C%3E|a &gt; b>");
     }
 
     #[test]

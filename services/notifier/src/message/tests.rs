@@ -24,7 +24,7 @@ fn told<T: serde::de::DeserializeOwned + Into<Data>>(data: Value) -> Option<Mess
 
 /// Everything people read, and a check of Slack's limits on the way.
 fn read(message: &Message) -> String {
-    let payload = message.payload(false);
+    let payload = message.payload(false, None);
     let blocks = payload["blocks"].as_array().unwrap();
     assert!(blocks.len() <= 50);
     let mut text = payload["text"].as_str().unwrap().to_owned();
@@ -167,8 +167,8 @@ fn what_asks_has_buttons_where_they_lead_somewhere() {
             let blocks = payload["blocks"].as_array().unwrap().iter();
             blocks.filter(|block| block["type"] == "actions").cloned().collect::<Vec<_>>()
         };
-        assert_eq!(actions(&message.payload(false)), Vec::<Value>::new());
-        let [block] = &actions(&message.payload(true))[..] else { panic!("{message:?}") };
+        assert_eq!(actions(&message.payload(false, None)), Vec::<Value>::new());
+        let [block] = &actions(&message.payload(true, None))[..] else { panic!("{message:?}") };
         let [yes, no] = &block["elements"].as_array().unwrap()[..] else { panic!("{block}") };
         assert_eq!((&yes["style"], &no["style"]), (&json!("primary"), &json!("danger")));
         assert_eq!((&yes["action_id"], &no["action_id"]), (&json!("windlass.approve"), &json!("windlass.reject")));

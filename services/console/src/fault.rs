@@ -9,6 +9,38 @@ use actix_web::{
 };
 use ledger::LedgerError;
 use operate::OperateError;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Every status that a refusal may have, and when, as programs are told of it.
+pub(crate) const REFUSALS: &[(u16, &str)] = &[
+    (400, "a parameter or a body that is not what belongs there, or a beginning that several things have"),
+    (401, "no token, or nobody's"),
+    (403, "who may only read orders"),
+    (404, "nothing of that name"),
+    (408, "a body that does not arrive in its time"),
+    (413, "a body that is too large"),
+    (421, "asked for by a name that is not the console's"),
+    (429, "too many wrong tokens"),
+    (500, "the console failed at it; its log says more"),
+    (503, "the ledger is away, or the bus did not confirm; send it again, an order under the same key"),
+];
+
+/// A refusal as programs get it (RFC 9457).
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Problem {
+    /// `about:blank`: the status says of what kind it is.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The status.
+    status: u16,
+    /// What is wrong.
+    detail: String,
+    /// What to do next.
+    next: &'static str,
+}
 
 /// Why a request is not answered as it was meant.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -125,14 +157,14 @@ impl ResponseError for Fault {
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer realm=\"windlass\""));
         }
-        let problem = serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "detail": self.to_string(),
-            "next": self.next(),
-        });
-        response.content_type("application/problem+json").body(problem.to_string())
+        let problem = Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: self.to_string(),
+            next: self.next(),
+        };
+        response.content_type("application/problem+json").body(serde_json::json!(problem).to_string())
     }
 }
 
@@ -158,4 +190,57 @@ impl From<LedgerError> for Fault {
 /// Whole seconds, the begun one included.
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Fault as F, *};
+
+    /// One of each. A new one does not compile until it stands here.
+    fn every() -> Vec<Fault> {
+        let (text, wait) = (String::new, Duration::ZERO);
+        let all = vec![
+            F::NotSignedIn,
+            F::WrongToken,
+            F::TooManyTries(wait),
+            F::ReadOnly(text()),
+            F::Forged,
+            F::Foreign,
+            F::WrongHost,
+            F::NoSuchPage,
+            F::NotFound(text()),
+            F::Invalid(text()),
+            F::TooLarge(1),
+            F::NoBody,
+            F::Away(text()),
+            F::NotOrdered(text()),
+            F::Broken,
+        ];
+        for fault in &all {
+            let (F::NotSignedIn
+            | F::WrongToken
+            | F::TooManyTries(_)
+            | F::ReadOnly(_)
+            | F::Forged
+            | F::Foreign
+            | F::WrongHost
+            | F::NoSuchPage
+            | F::NotFound(_)
+            | F::Invalid(_)
+            | F::TooLarge(_)
+            | F::NoBody
+            | F::Away(_)
+            | F::NotOrdered(_)
+            | F::Broken) = fault;
+        }
+        all
+    }
+
+    #[test]
+    fn every_status_of_a_refusal_is_told_of() {
+        let statuses: BTreeSet<_> = every().iter().map(|fault| fault.status_code().as_u16()).collect();
+        assert_eq!(statuses, REFUSALS.iter().map(|(status, _)| *status).collect());
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use runtime::names::there_are;
 use url::form_urlencoded;
 
 use crate::fault::Fault;
@@ -40,9 +41,7 @@ impl Fields {
     /// Refuses what is none of these: a misspelt filter would choose everything.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Fault> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => {
-                Err(Fault::Invalid(format!("`{name}` is no parameter here; there are: {}", known.join(", "))))
-            }
+            Some((name, _)) => Err(Fault::Invalid(format!("`{name}` is no parameter here; {}", there_are(known)))),
             None => Ok(()),
         }
     }

@@ -2,10 +2,16 @@
 
 use ledger::{DeadFilter, EventFilter};
 use operate::{OperateError, find, name};
-use proto::{AppName, EventType, WorkerName};
+use proto::{AppName, EventId, EventType, WorkerName};
 use runtime::names::there_is_no;
+use schemars::{Schema, SchemaGenerator, json_schema};
 
-use crate::{desk::Desk, fault::Fault, fields::Fields};
+use crate::{
+    api::described::{Parameter, of},
+    desk::Desk,
+    fault::Fault,
+    fields::Fields,
+};
 
 /// The most that one answer lists.
 pub(crate) const MOST: u32 = 500;
@@ -13,14 +19,47 @@ pub(crate) const MOST: u32 = 500;
 const USUAL: u32 = 50;
 
 /// The parameters that choose events.
-pub(crate) const EVENTS: &[&str] = &["type", "app", "since", "until", "correlation", "before", "limit"];
+pub(crate) const EVENTS: &[Parameter] = &[
+    Parameter { name: "type", says: "Of this type.", schema: of::<EventType> },
+    Parameter { name: "app", says: "Of this app.", schema: of::<AppName> },
+    SINCE,
+    UNTIL,
+    Parameter { name: "correlation", says: "Of the chain that this event began.", schema: of::<EventId> },
+    Parameter { name: "before", says: "What an answer says that the next one is asked for by.", schema: of::<i64> },
+    LIMIT,
+];
 /// The parameters that choose dead letters.
-pub(crate) const DEAD: &[&str] = &["worker", "since", "until", "text", "with_replayed", "before", "limit"];
+pub(crate) const DEAD: &[Parameter] = &[
+    Parameter { name: "worker", says: "Of this worker's queue.", schema: of::<WorkerName> },
+    SINCE,
+    UNTIL,
+    Parameter { name: "text", says: "Whose reason holds these words, in whatever case.", schema: of::<String> },
+    Parameter { name: "with_replayed", says: "With those that were sent again; not unless said.", schema: of::<bool> },
+    Parameter { name: "before", says: "What an answer says that the next one is asked for by.", schema: of::<String> },
+    LIMIT,
+];
+const SINCE: Parameter = Parameter { name: "since", says: "At that time or after it.", schema: moment };
+const UNTIL: Parameter = Parameter { name: "until", says: "Before that time.", schema: moment };
+const LIMIT: Parameter = Parameter { name: "limit", says: "At most so many.", schema: of_limit };
+
+fn moment(_: &mut SchemaGenerator) -> Schema {
+    let says = "a time, or how long ago it was";
+    json_schema!({ "type": "string", "description": says, "examples": ["2026-11-23T06:00:00Z", "2h"] })
+}
+
+fn of_limit(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL })
+}
+
+/// Refuses parameters that are none of these.
+pub(crate) fn only(fields: &Fields, known: &[Parameter]) -> Result<(), Fault> {
+    fields.only(&known.iter().map(|parameter| parameter.name).collect::<Vec<_>>())
+}
 
 /// The events that are asked for. What nothing is known of is a mistake: of a misspelt app no event would be told, as if
 /// nothing had happened there.
 pub(crate) async fn events(desk: &Desk, fields: &Fields) -> Result<EventFilter, Fault> {
-    fields.only(EVENTS)?;
+    only(fields, EVENTS)?;
     Ok(EventFilter {
         kind: fields.parse_by("type", event_type)?,
         app: app(desk, fields).await?,
@@ -34,7 +73,7 @@ pub(crate) async fn events(desk: &Desk, fields: &Fields) -> Result<EventFilter, 
 }
 
 pub(crate) fn dead(fields: &Fields) -> Result<DeadFilter, Fault> {
-    fields.only(DEAD)?;
+    only(fields, DEAD)?;
     Ok(DeadFilter {
         worker: fields.parse_by("worker", worker)?,
         since: fields.parse_by("since", name::moment)?,

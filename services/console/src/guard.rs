@@ -123,8 +123,8 @@ async fn admit(desk: &Desk, request: &mut ServiceRequest, door: Door) -> Result<
     if writes && door == Door::Page {
         desk.hosts.check_origin(request.headers())?;
     }
-    let may = routes::who(request.method(), request.path());
-    if may == Some(Who::Anybody) {
+    let row = routes::row(request.method(), request.path());
+    if row.is_some_and(|row| row.who == Who::Anybody) {
         return take_body(request, writes).await;
     }
     let visitor = match door {
@@ -133,9 +133,11 @@ async fn admit(desk: &Desk, request: &mut ServiceRequest, door: Door) -> Result<
     };
     let operator = visitor.operator();
     // What is in no row of the table is nothing, and known people are told so.
-    if may.ok_or(Fault::NoSuchPage)? == Who::Orderers && operator.may != May::Order {
+    let row = row.ok_or(Fault::NoSuchPage)?;
+    if row.who == Who::Orderers && operator.may != May::Order {
         return Err(Fault::ReadOnly(operator.name.clone()));
     }
+    row.check(request.query_string())?;
     take_body(request, writes).await?;
     if let Visitor::Person(session) = &visitor
         && writes

@@ -8,7 +8,7 @@
 //! - [`guard`] is the one door: whoever is not known gets no further, and a form must be one of ours.
 //! - [`operators`] knows people by their tokens, [`session`] by their cookies; [`tries`] bounds how often one may guess.
 //! - [`desk`] is what handling a request needs; [`orders`] is the one place where something is ordered.
-//! - [`pages`] answers people, [`api`] answers programs; [`fault`] is every refusal, for both.
+//! - [`pages`] answers people, [`api`] answers programs, and [`openapi`] tells them how; [`fault`] is every refusal, for both.
 
 mod api;
 pub mod check;
@@ -19,6 +19,7 @@ mod filters;
 mod guard;
 mod hosts;
 mod metrics;
+mod openapi;
 mod operators;
 mod orders;
 mod pages;
@@ -33,6 +34,7 @@ use std::sync::PoisonError;
 use anyhow::Context as _;
 use runtime::Context;
 
+pub use openapi::document as openapi;
 pub use routes::{ROUTES, Row, Who};
 pub use server::Console;
 

@@ -48,14 +48,14 @@ pub(crate) enum OfEnvironment {
 }
 
 impl OfEnvironment {
+    /// Each by its word.
+    pub(crate) const WORDS: [(&str, Self); 3] =
+        [("hold", Self::Hold), ("unhold", Self::Unhold), ("rollback", Self::Rollback)];
+
     /// By its word.
     pub(crate) fn named(word: &str) -> Result<Self, Fault> {
-        match word {
-            "hold" => Ok(Self::Hold),
-            "unhold" => Ok(Self::Unhold),
-            "rollback" => Ok(Self::Rollback),
-            _ => Err(Fault::NoSuchPage),
-        }
+        let named = Self::WORDS.into_iter().find(|(known, _)| *known == word);
+        named.map(|(_, order)| order).ok_or(Fault::NoSuchPage)
     }
 
     /// The order. `to` belongs to a rollback alone: whoever says it of another means something else.

@@ -8,7 +8,15 @@ use actix_web::{
     web::{self, PathConfig, ServiceConfig},
 };
 
-use crate::{api, fault::Fault, guard, pages};
+use crate::{
+    api::{
+        self,
+        described::{self, Operation},
+    },
+    fault::Fault,
+    fields::Fields,
+    filters, guard, pages,
+};
 
 /// Who may ask for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,55 +38,68 @@ pub struct Row {
     /// Who may.
     pub who: Who,
     route: fn() -> Route,
+    /// What programs are told of it.
+    pub(crate) described: Option<&'static Operation>,
+}
+
+impl Row {
+    /// Refuses parameters that programs are not told of: a misspelt one would be taken for none.
+    pub(crate) fn check(&self, query: &str) -> Result<(), Fault> {
+        self.described.map_or(Ok(()), |operation| filters::only(&Fields::read(query.as_bytes()), operation.query))
+    }
 }
 
 macro_rules! rows {
-    ($($method:literal $path:literal $who:ident => $handler:path,)+) => {
+    ($($method:literal $path:literal $who:ident => $handler:path $(, as $operation:ident)?;)+) => {
         &[$(Row {
             method: $method,
             path: $path,
             who: Who::$who,
             route: || method($method).to($handler),
+            described: rows!(@described $($operation)?),
         }),+]
     };
+    (@described) => { None };
+    (@described $operation:ident) => { Some(&described::$operation) };
 }
 
 /// Everything there is. The first that fits is it.
 pub const ROUTES: &[Row] = rows! {
-    "GET" "/style.css" Anybody => pages::style,
-    "GET" "/sign-in" Anybody => pages::sign_in::form,
-    "POST" "/sign-in" Anybody => pages::sign_in::enter,
-    "POST" "/sign-out" Readers => pages::sign_in::leave,
-    "GET" "/" Readers => pages::overview::page,
-    "GET" "/events" Readers => pages::events::list,
-    "GET" "/events/{id}" Readers => pages::event::page,
-    "GET" "/events/{id}/replay" Orderers => pages::replay::of_event,
-    "POST" "/events/{id}/replay" Orderers => pages::replay::event,
-    "GET" "/approvals/{id}" Readers => pages::approval::page,
-    "POST" "/approvals/{id}" Orderers => pages::approval::answer,
-    "GET" "/apps/{app}/environments/{environment}/{order}" Orderers => pages::order::of_environment,
-    "POST" "/apps/{app}/environments/{environment}/{order}" Orderers => pages::order::environment,
-    "GET" "/apps/{app}/quarantine/{digest}" Orderers => pages::order::of_digest,
-    "POST" "/apps/{app}/quarantine/{digest}" Orderers => pages::order::digest,
-    "GET" "/apps/{app}/owed/{commit}" Orderers => pages::order::of_fix,
-    "POST" "/apps/{app}/owed/{commit}" Orderers => pages::order::fix,
-    "GET" "/dead" Readers => pages::dead::list,
-    "POST" "/dead/replay" Orderers => pages::replay::letters,
-    "GET" "/dead/{id}" Readers => pages::dead::page,
-    "GET" "/api/v1/me" Readers => api::read::me,
-    "GET" "/api/v1/status" Readers => api::read::status,
-    "GET" "/api/v1/events" Readers => api::read::events,
-    "GET" "/api/v1/events/{id}" Readers => api::read::event,
-    "POST" "/api/v1/events/{id}/replay" Orderers => api::order::replay_event,
-    "GET" "/api/v1/approvals" Readers => api::read::approvals,
-    "GET" "/api/v1/approvals/{id}" Readers => api::read::approval,
-    "POST" "/api/v1/approvals/{id}/{answer}" Orderers => api::order::answer,
-    "POST" "/api/v1/apps/{app}/environments/{environment}/{order}" Orderers => api::order::environment,
-    "POST" "/api/v1/apps/{app}/quarantine/{digest}/release" Orderers => api::order::digest,
-    "POST" "/api/v1/apps/{app}/owed/{commit}/settle" Orderers => api::order::fix,
-    "GET" "/api/v1/dead" Readers => api::read::dead,
-    "GET" "/api/v1/dead/{id}" Readers => api::read::letter,
-    "POST" "/api/v1/dead/replay" Orderers => api::order::replay_letters,
+    "GET" "/style.css" Anybody => pages::style;
+    "GET" "/sign-in" Anybody => pages::sign_in::form;
+    "POST" "/sign-in" Anybody => pages::sign_in::enter;
+    "POST" "/sign-out" Readers => pages::sign_in::leave;
+    "GET" "/" Readers => pages::overview::page;
+    "GET" "/events" Readers => pages::events::list;
+    "GET" "/events/{id}" Readers => pages::event::page;
+    "GET" "/events/{id}/replay" Orderers => pages::replay::of_event;
+    "POST" "/events/{id}/replay" Orderers => pages::replay::event;
+    "GET" "/approvals/{id}" Readers => pages::approval::page;
+    "POST" "/approvals/{id}" Orderers => pages::approval::answer;
+    "GET" "/apps/{app}/environments/{environment}/{order}" Orderers => pages::order::of_environment;
+    "POST" "/apps/{app}/environments/{environment}/{order}" Orderers => pages::order::environment;
+    "GET" "/apps/{app}/quarantine/{digest}" Orderers => pages::order::of_digest;
+    "POST" "/apps/{app}/quarantine/{digest}" Orderers => pages::order::digest;
+    "GET" "/apps/{app}/owed/{commit}" Orderers => pages::order::of_fix;
+    "POST" "/apps/{app}/owed/{commit}" Orderers => pages::order::fix;
+    "GET" "/dead" Readers => pages::dead::list;
+    "POST" "/dead/replay" Orderers => pages::replay::letters;
+    "GET" "/dead/{id}" Readers => pages::dead::page;
+    "GET" "/api/v1/me" Readers => api::read::me, as ME;
+    "GET" "/api/v1/openapi.json" Readers => api::read::openapi, as OPENAPI;
+    "GET" "/api/v1/status" Readers => api::read::status, as STATUS;
+    "GET" "/api/v1/events" Readers => api::read::events, as EVENTS;
+    "GET" "/api/v1/events/{id}" Readers => api::read::event, as EVENT;
+    "POST" "/api/v1/events/{id}/replay" Orderers => api::order::replay_event, as REPLAY_EVENT;
+    "GET" "/api/v1/approvals" Readers => api::read::approvals, as APPROVALS;
+    "GET" "/api/v1/approvals/{id}" Readers => api::read::approval, as APPROVAL;
+    "POST" "/api/v1/approvals/{id}/{answer}" Orderers => api::order::answer, as ANSWER;
+    "POST" "/api/v1/apps/{app}/environments/{environment}/{order}" Orderers => api::order::environment, as ORDER;
+    "POST" "/api/v1/apps/{app}/quarantine/{digest}/release" Orderers => api::order::digest, as RELEASE;
+    "POST" "/api/v1/apps/{app}/owed/{commit}/settle" Orderers => api::order::fix, as SETTLE;
+    "GET" "/api/v1/dead" Readers => api::read::dead, as DEAD;
+    "GET" "/api/v1/dead/{id}" Readers => api::read::letter, as LETTER;
+    "POST" "/api/v1/dead/replay" Orderers => api::order::replay_letters, as REPLAY_LETTERS;
 };
 
 /// Has the server answer them.
@@ -94,10 +115,9 @@ pub(crate) fn register(config: &mut ServiceConfig) {
     config.default_service(web::to(async || Err::<String, _>(Fault::NoSuchPage)));
 }
 
-/// Who may ask for this; nobody where nothing is.
-pub(crate) fn who(method: &Method, path: &str) -> Option<Who> {
-    let row = ROUTES.iter().find(|row| method.as_str() == row.method && fits(row.path, path))?;
-    Some(row.who)
+/// The row of what is asked for so; none where nothing is.
+pub(crate) fn row(method: &Method, path: &str) -> Option<&'static Row> {
+    ROUTES.iter().find(|row| method.as_str() == row.method && fits(row.path, path))
 }
 
 fn fits(pattern: &str, path: &str) -> bool {
@@ -118,6 +138,17 @@ fn method(name: &str) -> Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn who(method: &Method, path: &str) -> Option<Who> {
+        row(method, path).map(|row| row.who)
+    }
+
+    #[test]
+    fn programs_are_told_of_every_route_of_theirs_and_of_no_other() {
+        for row in ROUTES {
+            assert_eq!(row.described.is_some(), row.path.starts_with("/api/"), "{} {}", row.method, row.path);
+        }
+    }
 
     #[test]
     fn what_is_in_no_row_is_nothing() {

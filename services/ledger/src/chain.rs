@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use proto::{AppName, BumpReason, CommitSha, Deployment, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{Kept, Ledger, LedgerError, Result};
@@ -272,13 +273,14 @@ pub struct Ended {
 }
 
 /// Why nothing automatic happens in an environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// Who holds it.
     pub by: String,
     /// Why.
     pub reason: String,
     /// Since when.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// Whether Windlass holds it itself, because its rollback did not help.
     #[serde(default)]
@@ -286,13 +288,14 @@ pub struct Hold {
 }
 
 /// Why a digest must not be deployed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Barred {
     /// Why, in a line.
     pub reason: String,
     /// The environment it was bad in.
     pub environment: EnvironmentName,
     /// Since when.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// Whether a person had it taken back, so that no verdict lets it go again.
     #[serde(default)]
@@ -300,7 +303,7 @@ pub struct Barred {
 }
 
 /// A fix that is deployed from a branch of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Owed {
     /// The source commit.
     pub commit: CommitSha,
@@ -308,6 +311,7 @@ pub struct Owed {
     #[serde(default)]
     pub note: Option<String>,
     /// Since when.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What brought it to a deploy branch, or a later fix that has it and is owed in its place; `None` while it is owed.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! What goes into the ledger and comes out, whichever database keeps it.
 
 use proto::{AppName, Digest, EventId, EventType, Message, Timestamp, WorkerName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -47,7 +48,7 @@ pub struct Kept {
 }
 
 /// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunState {
     /// Claimed; the lease may have run out.
@@ -61,7 +62,7 @@ pub enum RunState {
 }
 
 /// One worker's run of an event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Run {
     /// Who ran.
     pub worker: WorkerName,
@@ -72,8 +73,10 @@ pub struct Run {
     /// How often it was claimed.
     pub attempts: u32,
     /// When it was first claimed.
+    #[schemars(with = "String")]
     pub started_at: Timestamp,
     /// When it was done or last failed.
+    #[schemars(with = "Option<String>")]
     pub finished_at: Option<Timestamp>,
     /// The last failure.
     pub error: Option<String>,

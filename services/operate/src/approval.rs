@@ -5,6 +5,7 @@ use proto::{
     AppName, ApprovalAnswered, ApprovalRequested, Data, EnvironmentName, Event, EventId, EventType, Lane, Release,
     ReleaseWaiting,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Beginning, OperateError, Result, See, find};
@@ -13,7 +14,7 @@ use crate::{Beginning, OperateError, Result, See, find};
 const ANSWERS: u32 = 1000;
 
 /// A release that waits for people, or did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Approval {
     /// What an answer names.
     pub id: EventId,

@@ -1,8 +1,12 @@
 //! What happened: an event with who ran on it and its whole chain, and the forms in which programs get it.
 
+use std::collections::BTreeMap;
+
 use ledger::{EventFilter, Ledger, Recorded, Run, StoredDeadLetter};
-use proto::{Event, EventId, Message};
-use serde_json::{Value, json};
+use proto::{Event, EventId, Message, Timestamp, WorkerName};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{OperateError, Result, describe};
 
@@ -44,10 +48,68 @@ impl Story {
     }
 
     /// As operators' programs get it.
-    pub fn to_json(&self) -> Value {
-        let chain: Vec<Value> = self.chain.iter().map(event_json).collect();
-        json!({ "event": event_json(&self.event), "runs": self.runs, "chain": chain })
+    pub fn to_json(&self) -> StoryJson {
+        let chain = self.chain.iter().map(event_json).collect();
+        StoryJson { event: event_json(&self.event), runs: self.runs.clone(), chain }
     }
+}
+
+/// An event and what came of it, as operators' programs get it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Story")]
+pub struct StoryJson {
+    /// The event.
+    pub event: EventJson,
+    /// Who ran on it.
+    pub runs: Vec<Run>,
+    /// Every event of its chain, the oldest first; those of the chain that it led on too.
+    pub chain: Vec<EventJson>,
+}
+
+/// An event as operators' programs get it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Event")]
+pub struct EventJson {
+    /// Its place in the history; grows.
+    pub seq: i64,
+    /// When it was written down.
+    #[schemars(with = "String")]
+    pub recorded_at: Timestamp,
+    /// Its attributes as they travelled (CloudEvents 1.0): `id`, `source`, `type`, `time`, `app` and others.
+    pub attributes: BTreeMap<String, String>,
+    /// What it says, in a line; nothing where nobody can read it.
+    pub summary: Option<String>,
+    /// What it carries, by its type: `proto/schemas` has a schema for each. Nothing where nobody can read it.
+    pub data: Option<Value>,
+    /// Why nobody can read it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+}
+
+/// A dead letter as operators' programs get it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+pub struct LetterJson {
+    /// Its id.
+    pub id: String,
+    /// Whose queue it came from; nobody's where no queue took it.
+    pub worker: Option<WorkerName>,
+    /// The error and its causes.
+    pub reason: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up.
+    #[schemars(with = "String")]
+    pub parked_at: Timestamp,
+    /// When it was last sent to its worker again.
+    #[schemars(with = "Option<String>")]
+    pub replayed_at: Option<Timestamp>,
+    /// By whom.
+    pub replayed_by: Option<String>,
+    /// The attributes of what it holds, as they travelled.
+    pub attributes: BTreeMap<String, String>,
+    /// What it carries; nothing where nobody can read it.
+    pub data: Option<Value>,
 }
 
 /// The other chain that an event led on, if it did: an answer to what waits belongs to the chain of what it answers.
@@ -69,34 +131,31 @@ pub fn summary(message: &Message) -> String {
 }
 
 /// An event as operators' programs get it.
-pub fn event_json(recorded: &Recorded) -> Value {
+pub fn event_json(recorded: &Recorded) -> EventJson {
     let message = &recorded.message;
     let event = Event::from_message(message);
-    let mut object = json!({
-        "seq": recorded.seq,
-        "recorded_at": recorded.recorded_at,
-        "attributes": message.attributes,
-        "summary": event.as_ref().map(describe::line).ok(),
-        "data": event.as_ref().map(|event| event.data.to_json()).ok(),
-    });
-    if let Err(why) = event {
-        object["unreadable"] = json!(why.to_string());
+    EventJson {
+        seq: recorded.seq,
+        recorded_at: recorded.recorded_at,
+        attributes: message.attributes.clone(),
+        summary: event.as_ref().map(describe::line).ok(),
+        data: event.as_ref().map(|event| event.data.to_json()).ok(),
+        unreadable: event.err().map(|why| why.to_string()),
     }
-    object
 }
 
 /// A dead letter as operators' programs get it.
-pub fn letter_json(stored: &StoredDeadLetter) -> Value {
+pub fn letter_json(stored: &StoredDeadLetter) -> LetterJson {
     let letter = &stored.letter;
-    json!({
-        "id": stored.id,
-        "worker": letter.worker,
-        "reason": letter.reason,
-        "attempts": letter.attempts,
-        "parked_at": letter.parked_at,
-        "replayed_at": stored.replayed_at,
-        "replayed_by": stored.replayed_by,
-        "attributes": letter.message.attributes,
-        "data": Event::from_message(&letter.message).ok().map(|event| event.data.to_json()),
-    })
+    LetterJson {
+        id: stored.id.to_string(),
+        worker: letter.worker,
+        reason: letter.reason.clone(),
+        attempts: letter.attempts,
+        parked_at: letter.parked_at,
+        replayed_at: stored.replayed_at,
+        replayed_by: stored.replayed_by.clone(),
+        attributes: letter.message.attributes.clone(),
+        data: Event::from_message(&letter.message).ok().map(|event| event.data.to_json()),
+    }
 }

@@ -8,12 +8,13 @@ use runtime::{
     Config,
     config::{App, Environment, Promotion, Skip},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{Result, find};
 
 /// How it stands with an app.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct AppStatus {
     /// The app.
     pub app: AppName,
@@ -26,7 +27,7 @@ pub struct AppStatus {
 }
 
 /// A digest that must not be deployed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Quarantined {
     /// Which.
     pub digest: Digest,
@@ -36,7 +37,7 @@ pub struct Quarantined {
 }
 
 /// How it stands with an environment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EnvironmentStatus {
     /// The environment.
     pub environment: EnvironmentName,
@@ -55,11 +56,12 @@ pub struct EnvironmentStatus {
 }
 
 /// What is known to run: the newest that has a verdict.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Runs {
     /// How it fares.
     pub health: Health,
     /// When the verdict was reached, where there is one. Nobody has looked since.
+    #[schemars(with = "Option<String>")]
     pub since: Option<Timestamp>,
     /// What the verdict said.
     pub summary: Option<String>,
@@ -70,7 +72,7 @@ pub struct Runs {
 }
 
 /// How something fares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It is healthy.
@@ -84,16 +86,17 @@ pub enum Health {
 }
 
 /// What is on its way.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OnItsWay {
     /// Since when.
+    #[schemars(with = "String")]
     pub since: Timestamp,
     /// What was asked for.
     pub deployment: Deployment,
 }
 
 /// What waits to go to an environment.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Waits {
     /// Its id, which an approval is named by too.
     pub id: EventId,
@@ -104,6 +107,7 @@ pub struct Waits {
     /// The source commit's title.
     pub note: Option<String>,
     /// Since when.
+    #[schemars(with = "String")]
     pub since: Timestamp,
     /// For what, in words that follow "waits for"; absent when it is about to go.
     pub waits_for: Option<String>,

@@ -134,7 +134,7 @@ async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
     for (name, value) in &found.message.attributes {
         out::line(format_args!("  {name:<16} {value}"))?;
     }
-    out::line(format_args!("  {}", serde_json::to_string_pretty(&event_json(&found)["data"])?.replace('\n', "\n  ")))?;
+    out::line(format_args!("  {}", serde_json::to_string_pretty(&event_json(&found).data)?.replace('\n', "\n  ")))?;
     out::line("runs")?;
     for run in &runs {
         out::line(format_args!("  {}", run_line(run)))?;

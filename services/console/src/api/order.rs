@@ -1,10 +1,15 @@
 //! What there is to order. An order is answered once it is durable; what comes of it is told by its event.
 
+use std::fmt::Display;
+
 use actix_web::{HttpRequest, HttpResponse, web};
-use operate::{Beginning, find, history::letter_json};
+use operate::{
+    Beginning, find,
+    history::{LetterJson, letter_json},
+};
 use proto::{AppName, EnvironmentName, EventId, WorkerName};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::read::beginning;
 use crate::{
@@ -15,53 +20,93 @@ use crate::{
 };
 
 /// The header under whose value an order is one, however often it is sent (draft-ietf-httpapi-idempotency-key-header).
-const KEY: &str = "idempotency-key";
+pub(super) const KEY: &str = "idempotency-key";
 /// The longest such value, in bytes.
-const LONGEST_KEY: usize = 200;
+pub(super) const LONGEST_KEY: usize = 200;
 
 /// The body of an order.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Reason {
+pub(super) struct Reason {
+    /// Why; it is kept with the order.
     reason: String,
 }
 
 /// The body of an order about an environment.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct OrderThere {
+pub(super) struct OrderThere {
+    /// Why; it is kept with the order.
     reason: String,
+    /// Of a rollback: a GitOps revision, a source commit or a digest that was healthy there, or the beginning of one; what
+    /// was last healthy there unless said.
     #[serde(default)]
     to: Option<String>,
 }
 
 /// The body of an answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Comment {
+pub(super) struct Comment {
+    /// Words that are kept with the answer.
     #[serde(default)]
     comment: Option<String>,
 }
 
 /// The body of a replay of an event.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ReplayOne {
+pub(super) struct ReplayOne {
+    /// To this worker alone; to every worker that hears it unless said.
     #[serde(default)]
     worker: Option<WorkerName>,
     /// Only while it was not replayed more often than that.
     #[serde(default)]
     replays: Option<u32>,
+    /// Only says what would be done.
     #[serde(default)]
     dry_run: bool,
 }
 
 /// The body of a replay of dead letters.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ReplayMany {
+pub(super) struct ReplayMany {
+    /// Which: their ids, or the beginnings of them; at most 100.
     ids: Vec<String>,
+    /// Only says what would be done.
     #[serde(default)]
+    dry_run: bool,
+}
+
+/// An order that is durable.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ordered {
+    /// Its event, whose chain tells what comes of it.
+    event: EventId,
+    /// Where that is told.
+    see: String,
+}
+
+/// A replay of an event, or what it would be.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ReplayedOne {
+    /// The event.
+    event: String,
+    /// The worker that it goes to; nobody in particular where all who hear it do.
+    worker: Option<WorkerName>,
+    /// Whether nothing was done.
+    dry_run: bool,
+    /// Where is told what comes of it.
+    see: String,
+}
+
+/// A replay of dead letters, or what it would be.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct ReplayedMany {
+    /// The dead letters, the oldest first.
+    dead_letters: Vec<LetterJson>,
+    /// Whether nothing was done.
     dry_run: bool,
 }
 
@@ -124,10 +169,10 @@ pub(crate) async fn fix(
 async fn order(desk: &Desk, visitor: &Visitor, request: &HttpRequest, asked: Asked) -> Result<HttpResponse, Fault> {
     let key = key(request)?;
     let event = desk.order(visitor.operator(), asked, key.as_deref()).await?;
-    Ok(HttpResponse::Accepted().json(json!({ "event": event, "see": see(event) })))
+    Ok(HttpResponse::Accepted().json(Ordered { event, see: see(event) }))
 }
 
-fn see(event: EventId) -> String {
+fn see(event: impl Display) -> String {
     format!("/api/v1/events/{event}")
 }
 
@@ -149,8 +194,7 @@ pub(crate) async fn replay_event(
     let id = beginning(&id)?;
     let recorded = within(async { Ok(find::event(&desk.ledger, &id).await?) }).await?;
     let event = recorded.message.attribute("id").to_owned();
-    let says =
-        json!({ "event": event, "worker": worker, "dry_run": dry_run, "see": format!("/api/v1/events/{event}") });
+    let says = ReplayedOne { see: see(&event), event, worker, dry_run };
     if dry_run {
         return Ok(HttpResponse::Ok().json(says));
     }
@@ -163,8 +207,7 @@ pub(crate) async fn replay_letters(desk: web::Data<Desk>, visitor: Visitor, sent
     let ReplayMany { ids, dry_run } = sent.json()?;
     let ids = ids.iter().map(|id| beginning(id)).collect::<Result<Vec<Beginning>, _>>()?;
     let letters = desk.letters(&ids).await?;
-    let says: Vec<Value> = letters.iter().map(letter_json).collect();
-    let says = json!({ "dead_letters": says, "dry_run": dry_run });
+    let says = ReplayedMany { dead_letters: letters.iter().map(letter_json).collect(), dry_run };
     if dry_run {
         return Ok(HttpResponse::Ok().json(says));
     }

@@ -68,7 +68,7 @@ fn under_way(visitor: &Visitor, id: &str) -> HttpResponse {
 /// What the event says, as data; of a webhook what its sender sent.
 fn carries(recorded: &Recorded) -> Markup {
     let event = Event::from_message(&recorded.message);
-    let json = serde_json::to_string_pretty(&event_json(recorded)["data"]).unwrap_or_default();
+    let json = serde_json::to_string_pretty(&event_json(recorded).data).unwrap_or_default();
     let (heading, body) = match &event {
         Ok(Event { data: Data::WebhookReceived(webhook), .. }) if webhook.kind != NOT_SHOWN => {
             ("What was sent", Some(&webhook.body))

@@ -1,7 +1,9 @@
 //! The console: stories of operators over an engine at work, and its door, tried by everybody else.
 
 mod browser;
+mod described;
 mod door;
+mod fits;
 mod pages;
 mod programs;
 mod stand;

@@ -35,7 +35,7 @@ fn release() -> Release {
     serde_json::from_value(json!({ "web": image })).unwrap()
 }
 
-fn pushed(title: &str) -> Event {
+pub(super) fn pushed(title: &str) -> Event {
     let change = Change {
         app: "shop".parse().unwrap(),
         branch: "main".parse().unwrap(),
@@ -130,7 +130,7 @@ async fn every_answer_says_what_a_browser_may_do_with_it() {
 }
 
 /// A release that waits for people, a digest in quarantine and a fix that is owed.
-async fn something_of_everything(stand: &Stand) -> EventId {
+pub(super) async fn something_of_everything(stand: &Stand) -> EventId {
     let (app, production) = ("shop".parse().unwrap(), "production".parse().unwrap());
     let waiting = first(ReleaseWaiting {
         app,

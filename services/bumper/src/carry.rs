@@ -12,9 +12,9 @@ use runtime::{
 
 use crate::{
     Bumper,
-    chain::{Order, Question, Step, Wish},
+    behind::Standing,
+    chain::{Step, Wish, noted},
     edit::{Ask, Over},
-    image::Reference,
     outcome::Target,
     propose::waits_for_others,
     repo::Answer,
@@ -43,47 +43,24 @@ impl Bumper {
                 answer => return Ok((ask, answer)),
             };
             for (component, value) in found {
-                let Some(why) = self.behind_file(target, wish, &component, &value).await? else {
-                    if let Some(over) = &mut ask.over {
-                        over.values.insert(value);
+                match self.against_file(target, wish, &component, &value).await? {
+                    Standing::Newer => {}
+                    Standing::Untold(doubt) => ask.note = noted(ask.note.take(), Some(doubt)),
+                    Standing::Older(why) => {
+                        ask.wanted.remove(&component);
+                        let alone = target.app.release == ReleaseMode::Apart && wish.reason == BumpReason::Deploy;
+                        if !alone || ask.wanted.is_empty() {
+                            return Ok((ask, Answer::Older(why)));
+                        }
+                        ask.note = noted(ask.note.take(), Some(format!("{component} is left as it is: {why}")));
+                        continue;
                     }
-                    continue;
-                };
-                ask.wanted.remove(&component);
-                let alone = target.app.release == ReleaseMode::Apart && wish.reason == BumpReason::Deploy;
-                if !alone || ask.wanted.is_empty() {
-                    return Ok((ask, Answer::Older(why)));
                 }
-                let others = ask.note.take().map(|note| format!("{note}; ")).unwrap_or_default();
-                ask.note = Some(format!("{others}{component} is left as it is: {why}"));
+                if let Some(over) = &mut ask.over {
+                    over.values.insert(value);
+                }
             }
         }
-    }
-
-    /// Why what a file asks for is not replaced: its source is newer than what is wanted.
-    async fn behind_file(
-        &self,
-        target: Target<'_>,
-        wish: &Wish,
-        component: &ComponentName,
-        value: &str,
-    ) -> Result<Option<String>, Failure> {
-        let Some(wanted) = wish.wanted.get(component) else { return Ok(None) };
-        let rule = target.app.tag_rule(&wish.environment, component);
-        let whole = wish.commit.as_ref().filter(|_| target.app.release == ReleaseMode::Together);
-        let tags = wanted.tag.as_deref().zip(Reference::parse(value).tag);
-        let is_decided = rule.zip(tags).is_some_and(|(nearest, (wanted, now))| nearest.rule.decides(wanted, now));
-        let Some(new) = whole.or(wanted.commit.as_ref()).filter(|_| !is_decided) else { return Ok(None) };
-        // A tag that is a commit says which one was meant, whatever the image was built from.
-        let old = match Reference::parse(value).commit() {
-            Some(named) => Some(named),
-            None => self.read_back(&wanted.image, value).await.and_then(|image| image.commit),
-        };
-        let Some(old) = old.filter(|old| old != new) else { return Ok(None) };
-        let question = Question::Order(new.clone(), old.clone());
-        let is_older = self.sources.answer(target.app, &question).await? == Order::Before;
-        let (new, old) = (new.short(), old.short());
-        Ok(is_older.then(|| format!("{new} is older than {old}, which the manifest asks for")))
     }
 
     /// Has the files of all environments changed at once, so that they share a push. One that fails does not hold up the
@@ -103,21 +80,24 @@ impl Bumper {
         let asked = wishes.iter().filter_map(|wish| Some((wish, ask(target, event.id, wish)?)));
         let answers = asked.map(async |(wish, ask)| {
             let (ask, answer) = self.bump(target, chain, wish, ask).await?;
+            let note = ask.note.clone();
             Ok::<_, Failure>(match answer {
-                Answer::Landed(landed) => (wish, Ok(self.deployment(target, ask, landed).await)),
-                other => (wish, Err(other)),
+                Answer::Landed(landed) => (wish, note, Ok(self.deployment(target, ask, landed).await)),
+                other => (wish, note, Err(other)),
             })
         });
         for answer in join_all(answers).await {
-            match answer? {
-                (wish, Ok(deployment)) => step.landed(deployment, wish),
-                (wish, Err(Answer::Same(head))) => step.same(wish, &head),
-                (wish, Err(Answer::MovedOn(now))) => step.moved_on(wish, &now),
-                (wish, Err(Answer::Older(why))) => step.older(wish, &why),
-                (wish, Err(Answer::Proposed(proposed))) => step.proposed(wish, *proposed),
-                (wish, Err(Answer::Closed(why))) => step.closed(wish, &why),
-                (wish, Err(Answer::OfOthers(why))) => return Err(waits_for_others(before, wish, why)),
-                (_, Err(Answer::Landed(_) | Answer::Unforeseen(_))) => {}
+            let (wish, note, answer) = answer?;
+            match answer {
+                Ok(deployment) => step.landed(deployment, wish),
+                Err(Answer::Same(head)) => step.same(wish, &head),
+                Err(Answer::MovedOn(now)) => step.moved_on(wish, &now),
+                Err(Answer::Older(why)) => step.older(wish, &why),
+                // Its merge is told with whatever was found out before it was proposed.
+                Err(Answer::Proposed(proposed)) => step.proposed(&Wish { note, ..wish.clone() }, *proposed),
+                Err(Answer::Closed(why)) => step.closed(wish, &why),
+                Err(Answer::OfOthers(why)) => return Err(waits_for_others(before, wish, why)),
+                Err(Answer::Landed(_) | Answer::Unforeseen(_)) => {}
             }
         }
         Ok(())

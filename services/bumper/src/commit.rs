@@ -11,6 +11,8 @@ const EVENT: &str = "Windlass-Event";
 const ENVIRONMENT: &str = "Windlass-Environment";
 /// The source commit of the release as a whole, by which an earlier run's commit is told in full.
 const RELEASE: &str = "Windlass-Release-Commit";
+/// What a note begins with.
+const QUOTE: &str = "> ";
 
 /// The whole message.
 pub(crate) fn message(first: &Subject, ask: &Ask, changed: &[ComponentName]) -> String {
@@ -18,9 +20,7 @@ pub(crate) fn message(first: &Subject, ask: &Ask, changed: &[ComponentName]) -> 
     let mut text = format!("{}\n\n", subject(first, ask, changed));
     text += body(ask.reason);
     if let Some(note) = &ask.note {
-        // One line, so that nothing in it can pass for a trailer.
-        let line: String = note.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-        let _ = write!(text, "\n\n> {line}");
+        let _ = write!(text, "\n\n{QUOTE}{}", quoted(note));
     }
     let _ = write!(text, "\n\n{EVENT}: {}\n{ENVIRONMENT}: {}\n", ask.event, ask.environment);
     if let Some(commit) = &ask.commit {
@@ -35,6 +35,18 @@ pub(crate) fn message(first: &Subject, ask: &Ask, changed: &[ComponentName]) -> 
     }
     let _ = writeln!(text, "Windlass-Reason: {}", word(ask.reason));
     text
+}
+
+/// A note as it stands there: one line, so that nothing in it can pass for a trailer.
+fn quoted(note: &str) -> String {
+    note.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+}
+
+/// What people are told of a commit that an earlier run made: what that said, as far as it is known.
+pub(crate) fn note_of(message: &str, asked: Option<&str>) -> Option<String> {
+    let said = message.lines().skip(1).find_map(|line| line.strip_prefix(QUOTE))?;
+    // In full, where it is the same.
+    Some(asked.filter(|asked| quoted(asked).trim_end() == said.trim_end()).unwrap_or(said).to_owned())
 }
 
 /// The first line.

@@ -6,6 +6,7 @@
 //! cluster. It believes no payload: a digest is what the registry says now, and whether something is already there, or
 //! still there, is decided on the repository's state at the moment of the edit.
 
+mod behind;
 mod carry;
 pub mod chain;
 mod clones;

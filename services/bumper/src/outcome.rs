@@ -41,7 +41,7 @@ impl Bumper {
             changed: landed.changed,
             reason: ask.reason,
             previous: landed.previous,
-            note: ask.note,
+            note: landed.note,
         }
     }
 

@@ -19,7 +19,7 @@ use testkit::{
     registry_proxy::{Fault, RegistryProxy},
 };
 
-use crate::world::*;
+use crate::{source, world::*};
 
 /// A world whose registry is reached through a proxy that can be told to misbehave.
 async fn proxied() -> (World, RegistryProxy) {
@@ -81,6 +81,51 @@ async fn a_registry_that_fails_is_asked_again_later() {
     }
     assert_eq!(world.repo.count(), 1);
     world.bump(&event).await;
+}
+
+#[tokio::test]
+async fn what_a_person_wrote_stays_while_its_registry_cannot_say_what_it_is() {
+    let (world, proxy) = proxied().await;
+    let work = world.work().await;
+    let line = source::line(&work, 4).await;
+    world.healthy(&world.deploy(&line[0]).await).await;
+    for component in ["frontend", "backend"] {
+        world.push(component, Some(&line[2]), &["fix-2"]).await;
+        world.push(component, None, &["unnamed"]).await;
+    }
+    let by_hand = world.manifest("fix-2");
+    world.repo.write(&[("staging/app.yaml", &by_hand)]);
+    let older = source::pushed(&world, &line[1]).await;
+    proxy.only("/manifests/fix-2");
+    for fault in [Fault::Status(500), Fault::Status(503), Fault::Cut] {
+        proxy.next(1, &fault);
+        let failure = world.handle(&older).await.unwrap_err();
+        assert!(matches!(&failure, Failure::Transient(why) if why.to_string().contains(":fix-2")), "{failure:?}");
+    }
+    proxy.next(1, &Fault::TooManyRequests(7));
+    let failure = world.handle(&older).await.unwrap_err();
+    assert!(matches!(failure, Failure::NotYet { after, .. } if after == Duration::from_secs(7)), "{failure:?}");
+    let why = world.ignored(&older).await;
+    assert!(why.contains(&format!("{} is older than {}", line[1].short(), line[2].short())), "{why}");
+    assert_eq!(world.repo.text("staging/app.yaml"), by_hand);
+
+    // What nobody could tell another time either goes in the order of arrival, and says so.
+    proxy.always(Fault::Status(403));
+    let deployed = world.bump(&source::pushed(&world, &line[1]).await).await;
+    let note = deployed.note.clone().unwrap();
+    let words = format!("whether {} is newer than `fix-2` of the manifest is not known", line[1].short());
+    assert!(note.contains(&words) && note.contains(&format!("`registries.{}`", world.host)), "{note}");
+    assert!(world.repo.message("main").contains(&words), "{}", world.repo.message("main"));
+    proxy.heal();
+    for (tag, commit, words) in
+        [("gone", &line[2], "it is not in the registry, or no more"), ("unnamed", &line[3], "names no source commit")]
+    {
+        world.healthy(&world.place("staging").await.asked.unwrap().deployment).await;
+        world.repo.write(&[("staging/app.yaml", &world.manifest(tag))]);
+        let note = world.bump(&source::pushed(&world, commit).await).await.note.unwrap();
+        assert!(note.contains(&format!("`{tag}` of the manifest")) && note.ends_with(words), "{note}");
+        assert_eq!(note.matches(words).count(), 1, "{note}");
+    }
 }
 
 #[tokio::test]

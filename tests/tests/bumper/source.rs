@@ -40,6 +40,12 @@ fn is_left(why: &str, new: &CommitSha, old: &CommitSha, how: &str) -> bool {
 async fn what_was_pushed_before_does_not_come_over_what_is_deployed() {
     let (world, work) = world().await;
     let line = line(&work, 3).await;
+    let first = world.deploy(&line[0]).await;
+    assert!(
+        first.note.is_some_and(|note| note.contains("`v0` of the manifest is not known")),
+        "nobody knows what v0 was"
+    );
+    world.healthy(&first).await;
     let deployed = world.deploy(&line[1]).await;
     assert_eq!((deployed.commit.as_ref(), deployed.note), (Some(&line[1]), None));
     let (count, text) = (world.repo.count(), world.repo.text("staging/app.yaml"));
@@ -124,6 +130,19 @@ async fn where_the_order_is_not_known_it_is_deployed_and_says_so() {
 }
 
 #[tokio::test]
+async fn images_that_name_no_commit_are_deployed_as_they_come_and_say_so() {
+    let world = World::with(&CONFIG.replace("deploy: [main]", "deploy: [main]\n    release: apart")).await;
+    for n in 0..2 {
+        let digest = world.push("frontend", None, &["main"]).await;
+        let deployed = world.bump(&world.pushed("frontend", "main", Some(&digest))).await;
+        let words = ["than `v0` of the manifest is not known", "whether frontend is newer than what it replaces"][n];
+        let note = deployed.note.clone().unwrap();
+        assert!(note.contains(words) && note.ends_with("names no source commit"), "{note}");
+        world.healthy(&deployed).await;
+    }
+}
+
+#[tokio::test]
 async fn a_source_that_is_away_is_waited_for_and_one_that_lets_nobody_in_is_not() {
     let (world, work) = world().await;
     let line = line(&work, 2).await;
@@ -161,6 +180,28 @@ async fn what_a_person_wrote_is_the_truth_that_later_images_are_held_against() {
     let why = world.ignored(&pushed(&world, &line[1]).await).await;
     assert!(is_left(&why, &line[1], &line[2], "the manifest asks for"), "{why}");
     assert_eq!(world.bump(&pushed(&world, &line[3]).await).await.commit.as_ref(), Some(&line[3]));
+}
+
+#[tokio::test]
+async fn what_stands_apart_from_what_a_person_wrote_says_so_unless_it_is_a_fix() {
+    let (world, work) = world().await;
+    let line = line(&work, 2).await;
+    world.healthy(&world.deploy(&line[0]).await).await;
+    world.repo.write(&[("staging/app.yaml", &world.manifest(line[1].as_str()))]);
+    work.git(&["reset", "--hard", "--quiet", "HEAD~1"]).await.unwrap();
+    work.write("file", "another way\n").unwrap();
+    let apart: CommitSha = work.commit("another way").await.unwrap().parse().unwrap();
+    work.force_push().await.unwrap();
+    let deployed = world.bump(&pushed(&world, &apart).await).await;
+    let words = format!("neither of {} and {}, which it replaces, has the other", apart.short(), line[1].short());
+    assert_eq!(deployed.note.as_ref(), Some(&words));
+    assert!(world.repo.message("main").contains(&words));
+    world.healthy(&deployed).await;
+    world.repo.write(&[("staging/app.yaml", &world.manifest(line[1].as_str()))]);
+    work.write("file", "a fix\n").unwrap();
+    let fix: CommitSha = work.commit("a fix").await.unwrap().parse().unwrap();
+    work.force_push().await.unwrap();
+    assert_eq!(world.fix(&fix).await.note, None);
 }
 
 #[tokio::test]

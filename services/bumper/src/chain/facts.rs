@@ -29,6 +29,17 @@ pub(crate) enum Order {
     Unknown(String),
 }
 
+impl Order {
+    /// What is not known of which of two commits is newer, in words for people.
+    pub(crate) fn doubt(&self, new: &str, old: &str) -> Option<String> {
+        match self {
+            Self::Same | Self::Before | Self::After => None,
+            Self::Apart => Some(format!("neither of {new} and {old}, which it replaces, has the other")),
+            Self::Unknown(why) => Some(format!("whether {new} is newer than {old} is not known: {why}")),
+        }
+    }
+}
+
 /// What is known, and what is not and has been asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {

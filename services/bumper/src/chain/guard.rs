@@ -13,11 +13,12 @@ use super::{
     step::{Step, Wish, is_bad, left},
 };
 
-/// Two commits to be compared, and the component they are of where components are compared one by one.
+/// Two commits to be compared, and the component they are of where components are compared one by one. An image may name
+/// none.
 struct Pair {
     component: Option<ComponentName>,
-    one: CommitSha,
-    other: CommitSha,
+    one: Option<CommitSha>,
+    other: Option<CommitSha>,
 }
 
 /// Who settles what the source repository shows to be settled.
@@ -49,6 +50,10 @@ impl Step<'_> {
     ) -> Option<String> {
         let (mut older, mut doubt) = (Vec::new(), None);
         for Pair { component, one, other } in self.to_compare(name, offer, known, commit) {
+            let (Some(one), Some(other)) = (one, other) else {
+                doubt = component.as_ref().map(nameless);
+                continue;
+            };
             let (new, old) = (one.short().to_owned(), other.short().to_owned());
             match self.facts.ask(Question::Order(one, other)) {
                 Order::Before => {
@@ -63,8 +68,7 @@ impl Step<'_> {
                 Order::Same | Order::After => {}
                 // A fix and what its branch left behind are apart by nature.
                 Order::Apart if offer.lane == Lane::Hotfix || lane == Lane::Hotfix => {}
-                Order::Apart => doubt = Some(format!("neither of {new} and {old}, which it replaces, has the other")),
-                Order::Unknown(why) => doubt = Some(format!("whether {new} is newer than {old} is not known: {why}")),
+                other @ (Order::Apart | Order::Unknown(_)) => doubt = other.doubt(&new, &old),
             }
         }
         older.dedup();
@@ -72,7 +76,7 @@ impl Step<'_> {
             return Some(older.join("; "));
         }
         self.told.reasons.extend(older.iter().map(|why| left(name, why)));
-        offer.note = with_doubt(offer.note.take(), doubt);
+        offer.note = noted(offer.note.take(), doubt);
         None
     }
 
@@ -95,11 +99,11 @@ impl Step<'_> {
         if let (Some(one), Some(other)) = (whole, known_commit)
             && !offer.release.iter().any(is_decided)
         {
-            return vec![Pair { component: None, one: one.clone(), other: other.clone() }];
+            return vec![Pair { component: None, one: Some(one.clone()), other: Some(other.clone()) }];
         }
         let pair = |(component, offered): (&ComponentName, &ReleasedImage)| {
             let known = known.get(component).filter(|known| known.digest != offered.digest)?;
-            let (one, other) = (whole.or(offered.commit.as_ref())?.clone(), known.commit.clone()?);
+            let (one, other) = (whole.or(offered.commit.as_ref()).cloned(), known.commit.clone());
             Some(Pair { component: Some(component.clone()), one, other })
         };
         offer.release.iter().filter(|image| !is_decided(*image)).filter_map(pair).collect()
@@ -227,11 +231,16 @@ fn commits_of(place: &Place) -> impl Iterator<Item = &CommitSha> {
     all.flat_map(|(commit, release)| commit.iter().chain(release.values().filter_map(|image| image.commit.as_ref())))
 }
 
+/// What is not known where one of two images does not say what it was built from.
+fn nameless(component: &ComponentName) -> String {
+    format!("whether {component} is newer than what it replaces is not known: one of the two names no source commit")
+}
+
 /// What people are told of a release, with what is not known of it.
-fn with_doubt(note: Option<String>, doubt: Option<String>) -> Option<String> {
+pub(crate) fn noted(note: Option<String>, doubt: Option<String>) -> Option<String> {
     let Some(doubt) = doubt else { return note };
     match note {
-        Some(note) if note.ends_with(&doubt) => Some(note),
+        Some(note) if note.contains(&doubt) => Some(note),
         Some(title) => Some(format!("{title}; {doubt}")),
         None => Some(doubt),
     }

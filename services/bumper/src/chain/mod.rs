@@ -47,6 +47,7 @@ use proto::{EnvironmentName, Lane, Timestamp};
 use runtime::config::App;
 
 pub(crate) use facts::{Facts, Order, Question};
+pub(crate) use guard::noted;
 pub(crate) use people::choose;
 pub(crate) use proposal::LOOK;
 pub(crate) use step::{Cause, Step, Wish};

@@ -87,6 +87,8 @@ pub(crate) struct Landed {
     pub(crate) previous: BTreeMap<ComponentName, String>,
     /// What every component found there is now.
     pub(crate) values: BTreeMap<ComponentName, String>,
+    /// What people are told of it.
+    pub(crate) note: Option<String>,
 }
 
 /// How commits are made.

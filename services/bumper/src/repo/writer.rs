@@ -258,7 +258,8 @@ impl Writer {
                 Arc::make_mut(tree).apply(&edit.files);
                 let values = edit::values(tree, ask);
                 let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
-                let landed = Landed { revision: head.clone(), commit: ask.commit.clone(), changed, previous, values };
+                let (revision, commit, note) = (head.clone(), ask.commit.clone(), ask.note.clone());
+                let landed = Landed { revision, commit, changed, previous, values, note };
                 Decided::Commit { message: commit::message(&self.style.first, ask, &edit.changed), edit, landed }
             }
         })
@@ -277,7 +278,8 @@ impl Writer {
         let mut previous = edit::values(&before, ask);
         previous.retain(|name, old| values.get(name) != Some(old));
         let (commit, changed) = (commit::release_of(&message), previous.keys().cloned().collect());
-        Ok(Some(Landed { revision, commit, changed, previous, values }))
+        let note = commit::note_of(&message, ask.note.as_deref()).or_else(|| ask.note.clone());
+        Ok(Some(Landed { revision, commit, changed, previous, values, note }))
     }
 }
 

@@ -52,7 +52,8 @@ impl Writer {
         Arc::make_mut(&mut after).apply(&edit.files);
         let values = edit::values(&after, ask);
         let (changed, previous) = (edit.changed.clone(), edit.previous.clone());
-        let landed = Landed { revision: target.clone(), commit: ask.commit.clone(), changed, previous, values };
+        let (revision, commit, note) = (target.clone(), ask.commit.clone(), ask.note.clone());
+        let landed = Landed { revision, commit, changed, previous, values, note };
         let stands = |head: CommitSha| Ok(Some(Proposing::Stands { head, landed }));
         if let Some(there) = &there {
             let besides = match self.made(there, &target, &tree, &edit, ask, onto).await? {
@@ -125,7 +126,8 @@ impl Writer {
             // What was there before is not known any more; what was proposed is.
             changed = ask.wanted.keys().cloned().collect();
         }
-        Ok(Answer::Landed(Landed { revision: target, commit: ask.commit.clone(), changed, previous, values }))
+        let (commit, note) = (ask.commit.clone(), ask.note.clone());
+        Ok(Answer::Landed(Landed { revision: target, commit, changed, previous, values, note }))
     }
 }
 

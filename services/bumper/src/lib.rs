@@ -25,6 +25,7 @@ mod release;
 mod repo;
 mod run;
 mod source;
+mod stood;
 mod tree;
 mod whole;
 mod write;

@@ -49,6 +49,8 @@ struct Seen {
     image: Released,
     /// Of a verdict: whether it came too late.
     is_older: bool,
+    /// Of a verdict that takes back: what is known to have stood there of what the last healthy deployment does not name.
+    stood: Release,
     /// Of a rollback: what was healthy there, the last first.
     healthy: Vec<Deployment>,
     /// What was merged since it was looked at last, so that nothing takes the place of what is there already.
@@ -182,6 +184,9 @@ impl Bumper {
                 let asked = merged.find(|merged| merged.environment == deployment.environment);
                 let asked = asked.or_else(|| Some(&before.place(&deployment.environment)?.asked.as_ref()?.deployment));
                 seen.is_older = self.overtaken(target, asked, deployment).await?;
+                if !report.healthy {
+                    seen.stood = self.stood(target, event, deployment, before).await?;
+                }
             }
             Input::Rollback(asked) => {
                 seen.healthy = self.healthy_before(target.name, &asked.environment, before).await?;
@@ -260,7 +265,7 @@ fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
             }
         }
         Input::Waiting(waiting) => step.waited(event.id, waiting),
-        Input::Verdict(report) => step.judged(report, seen.is_older),
+        Input::Verdict(report) => step.judged(report, seen.is_older, &seen.stood),
         Input::Granted(it) => step.granted(it),
         Input::Rejected(it) => step.rejected(it),
         Input::Hold(change) => step.hold_changed(change),

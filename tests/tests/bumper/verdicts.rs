@@ -1,5 +1,8 @@
 //! Verdicts: promotion, taking back, and what comes late, twice or out of order.
 
+use std::sync::Arc;
+
+use bumper::Bumper;
 use proto::{BumpReason, Event, EventId, HealthReported};
 
 use crate::world::*;
@@ -117,6 +120,55 @@ async fn without_something_healthy_to_restore_a_person_is_told() {
     let why = manual.ignored(&verdict(&staging, false)).await;
     assert!(why.contains("`rollback: manual`") && why.contains("GET /health answered 500"), "{why}");
     assert_eq!((world.repo.count(), manual.repo.count()), (count, 2));
+}
+
+/// Only the frontend is configured, and healthy; from then on the backend is too. What was healthy.
+async fn with_a_new_backend(release: &str) -> (World, proto::Deployment) {
+    let config = CONFIG.replace("deploy: [main]", &format!("deploy: [main]\n    release: {release}"));
+    let mut world = World::with(&config).await;
+    let all = world.context.config.clone();
+    let (shop, backend) = ("shop".parse().unwrap(), "backend".parse().unwrap());
+    let less = Arc::make_mut(&mut world.context.config);
+    less.apps.get_mut(&shop).unwrap().components.remove(&backend);
+    world.bumper = Bumper::new(&world.context).unwrap();
+    let good = world.deploy(&commit('a')).await;
+    assert_eq!(good.release.len(), 1);
+    world.healthy(&good).await;
+    world.context.config = all;
+    world.bumper = Bumper::new(&world.context).unwrap();
+    (world, good)
+}
+
+#[tokio::test]
+async fn what_is_new_in_the_configuration_gets_back_what_it_had_in_the_files() {
+    let (world, good) = with_a_new_backend("together").await;
+    let before = world.push("backend", None, &["v0"]).await;
+    let bad = world.deploy(&commit('b')).await;
+    let back = world.bump(&verdict(&bad, false)).await;
+    assert_eq!((back.reason, back.note.as_deref()), (BumpReason::Rollback, Some("GET /health answered 500")));
+    assert_eq!((&digests(&back)["frontend"], &digests(&back)["backend"]), (&digests(&good)["frontend"], &before));
+    assert!(world.repo.text("staging/app.yaml").contains(&format!(":v0@{before}")));
+}
+
+#[tokio::test]
+async fn of_what_nothing_healthy_is_known_that_is_said_and_the_others_are_taken_back() {
+    let (world, good) = with_a_new_backend("together").await;
+    let bad = world.deploy(&commit('b')).await;
+    let back = world.bump(&verdict(&bad, false)).await;
+    let words = "nothing healthy is known of backend in staging, so that stays as it is; a human is needed";
+    let note = back.note.clone().unwrap();
+    assert!(note.starts_with("GET /health answered 500; ") && note.contains(words), "{note}");
+    assert!(world.repo.message("main").contains(words), "{}", world.repo.message("main"));
+    assert_eq!(digests(&back)["frontend"], digests(&good)["frontend"]);
+    assert_eq!(digests(&back)["backend"], digests(&bad)["backend"]);
+
+    // Where it alone was changed, there is nothing to take back, and nobody is told that it is not to blame.
+    let (world, _) = with_a_new_backend("apart").await;
+    let digest = world.push("backend", Some(&commit('b')), &["main"]).await;
+    let bad = world.bump(&world.pushed("backend", "main", Some(&digest))).await;
+    let why = world.ignored(&verdict(&bad, false)).await;
+    assert!(why.contains("staging is unhealthy") && why.contains(words), "{why}");
+    assert!(world.chain().await.barred.contains_key(&digest));
 }
 
 #[tokio::test]

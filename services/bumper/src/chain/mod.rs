@@ -21,7 +21,7 @@
 //!
 //! Kept here, whatever happens:
 //! - an environment is asked to run only what every gate of its config let through for exactly these digests, or what
-//!   was healthy there before;
+//!   was healthy there before; of a component that nothing healthy there names, what it had then, or was replaced;
 //! - a barred digest is never asked for;
 //! - no event takes an environment back to source that is an ancestor of what it runs, and none undoes a fix that is owed
 //!   to the deploy branches: a rollback, a person's own commit and `windlass settle` do;

@@ -12,8 +12,9 @@ use super::{
 };
 
 impl Step<'_> {
-    /// A verdict was reached. `is_older` when the environment has been asked for something later since.
-    pub(crate) fn judged(&mut self, report: &HealthReported, is_older: bool) {
+    /// A verdict was reached. `is_older` when the environment has been asked for something later since; `stood` is what
+    /// is known to have stood there of what the last healthy deployment does not name.
+    pub(crate) fn judged(&mut self, report: &HealthReported, is_older: bool, stood: &Release) {
         let deployment = &report.deployment;
         let name = &deployment.environment;
         let Some(config) = self.app.environments.get(name) else { return self.no_environment(name) };
@@ -24,7 +25,7 @@ impl Step<'_> {
             self.place(name).asked = asked;
             // An earlier run had it taken back in time.
             if !report.healthy && self.is_done(name) {
-                self.condemn(deployment, &report.summary);
+                self.condemn(deployment, &report.summary, &self.good(name, stood));
             }
             return;
         }
@@ -50,7 +51,7 @@ impl Step<'_> {
         if report.healthy {
             self.healthy(deployment, lane, author, &ruling);
         } else {
-            self.unhealthy(config, report);
+            self.unhealthy(config, report, stood);
         }
     }
 
@@ -94,7 +95,7 @@ impl Step<'_> {
         })
     }
 
-    fn unhealthy(&mut self, config: &Environment, report: &HealthReported) {
+    fn unhealthy(&mut self, config: &Environment, report: &HealthReported, stood: &Release) {
         let (bad, summary) = (&report.deployment, &report.summary);
         let name = &bad.environment;
         let left = |why: &str| format!("{name} is unhealthy ({summary}): {why}");
@@ -106,28 +107,40 @@ impl Step<'_> {
             self.place(name).hold.get_or_insert(hold);
             return;
         }
-        self.condemn(bad, summary);
+        let good = self.good(name, stood);
+        self.condemn(bad, summary, &good);
         if self.is_done(name) {
             return;
         }
         let place = self.chain.place(name);
-        let good = place.and_then(|place| place.healthy.clone());
         let held = config.hold.clone().or_else(|| Some(place?.hold.as_ref()?.reason.clone()));
-        let commit = good.as_ref().and_then(|good| good.commit.clone());
-        let wanted = match self.way_back(bad, good, config, held) {
+        let commit = place.and_then(|place| place.healthy.as_ref()?.commit.clone());
+        let wanted = match self.way_back(bad, &good, config, held) {
             Ok(wanted) => wanted,
             Err(why) => return self.told.reasons.push(left(&why)),
         };
         let instead_of = wanted.keys().filter_map(|name| Some((name.clone(), bad.release.get(name)?.clone())));
         let instead_of = Some(instead_of.collect());
-        self.go_back(name, (wanted, commit), instead_of, Some(summary.clone()));
+        let note = unknown(bad, &good).map_or_else(|| summary.clone(), |why| format!("{summary}; {why}"));
+        self.go_back(name, (wanted, commit), instead_of, Some(note));
     }
 
-    /// What to restore of what was last healthy, or why nothing is.
+    /// What was last healthy in an environment, as far as it is known; of what that does not name, what stood there.
+    fn good(&self, name: &EnvironmentName, stood: &Release) -> Release {
+        let Some(healthy) = self.chain.place(name).and_then(|place| place.healthy.as_ref()) else {
+            return Release::new();
+        };
+        let mut good = stood.clone();
+        good.retain(|_, image| !self.chain.barred.contains_key(&image.digest));
+        good.extend(healthy.release.clone());
+        good
+    }
+
+    /// What to restore of what is good, or why nothing is.
     fn way_back(
         &self,
         bad: &Deployment,
-        good: Option<Deployment>,
+        good: &Release,
         config: &Environment,
         held: Option<String>,
     ) -> Result<Release, String> {
@@ -138,14 +151,13 @@ impl Step<'_> {
             return Err("`rollback: manual`, so a person decides; what is bad is not deployed again".to_owned());
         }
         let name = &bad.environment;
-        let Some(good) = good else {
+        if self.chain.place(name).is_none_or(|place| place.healthy.is_none()) {
             return Err(format!("nothing healthy is known to restore in {name}; deploy a good version by hand"));
-        };
-        let wanted = differing(&good.release, &bad.release);
+        }
+        let wanted = differing(good, &bad.release);
         if wanted.is_empty() {
-            return Err(
-                "it runs what was last healthy here, so the images are not to blame; a human is needed".to_owned()
-            );
+            let not_to_blame = "it runs what was last healthy here, so the images are not to blame; a human is needed";
+            return Err(unknown(bad, good).unwrap_or_else(|| not_to_blame.to_owned()));
         }
         match self.chain.why_barred(&wanted) {
             Some(why) => Err(format!("what was last healthy is no way back: {why}; a human is needed")),
@@ -153,13 +165,10 @@ impl Step<'_> {
         }
     }
 
-    /// Bars what this deployment brought and what was not healthy here before; as a fix it is owed no more.
-    fn condemn(&mut self, bad: &Deployment, summary: &str) {
-        let good = self.chain.place(&bad.environment).and_then(|place| place.healthy.clone());
-        let was_healthy =
-            |name: &ComponentName| good.as_ref().and_then(|good| good.release.get(name)).map(|r| &r.digest);
+    /// Bars what this deployment brought and what is not good; as a fix it is owed no more.
+    fn condemn(&mut self, bad: &Deployment, summary: &str, good: &Release) {
         for (name, released) in bad.release.iter().filter(|(name, _)| bad.changed.contains(name)) {
-            if was_healthy(name) != Some(&released.digest) {
+            if good.get(name).is_none_or(|good| good.digest != released.digest) {
                 let reason = format!("unhealthy in {}: {summary}", bad.environment);
                 self.bar(&released.digest, &bad.environment, reason, false);
             }
@@ -173,4 +182,17 @@ fn differing(good: &Release, bad: &Release) -> Release {
     let differs = |name: &ComponentName, digest: &Digest| bad.get(name).is_some_and(|bad| bad.digest != *digest);
     let parts = good.iter().filter(|(name, released)| differs(name, &released.digest));
     parts.map(|(name, released)| (name.clone(), released.clone())).collect()
+}
+
+/// Which components have nothing good to go back to, in words, if any have not.
+fn unknown(bad: &Deployment, good: &Release) -> Option<String> {
+    let without: Vec<_> =
+        bad.release.keys().filter(|name| !good.contains_key(*name)).map(ComponentName::as_str).collect();
+    (!without.is_empty()).then(|| {
+        let (without, environment) = (without.join(", "), &bad.environment);
+        format!(
+            "nothing healthy is known of {without} in {environment}, so that stays as it is; a human is needed: deploy a \
+             good version by hand"
+        )
+    })
 }

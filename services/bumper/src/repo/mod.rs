@@ -138,6 +138,18 @@ impl Repositories {
         answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
     }
 
+    /// What every component of the ask found in a commit is there; `None` when the repository does not know the commit.
+    pub(crate) async fn values(
+        &self,
+        gitops: &Gitops,
+        ask: Ask,
+        at: CommitSha,
+    ) -> Result<Option<BTreeMap<ComponentName, String>>, Trouble> {
+        let (answer, answered) = oneshot::channel();
+        self.send(gitops, Message::Values { ask: Box::new(ask), at, answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(Trouble::ended()))
+    }
+
     /// Whether a commit is a proper ancestor of another; `None` when the repository does not know one of them.
     pub(crate) async fn is_before(
         &self,

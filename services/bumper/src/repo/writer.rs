@@ -3,9 +3,12 @@
 mod proposals;
 mod tries;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use proto::CommitSha;
+use proto::{CommitSha, ComponentName};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -25,6 +28,9 @@ const BATCH: usize = 512;
 /// Batches between two looks at whether the clone wants packing.
 const TIDY: u32 = 256;
 
+/// What each component is in an environment's files.
+type Values = BTreeMap<ComponentName, String>;
+
 /// What a writer is sent.
 pub(super) enum Message {
     /// Change files.
@@ -33,6 +39,8 @@ pub(super) enum Message {
     Propose { ask: Box<Ask>, onto: Onto, answer: oneshot::Sender<Result<Proposing, Trouble>> },
     /// Tell what an earlier run of the same event did.
     Find { ask: Box<Ask>, answer: oneshot::Sender<Result<Option<Landed>, Trouble>> },
+    /// Tell what stood in the files at a commit.
+    Values { ask: Box<Ask>, at: CommitSha, answer: oneshot::Sender<Result<Option<Values>, Trouble>> },
     /// Tell which commit was first.
     Order { older: CommitSha, newer: CommitSha, answer: oneshot::Sender<Result<Option<bool>, Trouble>> },
 }
@@ -92,6 +100,9 @@ impl Writer {
                     Message::Find { ask, answer } => {
                         let _ = answer.send(self.find(&ask).await);
                     }
+                    Message::Values { ask, at, answer } => {
+                        let _ = answer.send(self.values(&ask, &at).await);
+                    }
                     Message::Order { older, newer, answer } => {
                         // Whoever asked may have gone; then nobody needs the answer.
                         let _ = answer.send(self.order(&older, &newer).await);
@@ -117,6 +128,14 @@ impl Writer {
         self.fetched().await?;
         let known = self.kept.is_ancestor(older, newer).await?;
         Ok(known.map(|known| known && older != newer))
+    }
+
+    async fn values(&self, ask: &Ask, at: &CommitSha) -> Result<Option<Values>, Trouble> {
+        // The branch may have gone on without it, or the clone may be behind.
+        if self.order(at, at).await?.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(edit::values(&self.tree(at, &[ask]).await?, ask)))
     }
 
     /// The branch's head, from a clone made anew if need be.

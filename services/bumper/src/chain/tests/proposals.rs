@@ -131,7 +131,7 @@ fn no_verdict_lets_go_what_a_person_had_taken_back_before_the_rollback_is_merged
         chain.barred.insert(digest, entry);
         let mut step = Step::new(chain, &app, &config.apps[&app], Cause { id, replay: 0, now: at }, Facts::default());
         let summary = "every check passed".to_owned();
-        step.judged(&HealthReported { deployment, healthy: true, summary, checks: Vec::new() }, false);
+        step.judged(&HealthReported { deployment, healthy: true, summary, checks: Vec::new() }, false, &Release::new());
         assert_eq!(step.chain.barred.is_empty(), !ordered);
     }
 }

@@ -115,7 +115,7 @@ impl Table {
     pub(super) fn judges(&mut self, deployment: &Deployment, healthy: bool) -> (Told, Vec<Wish>) {
         let (deployment, summary) = (deployment.clone(), "as it is".to_owned());
         let report = HealthReported { deployment, healthy, summary, checks: Vec::new() };
-        self.step(|step| step.judged(&report, false))
+        self.step(|step| step.judged(&report, false, &Release::new()))
     }
 
     /// New images come to staging and are there.

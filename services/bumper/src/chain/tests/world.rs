@@ -397,7 +397,7 @@ impl World {
         };
         match data {
             Data::ReleaseWaiting(it) => step.waited(delivery.id, it),
-            Data::HealthReported(it) => step.judged(it, self.is_older(&it.deployment)),
+            Data::HealthReported(it) => step.judged(it, self.is_older(&it.deployment), &Release::new()),
             Data::ApprovalGranted(it) => step.granted(it),
             Data::ApprovalRejected(it) => step.rejected(it),
             Data::HoldChanged(it) => step.hold_changed(it),

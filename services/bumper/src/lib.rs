@@ -21,6 +21,7 @@ mod past;
 #[cfg(test)]
 mod property;
 mod propose;
+mod recall;
 mod release;
 mod repo;
 mod run;
@@ -41,6 +42,7 @@ use ledger::Ledger;
 pub use past::{Restorable, restorable, why_not_restored};
 use propose::Hosts;
 use proto::{AppName, Data, Event, WorkerName};
+use recall::Looks;
 use repo::{Repositories, Style};
 use run::Input;
 use runtime::{
@@ -65,6 +67,7 @@ pub struct Bumper {
     hosts: Hosts,
     /// Steps of one app's chain are taken one after the other: each builds on what the one before left.
     turns: Mutex<HashMap<AppName, Turn>>,
+    looks: Looks,
 }
 
 impl Bumper {
@@ -82,6 +85,7 @@ impl Bumper {
             repositories: Repositories::new(context.git.clone(), style, context.folder("gitops")?),
             sources: Sources::new(context.git.clone(), sources, workspaces),
             turns: Mutex::default(),
+            looks: Looks::default(),
         })
     }
 

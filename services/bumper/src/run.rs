@@ -4,23 +4,22 @@
 //! Should the process die in between, the event comes again and finds either nothing done, or the commits its first run
 //! had made, which are told then, or all of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use ledger::{Chain, Offer};
+use ledger::Chain;
 use proto::{
-    AppName, ApprovalGranted, ApprovalRejected, BumpReason, Deployment, EnvironmentName, Event, EventId, FixSettled,
-    HealthReported, HoldChanged, Lane, QuarantineReleased, Release, ReleaseWaiting, RollbackRequested, Timestamp,
-    WorkerName,
+    AppName, ApprovalGranted, ApprovalRejected, Deployment, EnvironmentName, Event, FixSettled, HealthReported,
+    HoldChanged, QuarantineReleased, Release, ReleaseWaiting, RollbackRequested, Timestamp,
 };
-use runtime::{Failure, Outcomes};
+use runtime::{Failure, Outcomes, config::App};
 
 use crate::{
     Bumper,
-    carry::ask,
     chain::{Cause, Facts, Step, Wish},
     outcome::Target,
     propose::withdrawn,
+    recall::{Recalled, Run},
     release::{Candidate, Released},
 };
 
@@ -57,13 +56,6 @@ struct Seen {
     merged: Vec<(Deployment, Wish)>,
 }
 
-/// A commit that an earlier run of the same event had made.
-struct Recalled {
-    deployment: Deployment,
-    wish: Wish,
-    overtaken: bool,
-}
-
 impl Input<'_> {
     pub(crate) fn app(&self) -> &AppName {
         match self {
@@ -76,6 +68,21 @@ impl Input<'_> {
             Self::Rollback(it) => &it.app,
             Self::Released(it) => &it.app,
             Self::Settled(it) => &it.app,
+        }
+    }
+
+    /// The environments that it may lead to a commit in.
+    pub(crate) fn reach<'c>(&'c self, app: &'c App) -> Vec<&'c EnvironmentName> {
+        match self {
+            Self::Image(it) => app.first_environments(it.lane).map(|(name, _)| name).collect(),
+            Self::Verdict(it) if it.healthy => {
+                app.environments_after(&it.deployment.environment).map(|(name, _)| name).collect()
+            }
+            Self::Verdict(it) => vec![&it.deployment.environment],
+            Self::Waiting(it) => vec![&it.environment],
+            Self::Granted(it) => vec![&it.environment],
+            Self::Rollback(it) => vec![&it.environment],
+            Self::Rejected(_) | Self::Hold(_) | Self::Released(_) | Self::Settled(_) => Vec::new(),
         }
     }
 }
@@ -93,7 +100,8 @@ impl Bumper {
         let turn = self.turn(name).lock_owned().await;
         let (version, before) = self.ledger.chain(name).await.context("asking for the chain")?;
         let cause = Cause { id: event.id, replay: event.replay, now: Timestamp::now() };
-        let mut seen = self.look(target, event, &input, &before).await?;
+        let run = self.run_of(event).await?;
+        let mut seen = self.look(target, event, run, &input, &before).await?;
         let mut step = self.taken(target, event, &input, &before, &seen, cause).await?;
         // What it would let go may have been merged a moment ago.
         if !takes_a_place(&input) && withdrawn(&before, &step.chain).next().is_some() {
@@ -104,9 +112,13 @@ impl Bumper {
         self.withdraw(target, event, &before, &step.chain).await?;
         let Step { chain: after, told, .. } = step;
         if let Some(wait) = told.comes_again {
+            if told.events.is_empty() && seen.recalled.is_empty() {
+                self.looks.committed_nothing(event, run);
+            }
             let reason = format!("{} waits for {}", event.subject, wait.waits_for);
             return Err(Failure::NotYet { after: wait.at_least.clamp(SOONEST, LATEST), reason });
         }
+        self.looks.forget(event);
         let mut outcomes = Outcomes::none();
         for (subject, data) in told.events {
             outcomes = outcomes.and(subject, data);
@@ -150,7 +162,7 @@ impl Bumper {
 
     /// Whether the environment was asked for something later than this deployment. A revision the repository does not
     /// know any more was rewritten away: the order of arrival is all there is then.
-    async fn overtaken(
+    pub(crate) async fn overtaken(
         &self,
         target: Target<'_>,
         asked: Option<&Deployment>,
@@ -168,10 +180,14 @@ impl Bumper {
         &self,
         target: Target<'_>,
         event: &Event,
+        run: Run,
         input: &Input<'_>,
         before: &Chain,
     ) -> Result<Seen, Failure> {
-        let mut seen = Seen { recalled: self.recall(target, event, input, before).await?, ..Seen::default() };
+        let mut seen = Seen::default();
+        if self.looks.may_have_committed(event, run) {
+            seen.recalled = self.recall(target, event, input, before).await?;
+        }
         if takes_a_place(input) {
             seen.merged = self.merged_since(target, event, before, &seen.recalled).await?;
         }
@@ -207,39 +223,6 @@ impl Bumper {
         let mut merged = self.merged_meanwhile(target, event, before).await?;
         merged.retain(|(it, _)| recalled.iter().all(|ours| ours.deployment.environment != it.environment));
         Ok(merged)
-    }
-
-    /// What an earlier run of this event had committed, and died before it could tell.
-    async fn recall(
-        &self,
-        target: Target<'_>,
-        event: &Event,
-        input: &Input<'_>,
-        before: &Chain,
-    ) -> Result<Vec<Recalled>, Failure> {
-        let mut recalled = Vec::new();
-        if !self.was_begun(event).await? {
-            return Ok(recalled);
-        }
-        for environment in target.app.environments.keys() {
-            let wish = first_wish(input, event.id, environment, before);
-            let Some(ask) = ask(target, event.id, &wish) else { continue };
-            let Some(landed) = self.repositories.landed(target.gitops, ask.clone()).await? else { continue };
-            let deployment = self.deployment(target, ask, landed).await;
-            let asked = before.place(environment).and_then(|place| place.asked.as_ref()).map(|asked| &asked.deployment);
-            let overtaken = self.overtaken(target, asked, &deployment).await?;
-            let wish = Wish { commit: deployment.commit.clone(), ..wish };
-            recalled.push(Recalled { deployment, wish, overtaken });
-        }
-        Ok(recalled)
-    }
-
-    /// Whether an earlier run of this event may have got halfway. A replay is no such run: what an earlier one did
-    /// has been told, and is asked for once more.
-    async fn was_begun(&self, event: &Event) -> Result<bool, Failure> {
-        let runs = self.ledger.runs(event.id).await.context("asking for earlier runs")?;
-        let again = |run: &ledger::Run| run.worker == WorkerName::Bumper && run.replay == 0 && run.attempts > 1;
-        Ok(event.replay == 0 && runs.iter().any(again))
     }
 }
 
@@ -277,50 +260,4 @@ fn take(step: &mut Step<'_>, event: &Event, input: &Input<'_>, seen: &Seen) {
     for Recalled { deployment, wish, overtaken } in &seen.recalled {
         step.was_landed(deployment.clone(), wish, *overtaken);
     }
-}
-
-/// What the first run of an event wished, as far as it is needed to tell of it.
-fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, chain: &Chain) -> Wish {
-    let of_wait = |approval: EventId| {
-        let place = chain.place(environment)?;
-        [&place.urgent, &place.waiting, &place.back]
-            .into_iter()
-            .flatten()
-            .find(|w| w.id == approval)
-            .map(|w| w.offer.clone())
-    };
-    let nothing = |reason, lane, note| Offer {
-        release: Release::new(),
-        commit: None,
-        reason,
-        lane,
-        verified: None,
-        healthy_in: BTreeMap::new(),
-        author: None,
-        note,
-    };
-    let offer = match input {
-        Input::Image(candidate) => Offer {
-            author: candidate.author.map(ToOwned::to_owned),
-            ..nothing(BumpReason::Deploy, candidate.lane, candidate.title.map(ToOwned::to_owned))
-        },
-        Input::Waiting(it) => of_wait(event).unwrap_or_else(|| nothing(it.reason, it.lane, None)),
-        Input::Granted(it) => {
-            of_wait(it.approval).unwrap_or_else(|| nothing(BumpReason::Promotion, Lane::Deploy, None))
-        }
-        Input::Verdict(it) if it.healthy => {
-            let asked = chain.place(&it.deployment.environment).and_then(|place| place.asked.as_ref());
-            let asked = asked.filter(|asked| asked.deployment.revision == it.deployment.revision);
-            let (lane, author) = asked.map_or((Lane::Deploy, None), |asked| (asked.lane, asked.author.clone()));
-            Offer { author, ..nothing(BumpReason::Promotion, lane, it.deployment.note.clone()) }
-        }
-        Input::Verdict(it) => nothing(BumpReason::Rollback, Lane::Deploy, Some(it.summary.clone())),
-        Input::Rollback(it) => {
-            nothing(BumpReason::Rollback, Lane::Deploy, Some(format!("{} asked for it: {}", it.by, it.reason)))
-        }
-        Input::Rejected(_) | Input::Hold(_) | Input::Released(_) | Input::Settled(_) => {
-            nothing(BumpReason::Deploy, Lane::Deploy, None)
-        }
-    };
-    Wish::of(environment, offer)
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bumper::Bumper;
 use ledger::{Claim, ClaimKey};
-use proto::{Data, Lane, RollbackRequested, WorkerName};
+use proto::{Data, Event, HoldChanged, Lane, RollbackRequested, WorkerName};
 use uuid::Uuid;
 
 use crate::world::*;
@@ -130,4 +131,41 @@ async fn whose_it_is_and_that_it_is_a_fix_is_kept_though_the_first_run_died() {
     world.dies(&fixed).await;
     world.bump(&fixed).await;
     assert_eq!(world.place("production").await.asked.unwrap().lane, Lane::Hotfix);
+}
+
+fn hold(held: bool) -> Event {
+    let (app, environment) = ("shop".parse().unwrap(), "production".parse().unwrap());
+    event(HoldChanged { app, environment, held, by: "mona".to_owned(), reason: "a sale".to_owned() })
+}
+
+/// How often the GitOps repository was fetched from.
+fn fetches(world: &World) -> usize {
+    let is_it = |request: &&String| request.contains("/gitops.git/info/refs?service=git-upload-pack");
+    world.git.requests().iter().filter(is_it).count()
+}
+
+#[tokio::test]
+async fn a_wait_is_looked_at_without_asking_the_repository_unless_nobody_knows_how_a_look_ended() {
+    let mut world = World::new().await;
+    world.handle(&hold(true)).await.unwrap();
+    let (waiting, _) = world.waits(&verdict(&world.deploy(&commit('a')).await, true)).await;
+    let before = fetches(&world);
+    for _ in 0..4 {
+        assert!(world.not_yet(&waiting).await.contains("held by mona"));
+    }
+    assert_eq!(fetches(&world), before);
+    // Another process does not know how they ended; it asks once, for the environment that the wait is for.
+    let other = Bumper::new(&world.context).unwrap();
+    let first = std::mem::replace(&mut world.bumper, other);
+    for _ in 0..2 {
+        world.not_yet(&waiting).await;
+        assert_eq!(fetches(&world), before + 1);
+    }
+    // Nor does the first one know of those looks, of which the last made a commit and died.
+    world.handle(&hold(false)).await.unwrap();
+    let landed = deployments(&world.dies(&waiting).await);
+    world.bumper = first;
+    let count = world.repo.count();
+    assert_eq!([world.bump(&waiting).await], landed[..]);
+    assert_eq!(world.repo.count(), count);
 }

@@ -42,7 +42,7 @@ async fn what_was_pushed_before_does_not_come_over_what_is_deployed() {
     let line = line(&work, 3).await;
     let first = world.deploy(&line[0]).await;
     assert!(
-        first.note.is_some_and(|note| note.contains("`v0` of the manifest is not known")),
+        first.note.clone().is_some_and(|note| note.contains("`v0` of the manifest is not known")),
         "nobody knows what v0 was"
     );
     world.healthy(&first).await;

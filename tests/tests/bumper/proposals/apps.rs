@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bumper::Bumper;
 use forge::{Forge, Gates};
 use runtime::Failure;
 
@@ -22,14 +23,15 @@ async fn one_token_pushes_the_branch_and_opens_and_merges_the_pull_request() {
 
 #[tokio::test]
 async fn a_token_that_is_taken_back_meanwhile_is_made_anew_and_the_question_asked_again() {
-    let (hosted, github) = Hosted::by_app("").await;
+    let (mut hosted, github) = Hosted::by_app("").await;
     let (waiting, _) = hosted.proposed('a').await;
     github.revoke_tokens();
     assert!(hosted.world.not_yet(&waiting).await.contains("the merge of"));
     assert_eq!(github.requests().tokens, 2, "one more, for both");
     hosted.merge(hosted.last().number, "merge");
     github.revoke_tokens();
-    // What is merged is Git's to see, which is given another at its next try.
+    // Another process begins with Git, which is given another at its next try.
+    hosted.world.bumper = Bumper::new(&hosted.world.context).unwrap();
     let failure = hosted.world.handle(&waiting).await.unwrap_err();
     assert!(matches!(&failure, Failure::Transient(why) if why.to_string().contains("at the next try")), "{failure:?}");
     hosted.world.bump(&waiting).await;

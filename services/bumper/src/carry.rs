@@ -36,7 +36,7 @@ impl Bumper {
         loop {
             let answer = match target.app.merge(&wish.environment) {
                 Some(merge) => self.propose(target, wish, &ask, merge).await?,
-                None => self.repositories.bump(target.gitops, ask.clone()).await?,
+                None => self.push(target, wish, &ask).await?,
             };
             let found = match answer {
                 Answer::Unforeseen(found) => found,

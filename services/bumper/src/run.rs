@@ -18,7 +18,7 @@ use crate::{
     Bumper,
     chain::{Cause, Facts, Step, Wish},
     outcome::Target,
-    propose::withdrawn,
+    propose::{is_pushed_to_by_now, withdrawn},
     recall::{Recalled, Run},
     release::{Candidate, Released},
 };
@@ -188,7 +188,7 @@ impl Bumper {
         if self.looks.may_have_committed(event, run) {
             seen.recalled = self.recall(target, event, input, before).await?;
         }
-        if takes_a_place(input) {
+        if takes_a_place(input) || is_pushed_to_by_now(target, input, before) {
             seen.merged = self.merged_since(target, event, before, &seen.recalled).await?;
         }
         match input {

@@ -93,6 +93,16 @@ impl Forge {
         Ok(found?.filter(|pull| pull.url == url))
     }
 
+    /// Whether a branch of the repository's own is done with: none of its pull requests into the other is open, and the last
+    /// one that was merged or closed had this commit at its head.
+    pub async fn is_over(&self, branch: &str, into: &str, head: &CommitSha) -> Result<bool> {
+        match self {
+            Self::Github(pulls) => is_over(pulls.as_ref(), branch, into, head).await,
+            Self::Gitlab(requests) => is_over(requests, branch, into, head).await,
+            Self::Gitea(pulls) => is_over(pulls, branch, into, head).await,
+        }
+    }
+
     /// Closes it, if it is open, and says why at the top of it.
     pub async fn close(&self, pull: &Pull, why: &str) -> Result<()> {
         if pull.state != State::Open {
@@ -126,16 +136,21 @@ impl Forge {
 }
 
 async fn open(host: &impl Opens, draft: &Draft) -> Result<Pull> {
-    if let Some(open) = host.find(draft).await? {
+    if let Some(open) = host.find(&draft.branch, &draft.into).await? {
         return told(host, open, draft).await;
     }
     match host.make(draft).await? {
         Ok(made) => Ok(made),
-        Err(why) => match host.find(draft).await? {
+        Err(why) => match host.find(&draft.branch, &draft.into).await? {
             Some(open) => told(host, open, draft).await,
             None => bail!(why),
         },
     }
+}
+
+async fn is_over(host: &impl Opens, branch: &str, into: &str, head: &CommitSha) -> Result<bool> {
+    let last = host.last_head(branch, into).await?;
+    Ok(last.as_ref() == Some(head) && host.find(branch, into).await?.is_none())
 }
 
 /// One that says what the draft says.

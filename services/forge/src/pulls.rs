@@ -87,8 +87,11 @@ pub enum Checks {
 
 /// What it takes of a host to open pull requests there; [`crate::Forge::open`] puts it together.
 pub(crate) trait Opens {
-    /// The open one of the draft's branch, which is the repository's own and no fork's.
-    async fn find(&self, draft: &Draft) -> Result<Option<Pull>>;
+    /// The open one of this branch, which is the repository's own and no fork's, into the other.
+    async fn find(&self, branch: &str, into: &str) -> Result<Option<Pull>>;
+
+    /// The commit that was the head of the last one of this branch that is over, whatever is on the branch by now.
+    async fn last_head(&self, branch: &str, into: &str) -> Result<Option<CommitSha>>;
 
     /// Makes one. The inner error, in words, is for where there may be one already: another was faster, or an earlier
     /// answer was lost.

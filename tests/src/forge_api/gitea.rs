@@ -27,6 +27,7 @@ pub(super) fn answer(repository: &mut Repository, request: &Request<'_>) -> Opti
         ("GET", ["pulls", number]) => {
             repository.at(number).map(|n| HttpResponse::Ok().json(shown_alone(repository, n)))
         }
+        ("GET", ["pulls", number, "commits"]) => repository.at(number).map(|n| commits(repository, n)),
         ("PATCH", ["pulls", number]) => repository.at(number).map(|n| patch(repository, n, &request.body)),
         ("POST", ["pulls", number, "merge"]) => repository.at(number).and_then(|n| merge(repository, n, &request.body)),
         ("GET", ["commits", sha, "status"]) => Some(combined(repository, sha, request)),
@@ -55,9 +56,9 @@ fn page(request: &Request<'_>) -> (usize, usize) {
 
 fn list(repository: &Repository, request: &Request<'_>) -> HttpResponse {
     let is = |key: &str, value: &str| request.query.get(key).is_none_or(|wanted| wanted == value);
-    // By the branch it goes to, and by no other.
+    // By the branch it goes to, and by no other; the newest first.
     let found = repository.pulls.iter().filter(|pull| is("state", &pull.state) && is("base_branch", &pull.into));
-    let found: Vec<_> = found.map(|pull| shown(repository, pull)).collect();
+    let found: Vec<_> = found.rev().map(|pull| shown(repository, pull)).collect();
     let (from, size) = page(request);
     let mut answer: HttpResponseBuilder = HttpResponse::Ok();
     if from + size < found.len() {
@@ -121,13 +122,20 @@ fn merge(repository: &mut Repository, n: usize, body: &Value) -> Option<HttpResp
 
 fn shown(repository: &Repository, pull: &Pull) -> Value {
     let head = if pull.fork { FORK } else { REPOSITORY };
+    // That of its branch as long as it is there, over or not.
+    let sha = repository.head(&pull.branch).filter(|_| !pull.fork).unwrap_or_else(|| pull.head.clone());
     json!({
         "id": 1000 + pull.number, "number": pull.number, "state": pull.state, "title": pull.title, "body": pull.body,
         "html_url": format!("https://gitea.example/{}/pulls/{}", repository.name, pull.number),
         "merged": pull.merged.is_some(), "mergeable": false, "merge_commit_sha": pull.merged,
-        "head": { "label": pull.branch, "ref": pull.branch, "sha": pull.head, "repo_id": head },
+        "head": { "label": pull.branch, "ref": pull.branch, "sha": sha, "repo_id": head },
         "base": { "label": pull.into, "ref": pull.into, "sha": repository.head(&pull.into), "repo_id": REPOSITORY },
     })
+}
+
+/// Those that it had, or has; only the first matters to whoever asks for one.
+fn commits(repository: &Repository, n: usize) -> HttpResponse {
+    HttpResponse::Ok().json(json!([{ "sha": repository.pulls[n].head }]))
 }
 
 /// Rules are nothing to `mergeable`; they are looked at when it is merged.

@@ -73,7 +73,8 @@ impl Pulls<'_> {
             // Forks are in the same organisation: those are found by its name too.
             state && is("base", &pull.into) && is("head", &format!("{}:{}", self.owner(), pull.branch))
         });
-        found.map(|pull| self.shown(pull)).collect()
+        // The newest first.
+        found.rev().map(|pull| self.shown(pull)).collect()
     }
 
     fn open(&mut self, body: &Value) -> Result<Value, String> {

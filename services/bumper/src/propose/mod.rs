@@ -8,6 +8,7 @@
 //! Whether a change has been made is asked of the target branch alone: its files ask for what was proposed, or they do
 //! not. What the host says of the pull request only tells for what is waited.
 
+mod pushed;
 mod text;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -15,17 +16,18 @@ use std::{collections::BTreeMap, time::Duration};
 use anyhow::{Context as _, anyhow};
 use forge::{Cause, Checks, Draft, Forge, Gates, Later, Merging, Pull, Readiness, State};
 use ledger::{Chain, Place, Proposed, Waiting};
-use proto::{AppName, BumpReason, CommitSha, Deployment, EnvironmentName, Event, Lane};
+use proto::{AppName, BumpReason, CommitSha, EnvironmentName, Event, Lane};
 use runtime::{Config, Failure, config::Merge, git::Git, http::Guarded};
 
 use crate::{
     Bumper,
-    carry::ask,
     chain::{LOOK, Wish},
     edit::Ask,
     outcome::Target,
     repo::{Answer, Onto, Proposing},
 };
+
+pub(crate) use pushed::is_pushed_to_by_now;
 
 /// Longer than this nothing is put off in one go.
 const LATEST: Duration = Duration::from_mins(10);
@@ -90,11 +92,18 @@ impl Bumper {
         let is_open = pull.as_ref().is_none_or(|pull| pull.state == State::Open);
         let is_behind = pull.as_ref().is_some_and(|pull| pull.readiness == Readiness::Behind);
         let known = wish.proposed.as_ref().map(|proposed| proposed.head.clone());
-        let onto = Onto { branch: branch(target.name, wish), known, fresh: is_behind, push: is_open };
-        let (head, landed) = match self.repositories.propose(target.gitops, ask.clone(), onto.clone()).await? {
+        let onto = Onto { branch: branch(target.name, wish), known, over: None, fresh: is_behind, push: is_open };
+        let proposing = self.repositories.propose(target.gitops, ask.clone(), onto.clone()).await?;
+        let proposing = match proposing {
+            Proposing::OfOthers { head, why } if pull.is_none() => {
+                self.anew(target, host, ask, &onto, &head).await?.unwrap_or(Proposing::OfOthers { head, why })
+            }
+            proposing => proposing,
+        };
+        let (head, landed) = match proposing {
             Proposing::Decided(answer) => return Ok(answer),
             Proposing::Stands { head, landed } => (head, landed),
-            Proposing::OfOthers(why) => return Ok(of_others(wish, why)),
+            Proposing::OfOthers { why, .. } => return Ok(of_others(wish, why)),
         };
         if let Some(pull) = pull.as_ref().filter(|_| !is_open) {
             return Ok(Answer::Closed(over(pull, &wish.environment)));
@@ -126,7 +135,7 @@ impl Bumper {
             match self.repositories.propose(target.gitops, ask.clone(), onto).await? {
                 Proposing::Decided(answer) => return Ok(answer),
                 Proposing::Stands { head: now, .. } => head = now,
-                Proposing::OfOthers(why) => return Ok(of_others(wish, why)),
+                Proposing::OfOthers { why, .. } => return Ok(of_others(wish, why)),
             }
         }
         let Pull { number, url, .. } = pull;
@@ -134,24 +143,21 @@ impl Bumper {
         Ok(Answer::Proposed(Box::new(Proposed { number, url, head, waits_for, instead_of, for_people })))
     }
 
-    /// What was merged since anybody looked.
-    pub(crate) async fn merged_meanwhile(
+    /// Has a change proposed on a branch with this head of others, if its pull request is over: it is nobody's any more then,
+    /// and what they did is kept with the pull request. `None` where it is not over.
+    async fn anew(
         &self,
         target: Target<'_>,
-        event: &Event,
-        before: &Chain,
-    ) -> Result<Vec<(Deployment, Wish)>, Failure> {
-        let mut merged = Vec::new();
-        for wish in standing(target, before) {
-            let Some(ask) = ask(target, event.id, &wish) else { continue };
-            let known = wish.proposed.as_ref().map(|proposed| proposed.head.clone());
-            let onto = Onto { branch: branch(target.name, &wish), known, fresh: false, push: false };
-            let found = self.repositories.propose(target.gitops, ask.clone(), onto).await?;
-            if let Proposing::Decided(Answer::Landed(landed)) = found {
-                merged.push((self.deployment(target, ask, landed).await, wish));
-            }
+        host: &Forge,
+        ask: &Ask,
+        onto: &Onto,
+        head: &CommitSha,
+    ) -> Result<Option<Proposing>, Failure> {
+        if !host.is_over(&onto.branch, target.gitops.branch.as_str(), head).await.map_err(failure)? {
+            return Ok(None);
         }
-        Ok(merged)
+        let onto = Onto { over: Some(head.clone()), ..onto.clone() };
+        Ok(Some(self.repositories.propose(target.gitops, ask.clone(), onto).await?))
     }
 
     /// Closes the pull requests of what was waited for and is no more.
@@ -180,10 +186,18 @@ impl Bumper {
                     anyhow!("{url} was merged the moment it was to be closed ({why}); what it brought is told next");
                 return Err(Failure::Transient(why));
             }
-            let why = why.unwrap_or("the branch asks for it already");
-            host.close(&pull, &text::line(why)).await.map_err(failure)?;
+            let why = why.map_or_else(|| done(target, name), ToOwned::to_owned);
+            host.close(&pull, &text::line(&why)).await.map_err(failure)?;
         }
         Ok(())
+    }
+}
+
+/// Why a pull request is closed whose release went.
+fn done(target: Target<'_>, name: &EnvironmentName) -> String {
+    match target.app.merge(name) {
+        None => format!("{name} is pushed to by now (`mode: push`), and asks for it already"),
+        Some(_) => "the branch asks for it already".to_owned(),
     }
 }
 
@@ -254,9 +268,9 @@ fn over(pull: &Pull, environment: &EnvironmentName) -> String {
 }
 
 /// What all open pull requests of an app wish.
-fn standing(target: Target<'_>, chain: &Chain) -> Vec<Wish> {
+fn standing(chain: &Chain) -> Vec<Wish> {
     let mut wishes = Vec::new();
-    for (name, place) in chain.places.iter().filter(|(name, _)| target.app.merge(name).is_some()) {
+    for (name, place) in &chain.places {
         for (waiting, stands) in proposed(place) {
             let (instead_of, proposed) = (stands.instead_of.clone(), Some(stands.clone()));
             wishes.push(Wish { instead_of, proposed, ..Wish::of(name, waiting.offer.clone()) });

@@ -59,6 +59,8 @@ pub(crate) struct Onto {
     pub(crate) branch: String,
     /// What was proposed there before, for the same.
     pub(crate) known: Option<CommitSha>,
+    /// The head at which its pull request was over. While the branch is there, nothing on it is anybody's any more.
+    pub(crate) over: Option<CommitSha>,
     /// Whether it must begin at what the target is now.
     pub(crate) fresh: bool,
     /// Whether it may be pushed to; else it is only looked at.
@@ -72,8 +74,8 @@ pub(crate) enum Proposing {
     Decided(Answer),
     /// This is the branch's head, and what it would be once merged.
     Stands { head: CommitSha, landed: Landed },
-    /// The branch has commits of others, so it is left as it is; said in a line.
-    OfOthers(String),
+    /// The branch has this head and commits of others, so it is left as it is; why, in a line.
+    OfOthers { head: CommitSha, why: String },
 }
 
 /// A commit in the GitOps repository.

@@ -20,7 +20,7 @@ use crate::{
 
 /// As many as a page may hold unless its administrators say otherwise (`MAX_RESPONSE_ITEMS`).
 const PAGE: usize = 50;
-/// More open pull requests, or statuses of a commit, than are looked through.
+/// More pull requests, or statuses of a commit, than are looked through.
 const PAGES: usize = 20;
 
 /// What it takes.
@@ -66,6 +66,12 @@ struct End {
     sha: String,
     #[serde(default)]
     repo_id: i64,
+}
+
+/// Of a pull request, the newest first.
+#[derive(Deserialize)]
+struct Commit {
+    sha: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -188,6 +194,31 @@ impl Pulls {
         }
     }
 
+    /// The newest one in this state of the repository's own branch. There is no question for that alone: that by base and
+    /// head finds one in any, and older ones take no filter.
+    async fn newest(&self, branch: &str, into: &str, state: &str) -> Result<Option<Wire>> {
+        let is_it = |pull: &Wire| {
+            pull.head.branch == branch && pull.base.branch == into && pull.head.repo_id == pull.base.repo_id
+        };
+        for page in 1..=PAGES {
+            let query: String = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("state", state)
+                .append_pair("base_branch", into)
+                .append_pair("limit", &PAGE.to_string())
+                .append_pair("page", &page.to_string())
+                .finish();
+            let path = self.path(&format!("pulls?{query}"));
+            let (found, has_next): (Vec<Wire>, _) = self.rest.read("pull requests", &path).await?;
+            if let Some(newest) = found.into_iter().find(is_it) {
+                return Ok(Some(newest));
+            }
+            if !has_next {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
         self.rest.ask(Question::send(method, path, body)).await
     }
@@ -198,29 +229,16 @@ impl Pulls {
 }
 
 impl Opens for Pulls {
-    /// The open one of the repository's own branch. There is no question for that alone: that by base and head finds
-    /// those that are over as well, and older ones take no filter.
-    async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
-        let is_it = |pull: &Wire| {
-            pull.head.branch == draft.branch && pull.base.branch == draft.into && pull.head.repo_id == pull.base.repo_id
-        };
-        for page in 1..=PAGES {
-            let query: String = url::form_urlencoded::Serializer::new(String::new())
-                .append_pair("state", "open")
-                .append_pair("base_branch", &draft.into)
-                .append_pair("limit", &PAGE.to_string())
-                .append_pair("page", &page.to_string())
-                .finish();
-            let path = self.path(&format!("pulls?{query}"));
-            let (found, has_next): (Vec<Wire>, _) = self.rest.read("pull requests", &path).await?;
-            if let Some(open) = found.into_iter().find(is_it) {
-                return Ok(Some(open.into()));
-            }
-            if !has_next {
-                break;
-            }
-        }
-        Ok(None)
+    async fn find(&self, branch: &str, into: &str) -> Result<Option<Pull>> {
+        Ok(self.newest(branch, into, "open").await?.map(Pull::from))
+    }
+
+    async fn last_head(&self, branch: &str, into: &str) -> Result<Option<CommitSha>> {
+        let Some(last) = self.newest(branch, into, "closed").await? else { return Ok(None) };
+        // While the branch is there its head is told, whatever was pushed since; the commits are those it was over with.
+        let path = self.path(&format!("pulls/{}/commits?limit=1", last.number));
+        let (commits, _): (Vec<Commit>, _) = self.rest.read("commits of a pull request", &path).await?;
+        Ok(commits.into_iter().next().and_then(|commit| CommitSha::new(commit.sha).ok()))
     }
 
     async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>> {

@@ -180,6 +180,21 @@ impl Pulls {
         Ok(tally.sum())
     }
 
+    /// The newest one in this state of the repository's own branch: the question for it finds those of forks too that its
+    /// owner has. They come in the order in which they were opened, the newest first.
+    async fn newest(&self, branch: &str, into: &str, state: &str) -> Result<Option<Wire>> {
+        let owner = self.repository.split('/').next().unwrap_or_default();
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("state", state)
+            .append_pair("head", &format!("{owner}:{branch}"))
+            .append_pair("base", into)
+            .append_pair("per_page", &PAGE.to_string())
+            .finish();
+        let found: Vec<Wire> = self.read("pull requests", &self.path(&format!("pulls?{query}"))).await?;
+        let own = |pull: &Wire| pull.head.repo.is_some() && pull.head.repo == pull.base.repo;
+        Ok(found.into_iter().find(own))
+    }
+
     async fn runs(&self, commit: &CommitSha) -> Result<Vec<Run>> {
         let mut runs = Vec::new();
         for page in 1..=PAGES {
@@ -212,18 +227,13 @@ impl Pulls {
 }
 
 impl Opens for Pulls {
-    /// The open one of the repository's own branch: the question for it finds those of forks too that its owner has.
-    async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
-        let owner = self.repository.split('/').next().unwrap_or_default();
-        let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("state", "open")
-            .append_pair("head", &format!("{owner}:{}", draft.branch))
-            .append_pair("base", &draft.into)
-            .append_pair("per_page", &PAGE.to_string())
-            .finish();
-        let found: Vec<Wire> = self.read("pull requests", &self.path(&format!("pulls?{query}"))).await?;
-        let own = |pull: &Wire| pull.head.repo.is_some() && pull.head.repo == pull.base.repo;
-        Ok(found.into_iter().find(own).map(Pull::from))
+    async fn find(&self, branch: &str, into: &str) -> Result<Option<Pull>> {
+        Ok(self.newest(branch, into, "open").await?.map(Pull::from))
+    }
+
+    async fn last_head(&self, branch: &str, into: &str) -> Result<Option<CommitSha>> {
+        // What is pushed after one is over is none of its any more.
+        Ok(self.newest(branch, into, "closed").await?.map(|pull| pull.head.sha))
     }
 
     async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>> {

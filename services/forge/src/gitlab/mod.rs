@@ -131,6 +131,21 @@ impl MergeRequests {
         }
     }
 
+    /// The newest one in this state of this project's own branch: a fork may have one of the same name. They come in the
+    /// order in which they were opened, the newest first.
+    async fn newest(&self, branch: &str, into: &str, state: &str) -> Result<Option<Wire>> {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("state", state)
+            .append_pair("source_branch", branch)
+            .append_pair("target_branch", into)
+            .append_pair("per_page", &PAGE.to_string())
+            .finish();
+        let path = self.path(&format!("merge_requests?{query}"));
+        let (found, _): (Vec<Wire>, _) = self.rest.read("merge requests", &path).await?;
+        let own = |request: &Wire| request.source_project_id == request.target_project_id;
+        Ok(found.into_iter().find(own))
+    }
+
     async fn send(&self, method: Method, path: &str, body: Value) -> Result<Answer> {
         self.rest.ask(Question::send(method, path, body)).await
     }
@@ -141,18 +156,15 @@ impl MergeRequests {
 }
 
 impl Opens for MergeRequests {
-    /// The open one of this project's own branch: a fork may have one of the same name.
-    async fn find(&self, draft: &Draft) -> Result<Option<Pull>> {
-        let query: String = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("state", "opened")
-            .append_pair("source_branch", &draft.branch)
-            .append_pair("target_branch", &draft.into)
-            .append_pair("per_page", &PAGE.to_string())
-            .finish();
-        let path = self.path(&format!("merge_requests?{query}"));
-        let (found, _): (Vec<Wire>, _) = self.rest.read("merge requests", &path).await?;
-        let own = |request: &Wire| request.source_project_id == request.target_project_id;
-        Ok(found.into_iter().find(own).map(Pull::from))
+    async fn find(&self, branch: &str, into: &str) -> Result<Option<Pull>> {
+        Ok(self.newest(branch, into, "opened").await?.map(Pull::from))
+    }
+
+    async fn last_head(&self, branch: &str, into: &str) -> Result<Option<CommitSha>> {
+        let merged = self.newest(branch, into, "merged").await?;
+        let closed = self.newest(branch, into, "closed").await?;
+        let last = merged.into_iter().chain(closed).max_by_key(Wire::number);
+        Ok(last.and_then(|request| Pull::from(request).head))
     }
 
     async fn make(&self, draft: &Draft) -> Result<Result<Pull, String>> {

@@ -46,6 +46,13 @@ pub(super) struct Commit {
     pub(super) parent_ids: Vec<String>,
 }
 
+impl Wire {
+    /// A later one has a higher one.
+    pub(super) fn number(&self) -> u64 {
+        self.iid
+    }
+}
+
 impl From<Wire> for Pull {
     fn from(wire: Wire) -> Self {
         let state = match wire.state.as_str() {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bumper::Bumper;
 use proto::{Data, Deployment, Event};
-use runtime::{Failure, Outcome};
+use runtime::{Failure, Outcome, config::Mode};
 use testkit::{
     folder::Folder,
     forge_api::FakeForge,
@@ -174,6 +174,14 @@ impl Hosted {
         app.gitops.as_mut().unwrap().repository.clone_from(&repo.url);
         self.world.bumper = Bumper::new(&self.world.context).unwrap();
         self.world.repo = repo;
+    }
+
+    /// From now on the environment is pushed to.
+    pub(super) fn is_pushed_to(&mut self, environment: &str) {
+        let (shop, environment) = ("shop".parse().unwrap(), environment.parse().unwrap());
+        let app = Arc::make_mut(&mut self.world.context.config).apps.get_mut(&shop).unwrap();
+        app.environments.get_mut(&environment).unwrap().mode = Some(Mode::Push);
+        self.world.bumper = Bumper::new(&self.world.context).unwrap();
     }
 
     /// Writes another token in the place of the one that is used.

@@ -28,6 +28,7 @@ macro_rules! over {
                 what_is_bad_is_taken_back_by_a_pull_request_of_its_own,
                 what_others_add_to_the_branch_is_not_merged_with_it,
                 what_others_add_to_the_branch_is_theirs_to_merge_and_what_is_newer_waits_for_that,
+                a_branch_whose_pull_request_is_over_is_begun_anew_unless_somebody_has_pushed_to_it_since,
                 a_pull_request_of_a_fork_with_the_same_branch_is_left_alone,
                 a_strangers_pull_request_with_the_number_of_ours_is_left_alone,
                 people_are_told_once_of_each_pull_request_that_waits_for_them,

@@ -75,6 +75,38 @@ pub(super) async fn what_others_add_to_the_branch_is_theirs_to_merge_and_what_is
     hosted.world.bump(&waiting).await;
 }
 
+pub(super) async fn a_branch_whose_pull_request_is_over_is_begun_anew_unless_somebody_has_pushed_to_it_since(
+    kind: Kind,
+) {
+    let hosted = Hosted::new(kind, "").await;
+    let repo = &hosted.world.repo;
+    let (waiting, _) = hosted.proposed('a').await;
+    let theirs = slip_production_in(&hosted);
+    let (waiting, _) = hosted.world.waits(&waiting).await;
+    // A squash leaves the branch's commits in no history but its own, and nobody deletes it.
+    hosted.merge(hosted.last().number, "squash");
+    hosted.world.healthy(&hosted.world.bump(&waiting).await).await;
+    assert_eq!(repo.git(&["rev-parse", BRANCH]), theirs);
+    let (waiting, _) = hosted.proposed('b').await;
+    assert_eq!((hosted.pulls().len(), hosted.last().state.as_str()), (2, "open"));
+    assert_eq!(repo.git(&["rev-parse", &format!("{BRANCH}^")]), repo.head(), "it begins at the target's head");
+    // So it is of one that was closed.
+    slip_production_in(&hosted);
+    let (waiting, _) = hosted.world.waits(&waiting).await;
+    hosted.close(hosted.last().number);
+    hosted.world.ignored(&waiting).await;
+    let (waiting, _) = hosted.proposed('c').await;
+    assert_eq!(repo.git(&["rev-parse", &format!("{BRANCH}^")]), repo.head());
+    hosted.merge(hosted.last().number, "squash");
+    hosted.world.healthy(&hosted.world.bump(&waiting).await).await;
+    // What is pushed after that is somebody's.
+    let (theirs, pulls) = (slip_production_in(&hosted), hosted.pulls().len());
+    let (frontend, _) = hosted.world.push_both(&commit('d')).await;
+    let why = hosted.world.refused(&hosted.world.pushed("frontend", "main", Some(&frontend))).await;
+    assert!(why.contains("has commits of others"), "{why}");
+    assert_eq!((repo.git(&["rev-parse", BRANCH]), hosted.pulls().len()), (theirs, pulls));
+}
+
 pub(super) async fn a_pull_request_of_a_fork_with_the_same_branch_is_left_alone(kind: Kind) {
     let hosted = Hosted::new(kind, "merge: when_checks_pass").await;
     let theirs = hosted.world.repo.head();

@@ -64,6 +64,72 @@ async fn an_environment_that_is_pushed_to_has_no_pull_request() {
 }
 
 #[tokio::test]
+async fn what_was_merged_where_pushes_are_wanted_meanwhile_has_its_verdict_whatever_its_gates_say() {
+    for is_held in [false, true] {
+        let mut hosted = Hosted::new(Kind::Github, "").await;
+        let (waiting, _) = hosted.proposed('a').await;
+        hosted.is_pushed_to("staging");
+        if is_held {
+            holds(&hosted, true).await;
+            assert!(hosted.world.not_yet(&waiting).await.contains("held by mona"));
+        }
+        let merged = hosted.merge(hosted.last().number, "squash");
+        let deployment = hosted.world.bump(&waiting).await;
+        assert_eq!((deployment.revision.as_str(), deployment.changed.len()), (merged.as_str(), 2));
+        assert_eq!(hosted.world.place("staging").await.under_way().unwrap().deployment, deployment);
+    }
+}
+
+#[tokio::test]
+async fn what_was_merged_where_pushes_are_wanted_meanwhile_is_told_before_what_is_newer() {
+    let mut hosted = Hosted::new(Kind::Github, "").await;
+    let (first, _) = hosted.proposed('a').await;
+    hosted.is_pushed_to("staging");
+    hosted.merge(hosted.last().number, "squash");
+    let (frontend, _) = hosted.world.push_both(&commit('b')).await;
+    let newer = hosted.world.handle(&hosted.world.pushed("frontend", "main", Some(&frontend))).await.unwrap();
+    let told = newer.iter().filter(|outcome| {
+        matches!(outcome, Outcome::Event { data, .. } if matches!(&**data,
+        Data::ManifestBumped(it) if it.deployment.release.values().all(|image| image.commit == Some(commit('a')))))
+    });
+    assert_eq!(told.count(), 1, "{newer:?}");
+    assert_eq!(hosted.world.handle(&first).await.unwrap().iter().count(), 0);
+}
+
+#[tokio::test]
+async fn what_is_open_where_pushes_are_wanted_meanwhile_is_pushed_and_closed_and_what_was_closed_ends() {
+    let mut hosted = Hosted::new(Kind::Github, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    hosted.is_pushed_to("staging");
+    let deployment = hosted.world.bump(&waiting).await;
+    assert_eq!(deployment.revision.as_str(), hosted.world.repo.head());
+    let pull = hosted.last();
+    assert_eq!((pull.state.as_str(), pull.merged), ("closed", None));
+    assert!(
+        pull.body.starts_with("**Closed by Windlass:** staging is pushed to by now (`mode: push`)"),
+        "{}",
+        pull.body
+    );
+
+    let mut hosted = Hosted::new(Kind::Github, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    hosted.is_pushed_to("staging");
+    let head = hosted.world.repo.head();
+    hosted.close(hosted.last().number);
+    assert!(hosted.world.ignored(&waiting).await.contains("was closed without being merged"));
+    assert_eq!((hosted.world.repo.head(), hosted.world.place("staging").await.waiting), (head, None));
+    // As did one that was merged, and whose files somebody has changed since.
+    let mut hosted = Hosted::new(Kind::Github, "").await;
+    let (waiting, _) = hosted.proposed('a').await;
+    hosted.is_pushed_to("staging");
+    hosted.merge(hosted.last().number, "squash");
+    let by_hand = hosted.world.manifest("v9");
+    hosted.world.repo.write(&[("staging/app.yaml", &by_hand)]);
+    assert!(hosted.world.ignored(&waiting).await.contains("have been changed since"));
+    assert_eq!(hosted.world.repo.text("staging/app.yaml"), by_hand);
+}
+
+#[tokio::test]
 async fn what_is_merged_a_moment_before_it_would_be_closed_is_told_all_the_same() {
     let config = CONFIG.replace("path: staging,", "path: staging, mode: push,");
     let hosted = Hosted::with(Kind::Github, &config, "").await;

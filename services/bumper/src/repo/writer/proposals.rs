@@ -60,8 +60,9 @@ impl Writer {
                 Made::It => return stands(there.clone()),
                 Made::Else { besides } => besides,
             };
-            if onto.push && !self.is_free(there, &target, ask).await? {
-                return Ok(Some(Proposing::OfOthers(of_others(&onto.branch, &besides))));
+            if onto.push && onto.over.as_ref() != Some(there) && !self.is_free(there, &target, ask).await? {
+                let (head, why) = (there.clone(), of_others(&onto.branch, &besides));
+                return Ok(Some(Proposing::OfOthers { head, why }));
             }
         }
         if !onto.push {

@@ -176,10 +176,11 @@ impl World {
             if self.deliveries.is_empty() {
                 return self.check_end();
             }
-            // What was replaced where it soaked, or must show itself, goes nowhere by itself.
+            // What was replaced where it soaked, or must show itself, goes nowhere by itself. The next fix comes before the
+            // next release, which has it: what is newest is of the deploy branch, or it would be left aside.
             if round % 100 == 99 && self.waits_for_what_is_newer() {
-                self.offer(0, false, false, 0);
-                self.offer(0, false, true, 0);
+                let is_fix = round % 200 == 99;
+                self.offer(0, false, is_fix, u8::from(!is_fix));
             }
             for n in (0..self.deliveries.len()).rev() {
                 self.deliver(n, 0);

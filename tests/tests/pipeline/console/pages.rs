@@ -163,7 +163,7 @@ pub(super) async fn something_of_everything(stand: &Stand) -> EventId {
         reason: BumpReason::Promotion,
         lane: Lane::Deploy,
         verified: None,
-        healthy_in: BTreeMap::new(),
+        healthy_in: BTreeMap::from([("staging".parse().unwrap(), jiff::SignedDuration::from_hours(2))]),
         author: None,
         note: Some(HOSTILE.to_owned()),
     };

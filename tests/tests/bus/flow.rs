@@ -13,7 +13,7 @@ pub(crate) async fn an_event_goes_to_those_who_hear_its_type(place: &Place) {
     for (worker, numbers) in [
         (WorkerName::Builder, vec![1]),
         (WorkerName::Prober, vec![2]),
-        (WorkerName::Notifier, vec![2]),
+        (WorkerName::Notifier, vec![1, 2]),
         (WorkerName::Recorder, vec![1, 2]),
     ] {
         let mut deliveries = bus.consume(worker, 4).await.unwrap();

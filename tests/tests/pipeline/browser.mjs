@@ -92,7 +92,8 @@ const acts = {
       page,
       "/",
       (page) => environment(page, task.environment),
-      (text) => text.includes(task.commit.slice(0, 7)) && /^healthy/m.test(text),
+      // What waits has its commit there too, beside the health of what runs until then.
+      (text) => text.includes(task.commit.slice(0, 7)) && /^healthy/m.test(text) && !text.includes("waits for"),
     );
     await shot(page, "healthy");
     return { waits, shown, markup, title, event, runs };

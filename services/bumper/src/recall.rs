@@ -1,16 +1,22 @@
 //! What an earlier run of the same event had committed, and died before it could tell.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
 use anyhow::Context as _;
 use ledger::{Chain, Offer};
-use proto::{BumpReason, Deployment, EnvironmentName, Event, EventId, Lane, Release, WorkerName};
+use proto::{BumpReason, Deployment, EnvironmentName, Event, EventId, Lane, WorkerName};
 use runtime::Failure;
 
-use crate::{Bumper, carry::ask, chain::Wish, outcome::Target, run::Input};
+use crate::{
+    Bumper,
+    carry::ask,
+    chain::{Wish, nothing},
+    outcome::Target,
+    run::Input,
+};
 
 /// How many events that wait are remembered; whatever is forgotten is asked for once more.
 const REMEMBERED: usize = 10_000;
@@ -96,16 +102,6 @@ fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, 
             .flatten()
             .find(|w| w.id == approval)
             .map(|w| w.offer.clone())
-    };
-    let nothing = |reason, lane, note| Offer {
-        release: Release::new(),
-        commit: None,
-        reason,
-        lane,
-        verified: None,
-        healthy_in: BTreeMap::new(),
-        author: None,
-        note,
     };
     let offer = match input {
         Input::Image(candidate) => Offer {

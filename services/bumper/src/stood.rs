@@ -1,12 +1,16 @@
 //! What stood in an environment's files where the last healthy deployment does not say it.
 
-use std::collections::BTreeMap;
-
-use ledger::{Chain, Offer};
+use ledger::Chain;
 use proto::{BumpReason, Deployment, Event, Lane, Release};
 use runtime::Failure;
 
-use crate::{Bumper, carry::ask, chain::Wish, image::Reference, outcome::Target};
+use crate::{
+    Bumper,
+    carry::ask,
+    chain::{Wish, nothing},
+    image::Reference,
+    outcome::Target,
+};
 
 impl Bumper {
     /// Of the components that a bad deployment has and the last healthy one does not name, as they are new in the
@@ -41,8 +45,5 @@ impl Bumper {
 
 /// What asks for nothing, and so only for where everything stands.
 fn going_back(from: &Deployment) -> Wish {
-    let (release, reason, lane) = (Release::new(), BumpReason::Rollback, Lane::Deploy);
-    let (verified, healthy_in, author, note) = (None, BTreeMap::new(), None, None);
-    let nothing = Offer { release, commit: None, reason, lane, verified, healthy_in, author, note };
-    Wish::of(&from.environment, nothing)
+    Wish::of(&from.environment, nothing(BumpReason::Rollback, Lane::Deploy, None))
 }

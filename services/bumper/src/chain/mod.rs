@@ -50,7 +50,7 @@ pub(crate) use facts::{Facts, Order, Question};
 pub(crate) use guard::noted;
 pub(crate) use people::choose;
 pub(crate) use proposal::LOOK;
-pub(crate) use step::{Cause, Step, Wish};
+pub(crate) use step::{Cause, Step, Wish, nothing};
 
 /// For what the release that waits in a lane waits now, in words that follow "waits for"; `None` when nothing waits, or
 /// it is about to go.

@@ -70,6 +70,12 @@ impl Wish {
     }
 }
 
+/// An offer of nothing yet.
+pub(crate) fn nothing(reason: BumpReason, lane: Lane, note: Option<String>) -> Offer {
+    let (release, healthy_in) = (Release::new(), BTreeMap::new());
+    Offer { release, commit: None, reason, lane, verified: None, healthy_in, author: None, note }
+}
+
 /// What is to be told of a step.
 #[derive(Debug, Default)]
 pub(crate) struct Told {

@@ -41,7 +41,7 @@ impl Bumper {
         }
     }
 
-    /// What was merged since anybody looked.
+    /// What was merged since anybody looked, as far as the files say.
     pub(crate) async fn merged_meanwhile(
         &self,
         target: Target<'_>,
@@ -51,7 +51,15 @@ impl Bumper {
         let mut merged = Vec::new();
         for wish in standing(before) {
             let Some(ask) = ask(target, event.id, &wish) else { continue };
-            if let Some(Answer::Landed(landed)) = self.merged(target, &wish, &ask).await? {
+            let there = match self.merged(target, &wish, &ask).await {
+                // What cannot be read there is told where that environment itself is looked at, and keeps no other waiting.
+                Err(Failure::Permanent(why)) => {
+                    tracing::info!(environment = %wish.environment, "whether it was merged is not known: {why:#}");
+                    None
+                }
+                there => there?,
+            };
+            if let Some(Answer::Landed(landed)) = there {
                 merged.push((self.deployment(target, ask, landed).await, wish));
             }
         }

@@ -2,6 +2,7 @@
 //! merges.
 
 mod apps;
+mod broken;
 mod errors;
 mod hosted;
 mod others;

@@ -95,13 +95,11 @@ impl Bumper {
 
 /// What the first run of an event wished, as far as it is needed to tell of it.
 fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, chain: &Chain) -> Wish {
-    let of_wait = |approval: EventId| {
+    // An answer names what people were asked first, and that may wait under another id by now.
+    let of_wait = |id: EventId| {
         let place = chain.place(environment)?;
-        [&place.urgent, &place.waiting, &place.back]
-            .into_iter()
-            .flatten()
-            .find(|w| w.id == approval)
-            .map(|w| w.offer.clone())
+        let mut waits = [&place.urgent, &place.waiting, &place.back].into_iter().flatten();
+        waits.find(|waiting| waiting.is_named(id)).map(|waiting| waiting.offer.clone())
     };
     let offer = match input {
         Input::Image(candidate) => Offer {

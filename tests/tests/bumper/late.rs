@@ -1,10 +1,10 @@
 //! A bumper that died between its push and its word: the next run tells of the commit, whatever has come since.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bumper::Bumper;
 use ledger::{Claim, ClaimKey};
-use proto::{Data, Event, HoldChanged, Lane, RollbackRequested, WorkerName};
+use proto::{ApprovalGranted, Data, Event, HoldChanged, Lane, RollbackRequested, WorkerName};
 use uuid::Uuid;
 
 use crate::world::*;
@@ -131,6 +131,26 @@ async fn whose_it_is_and_that_it_is_a_fix_is_kept_though_the_first_run_died() {
     world.dies(&fixed).await;
     world.bump(&fixed).await;
     assert_eq!(world.place("production").await.asked.unwrap().lane, Lane::Hotfix);
+}
+
+/// People were asked since it waits, so that what they answer to is no more what it waits under.
+#[tokio::test]
+async fn a_fix_that_was_let_in_is_told_as_one_by_whichever_id_people_were_asked() {
+    let mut world = World::new().await;
+    world.handle(&hold(true)).await.unwrap();
+    let (waiting, _) = world.waits(&verdict(&world.fix(&commit('c')).await, true)).await;
+    world.handle(&hold(false)).await.unwrap();
+    let (app, environment) = ("shop".parse().unwrap(), "production".parse().unwrap());
+    let config = &mut Arc::make_mut(&mut world.context.config).apps.get_mut(&app).unwrap().environments;
+    config.get_mut(&environment).unwrap().approval = serde_json::from_value("required".into()).unwrap();
+    world.bumper = Bumper::new(&world.context).unwrap();
+    let (again, why) = world.waits(&waiting).await;
+    assert_eq!((why.as_str(), again.id == waiting.id), ("1 approval", false));
+    let answer = event(ApprovalGranted { approval: waiting.id, app, environment, by: "ada".to_owned(), comment: None });
+    world.dies(&answer).await;
+    world.bump(&answer).await;
+    let place = world.place("production").await;
+    assert_eq!((place.asked.unwrap().lane, place.urgent), (Lane::Hotfix, None));
 }
 
 fn hold(held: bool) -> Event {

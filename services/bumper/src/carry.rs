@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 use ledger::Chain;
-use proto::{BumpReason, ComponentName, Event, EventId};
+use proto::{BumpReason, ComponentName, Data, Deployment, Event, EventId};
 use runtime::{
     Failure,
     config::{App, ReleaseMode, TagRule},
@@ -64,7 +64,8 @@ impl Bumper {
     }
 
     /// Has the files of all environments changed at once, so that they share a push. One that fails does not hold up the
-    /// others; the event then fails, and is handled again. `before` is the chain as it was before the step.
+    /// others; the event then fails, and is handled again. One whose files somebody must mend waits by itself, or the others'
+    /// commits would be told of by nobody. `before` is the chain as it was before the step.
     pub(crate) async fn carry_out(
         &self,
         target: Target<'_>,
@@ -78,16 +79,20 @@ impl Bumper {
         }
         let chain = &step.chain;
         let asked = wishes.iter().filter_map(|wish| Some((wish, ask(target, event.id, wish)?)));
-        let answers = asked.map(async |(wish, ask)| {
-            let (ask, answer) = self.bump(target, chain, wish, ask).await?;
-            let note = ask.note.clone();
-            Ok::<_, Failure>(match answer {
-                Answer::Landed(landed) => (wish, note, Ok(self.deployment(target, ask, landed).await)),
-                other => (wish, note, Err(other)),
-            })
-        });
-        for answer in join_all(answers).await {
-            let (wish, note, answer) = answer?;
+        let answers = asked.map(async |(wish, ask)| (wish, self.answered(target, chain, wish, ask).await));
+        let answers = join_all(answers).await;
+        // Where another has begun to wait, that is not to be lost either.
+        let others_wait = step.told.events.iter().any(|(_, data)| matches!(data, Data::ReleaseWaiting(_)));
+        let is_refused = |answer: &Result<_, Failure>| matches!(answer, Err(Failure::Permanent(_)));
+        let has_others = others_wait || !answers.iter().all(|(_, answer)| is_refused(answer));
+        for (wish, answer) in answers {
+            let (note, answer) = match answer {
+                Err(Failure::Permanent(why)) if has_others => {
+                    step.refused(wish, &format!("{why:#}"));
+                    continue;
+                }
+                answer => answer?,
+            };
             match answer {
                 Ok(deployment) => step.landed(deployment, wish),
                 Err(Answer::Same(head)) => step.same(wish, &head),
@@ -101,6 +106,22 @@ impl Bumper {
             }
         }
         Ok(())
+    }
+
+    /// What becomes of a wish: its note by then, and a deployment or another answer.
+    async fn answered(
+        &self,
+        target: Target<'_>,
+        chain: &Chain,
+        wish: &Wish,
+        ask: Ask,
+    ) -> Result<(Option<String>, Result<Deployment, Answer>), Failure> {
+        let (ask, answer) = self.bump(target, chain, wish, ask).await?;
+        let note = ask.note.clone();
+        Ok(match answer {
+            Answer::Landed(landed) => (note, Ok(self.deployment(target, ask, landed).await)),
+            other => (note, Err(other)),
+        })
     }
 }
 

@@ -203,3 +203,40 @@ async fn a_run_that_died_before_it_could_tell_tells_the_same_again() {
     assert_eq!(first, again);
     assert_eq!(world.repo.count(), 3);
 }
+
+/// One event is for both; the files of one are broken.
+#[tokio::test]
+async fn what_one_environment_s_files_refuse_is_told_of_the_others_and_goes_on_there_once_they_are_mended() {
+    let world = World::with(&CONFIG.replace("after: staging, ", "")).await;
+    let whole = world.repo.text("production/app.yaml");
+    world.repo.write(&[("production/app.yaml", "spec: [\n")]);
+    let (frontend, _) = world.push_both(&commit('a')).await;
+    let pushed = world.pushed("frontend", "main", Some(&frontend));
+    let (production, why) = world.waits(&pushed).await;
+    assert!(why.contains("its files to be mended") && why.contains("production/app.yaml"), "{why}");
+    let staging = world.place("staging").await.asked.unwrap().deployment;
+    assert_eq!(staging.revision.as_str(), world.repo.head());
+    world.healthy(&staging).await;
+    assert!(world.refused(&production).await.contains("production/app.yaml"));
+
+    world.repo.write(&[("production/app.yaml", &whole)]);
+    let deployed = world.bump(&proto::Event { replay: 1, ..production }).await;
+    assert_eq!((deployed.environment.as_str(), &deployed.release), ("production", &staging.release));
+    // Where no other gets anything, the event itself is the dead letter.
+    world.healthy(&deployed).await;
+    world.repo.write(&[("staging/app.yaml", "spec: [\n"), ("production/app.yaml", "spec: [\n")]);
+    let (frontend, _) = world.push_both(&commit('b')).await;
+    assert!(world.refused(&world.pushed("frontend", "main", Some(&frontend))).await.contains("no YAML file"));
+}
+
+#[tokio::test]
+async fn what_one_environment_s_files_refuse_keeps_no_other_from_beginning_to_wait() {
+    let world = World::with(&CONFIG.replace("after: staging, ", "hold: a sale, ")).await;
+    world.repo.write(&[("staging/app.yaml", "spec: [\n")]);
+    let (frontend, _) = world.push_both(&commit('a')).await;
+    let pushed = world.pushed("frontend", "main", Some(&frontend));
+    world.waits(&pushed).await;
+    for environment in ["staging", "production"] {
+        assert!(world.place(environment).await.waiting.is_some(), "{environment}");
+    }
+}

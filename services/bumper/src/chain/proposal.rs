@@ -17,6 +17,12 @@ use super::{
 pub(crate) const LOOK: Duration = Duration::from_secs(15);
 
 impl Wish {
+    /// What was offered, to be offered once more.
+    pub(super) fn offer(&self) -> Offer {
+        let Self { wanted: release, commit, reason, lane, author, note, verified, healthy_in, .. } = self.clone();
+        Offer { release, commit, reason, lane, verified, healthy_in, author, note }
+    }
+
     /// What waits where this would.
     pub(crate) fn slot_in<'p>(&self, place: &'p Place) -> Option<&'p Waiting> {
         if self.reason == BumpReason::Rollback { place.back.as_ref() } else { place.waiting(self.lane) }
@@ -90,8 +96,7 @@ impl Step<'_> {
                 &format!("superseded: a newer release came for {name} while it waited"),
             );
         }
-        let Wish { wanted: release, commit, verified, healthy_in, author, note, .. } = wish.clone();
-        let offer = Offer { release, commit, reason, lane, verified, healthy_in, author, note };
+        let offer = wish.offer();
         *self.slot_of(wish) = Some(Waiting { id, offer, since, requested, granted, proposed: Some(proposed) });
     }
 

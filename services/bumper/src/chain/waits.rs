@@ -7,7 +7,7 @@ use proto::{BumpReason, CommitSha, EnvironmentName, EventId, EventType, Lane, Re
 use runtime::config::{Environment, ReleaseMode};
 
 use super::{
-    gate::{Gate, Wait},
+    gate::{Gate, PEOPLE, Wait},
     step::{Step, Wish, has, left},
 };
 
@@ -153,6 +153,15 @@ impl Step<'_> {
         let why = left(&wish.environment, why);
         self.went_for(wish, &why);
         self.told.reasons.push(why);
+    }
+
+    /// What stands in its files cannot be changed, while others' were: it waits by itself, so that what becomes of those does
+    /// not hang on it.
+    pub(crate) fn refused(&mut self, wish: &Wish, why: &str) {
+        let app = self.app;
+        let Some(config) = app.environments.get(&wish.environment) else { return };
+        let wait = Wait { waits_for: format!("its files to be mended: {why}"), at_least: PEOPLE };
+        self.wait(&wish.environment, config, wish.offer(), wait);
     }
 
     /// What went no longer waits. A rollback takes nothing from what does.

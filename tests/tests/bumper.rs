@@ -9,6 +9,8 @@ mod world;
 
 #[path = "bumper/apps.rs"]
 mod apps;
+#[path = "bumper/branches.rs"]
+mod branches;
 #[path = "bumper/conflicts.rs"]
 mod conflicts;
 #[path = "bumper/corpus.rs"]

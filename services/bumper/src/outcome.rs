@@ -1,6 +1,6 @@
 //! From what the GitOps repository answered to a deployment.
 
-use proto::{AppName, Deployment, ImageName, Release, ReleasedImage};
+use proto::{AppName, Deployment, EnvironmentName, ImageName, Release, ReleasedImage};
 use runtime::{
     Failure,
     config::{App, Gitops},
@@ -17,6 +17,13 @@ pub(crate) struct Target<'a> {
     pub(crate) gitops: &'a Gitops,
 }
 
+impl Target<'_> {
+    /// The repository, with the branch that an environment is written to.
+    pub(crate) fn written(&self, environment: &EnvironmentName) -> Gitops {
+        self.app.gitops_of(environment).unwrap_or_else(|| self.gitops.clone())
+    }
+}
+
 impl Bumper {
     pub(crate) async fn deployment(&self, target: Target<'_>, ask: Ask, landed: Landed) -> Deployment {
         let mut release = Release::new();
@@ -29,11 +36,12 @@ impl Bumper {
             };
             release.extend(released.map(|released| (name, released)));
         }
+        let written = target.written(&ask.environment);
         Deployment {
             app: ask.app,
             environment: ask.environment,
-            repository: runtime::git::without_userinfo(&target.gitops.repository),
-            branch: target.gitops.branch.clone(),
+            repository: runtime::git::without_userinfo(&written.repository),
+            branch: written.branch,
             path: ask.path,
             revision: landed.revision,
             release,

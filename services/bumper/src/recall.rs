@@ -82,7 +82,9 @@ impl Bumper {
         for environment in input.reach(target.app) {
             let wish = first_wish(input, event.id, environment, before);
             let Some(ask) = ask(target, event.id, &wish) else { continue };
-            let Some(landed) = self.repositories.landed(target.gitops, ask.clone()).await? else { continue };
+            let Some(landed) = self.repositories.landed(&target.written(environment), ask.clone()).await? else {
+                continue;
+            };
             let deployment = self.deployment(target, ask, landed).await;
             let asked = before.place(environment).and_then(|place| place.asked.as_ref()).map(|asked| &asked.deployment);
             let overtaken = self.overtaken(target, asked, &deployment).await?;

@@ -172,7 +172,8 @@ impl Bumper {
             return Ok(false);
         };
         let (older, newer) = (deployment.revision.clone(), asked.revision.clone());
-        Ok(self.repositories.is_before(target.gitops, older, newer).await? == Some(true))
+        let written = target.written(&deployment.environment);
+        Ok(self.repositories.is_before(&written, older, newer).await? == Some(true))
     }
 
     /// Looks up all that the step is taken upon, but what it asks of the source.

@@ -32,7 +32,8 @@ impl Bumper {
         let Some(ask) = ask(target, event.id, &going_back(bad)) else { return Ok(stood) };
         let slots = ask.slots.clone();
         let mut values = bad.previous.clone();
-        values.extend(self.repositories.values(target.gitops, ask, good.revision.clone()).await?.unwrap_or_default());
+        let written = target.written(&bad.environment);
+        values.extend(self.repositories.values(&written, ask, good.revision.clone()).await?.unwrap_or_default());
         for (name, value) in values.into_iter().filter(|(name, _)| !good.release.contains_key(name)) {
             let Some(slot) = slots.get(&name).filter(|slot| Reference::parse(&value).is_of(&slot.image)) else {
                 continue;

@@ -3,7 +3,7 @@
 
 use bumper::chain;
 use ledger::{Barred, Chain, Hold, Ledger, Owed, Place, Waiting};
-use proto::{AppName, CommitSha, Deployment, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
+use proto::{AppName, Branch, CommitSha, Deployment, Digest, EnvironmentName, EventId, Lane, Release, Timestamp};
 use runtime::{
     Config,
     config::{App, Environment, Promotion, Skip},
@@ -41,6 +41,8 @@ pub struct Quarantined {
 pub struct EnvironmentStatus {
     /// The environment.
     pub environment: EnvironmentName,
+    /// The branch of the GitOps repository that it is written to.
+    pub branch: Option<Branch>,
     /// What is known to run there.
     pub runs: Runs,
     /// What it was asked to run, and has no verdict yet.
@@ -161,6 +163,7 @@ fn of_environment(
     let on_its_way = place.under_way().map(|asked| OnItsWay { since: asked.at, deployment: asked.deployment.clone() });
     EnvironmentStatus {
         environment: name.clone(),
+        branch: app.gitops_of(name).map(|gitops| gitops.branch),
         runs: runs(place),
         on_its_way,
         held_by_config: config.hold.clone(),

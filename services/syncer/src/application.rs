@@ -12,6 +12,8 @@ use proto::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::sources::Source;
+
 /// The name of the `info` entry by which an operation of ours is known again.
 pub(crate) const MARK: &str = "windlass-event";
 /// The annotation that asks for a refresh.
@@ -41,15 +43,6 @@ pub(crate) struct Spec {
     pub(crate) source: Option<Source>,
     pub(crate) sources: Vec<Source>,
     pub(crate) sync_policy: Option<SyncPolicy>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Source {
-    #[serde(rename = "repoURL")]
-    pub(crate) repo_url: String,
-    #[serde(rename = "targetRevision")]
-    pub(crate) target_revision: String,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -239,7 +232,7 @@ impl Application {
     }
 
     /// Where it takes its manifests from.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> + Clone {
         self.spec.sources.iter().chain(&self.spec.source)
     }
 

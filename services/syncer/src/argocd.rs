@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 use crate::{
     application::{Application, LastOperation, MARK, REFRESH, Standing, Target},
     cluster::{Change, Cluster},
+    sources::Written,
 };
 
 /// How long to leave an Application alone that is in somebody else's operation.
@@ -124,11 +125,18 @@ impl ArgoCd<'_> {
         ))
     }
 
-    /// An Application of another repository would never see the revision; Argo CD says so itself, only later.
+    fn written(&self) -> Written<'_> {
+        Written { repository: &self.deployment.repository, branch: &self.deployment.branch }
+    }
+
+    /// An Application of another repository would never see the revision, which Argo CD says itself, only later; one of
+    /// another branch goes back to that whenever it syncs by itself.
     fn warn_of_other_sources(&self, application: &Application) {
-        let wanted = plain(&self.deployment.repository);
-        if application.sources().next().is_some() && !application.sources().any(|s| plain(&s.repo_url) == wanted) {
-            warn!(application = self.name, "none of the Application's sources is the repository Windlass writes to");
+        if let Some(why) = self.written().unseen(application.sources()) {
+            warn!(
+                application = self.name,
+                "the Application `{}` does not follow what Windlass writes: {why}", self.name
+            );
         }
     }
 
@@ -175,7 +183,7 @@ impl ArgoCd<'_> {
         let policy = application.spec.sync_policy.as_ref();
         let mut sync = json!({ "revision": target.revision });
         if !application.spec.sources.is_empty() {
-            sync = json!({ "revisions": self.revisions(application, target) });
+            sync = json!({ "revisions": self.written().revisions(&application.spec.sources, &target.revision) });
         }
         if policy.and_then(|p| p.automated.as_ref()).is_some_and(|a| a.prune) {
             sync["prune"] = json!(true);
@@ -195,13 +203,6 @@ impl ArgoCd<'_> {
             "metadata": { "resourceVersion": object.metadata.resource_version, "annotations": { REFRESH: "hard" } },
             "operation": operation,
         })
-    }
-
-    /// One revision a source, in their order: ours for our repository, its own for any other.
-    fn revisions(&self, application: &Application, target: &Target) -> Vec<String> {
-        let wanted = plain(&self.deployment.repository);
-        let of = |url: &str, own: &str| if plain(url) == wanted { target.revision.clone() } else { own.to_owned() };
-        application.spec.sources.iter().map(|s| of(&s.repo_url, &s.target_revision)).collect()
     }
 
     async fn follow<F>(
@@ -349,16 +350,9 @@ impl Progress {
     }
 }
 
-fn read(object: &DynamicObject) -> Result<Application, Failure> {
+pub(crate) fn read(object: &DynamicObject) -> Result<Application, Failure> {
     let value = serde_json::to_value(object).map_err(|e| Failure::permanent(format!("an Application: {e}")))?;
     let name = object.metadata.name.clone().unwrap_or_default();
     serde_json::from_value(value)
         .map_err(|e| Failure::permanent(format!("Application `{name}` has a form unknown here: {e}")))
-}
-
-/// A repository's URL without what does not tell repositories apart.
-fn plain(url: &str) -> String {
-    let url = url.trim_end_matches('/').trim_end_matches(".git").to_ascii_lowercase();
-    let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-    rest.rsplit_once('@').map_or(rest, |(_, rest)| rest).replace(':', "/")
 }

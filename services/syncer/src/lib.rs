@@ -8,6 +8,7 @@ mod application;
 mod argocd;
 mod cluster;
 mod command;
+mod sources;
 
 use std::{
     collections::HashMap,
@@ -27,10 +28,25 @@ pub use argocd::Patience;
 
 use argocd::{ArgoCd, Ended};
 use cluster::Cluster;
+use sources::Written;
 
-/// Whether Argo CD has an Application of this name, as the configured account sees it.
-pub async fn has_application(settings: &config::Kubernetes, name: &str) -> Result<bool, Failure> {
-    Ok(Cluster::connect(settings).await?.read(name).await?.is_some())
+/// How Argo CD's Application of a name looks from here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// There is none.
+    Missing,
+    /// It follows what is written, as far as can be told.
+    Follows,
+    /// It does not, and what it follows instead.
+    Elsewhere(String),
+}
+
+/// How the Application of this name looks to the configured account, if this is what is written for it.
+pub async fn look(settings: &config::Kubernetes, name: &str, written: &config::Gitops) -> Result<Look, Failure> {
+    let Some(object) = Cluster::connect(settings).await?.read(name).await? else { return Ok(Look::Missing) };
+    let written = Written { repository: &written.repository, branch: &written.branch };
+    let unseen = written.unseen(argocd::read(&object)?.sources());
+    Ok(unseen.map_or(Look::Follows, Look::Elsewhere))
 }
 
 /// One at a time in each environment.

@@ -1,6 +1,8 @@
 //! `windlass status`: for each environment what runs, how it fared when it was looked at, what is on its way and what
 //! waits, and for what; and what is barred or still owed.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use clap::Args;
 use operate::{
@@ -25,7 +27,8 @@ pub(crate) async fn run(asked: Status, config: Config) -> Result<()> {
     }
     for app in status::of(&ledger, &config, asked.app.as_ref()).await? {
         out::line(&app.app)?;
-        app.environments.iter().try_for_each(show)?;
+        let branches: BTreeSet<_> = app.environments.iter().map(|environment| &environment.branch).collect();
+        app.environments.iter().try_for_each(|environment| show(environment, branches.len() > 1))?;
         for barred in &app.quarantined {
             let (digest, entry) = (barred.digest.short(), &barred.entry);
             out::line(format_args!("  quarantined  {digest} since {:.0}: {}", entry.at, entry.reason))?;
@@ -39,9 +42,13 @@ pub(crate) async fn run(asked: Status, config: Config) -> Result<()> {
     Ok(())
 }
 
-fn show(status: &EnvironmentStatus) -> Result<()> {
+/// With the branch it is written to where not all are written to the same.
+fn show(status: &EnvironmentStatus, with_branch: bool) -> Result<()> {
     out::line(format_args!("  {:<12} {}", status.environment.as_str(), runs(&status.runs)))?;
     let more = |words: std::fmt::Arguments<'_>| out::line(format_args!("               {words}"));
+    if let Some(branch) = status.branch.as_ref().filter(|_| with_branch) {
+        more(format_args!("on the branch {branch}"))?;
+    }
     if let Some(asked) = &status.on_its_way {
         more(format_args!("on its way since {:.0}: {}", asked.since, describe::deployed(&asked.deployment)))?;
     }

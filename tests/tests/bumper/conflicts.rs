@@ -140,9 +140,10 @@ fn empty_all(folder: &std::path::Path) {
 
 fn lock_all(clone: &std::path::Path) {
     let refs = clone.join("refs/windlass");
-    std::fs::create_dir_all(refs.join("heads")).unwrap();
-    std::fs::write(refs.join("heads/main.lock"), "").unwrap();
-    std::fs::write(refs.join("batch.lock"), "").unwrap();
+    for kind in ["heads", "batch"] {
+        std::fs::create_dir_all(refs.join(kind)).unwrap();
+        std::fs::write(refs.join(kind).join("main.lock"), "").unwrap();
+    }
 }
 
 #[tokio::test]

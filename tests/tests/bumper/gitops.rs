@@ -53,24 +53,30 @@ impl Repo {
 
     /// Somebody else's commit on top of what is there.
     pub(crate) fn write(&self, files: &[(&str, &str)]) -> String {
+        self.write_to("main", files)
+    }
+
+    /// The same on this branch.
+    pub(crate) fn write_to(&self, branch: &str, files: &[(&str, &str)]) -> String {
         let entries: Vec<_> = files.iter().map(|(path, text)| (*path, "100644", text.as_bytes())).collect();
-        self.write_entries(&entries)
+        self.try_write_entries(branch, &entries).expect("somebody else wrote at the same time")
     }
 
     pub(crate) fn write_entries(&self, entries: &[(&str, &str, &[u8])]) -> String {
-        self.try_write_entries(entries).expect("somebody else wrote at the same time")
+        self.try_write_entries("main", entries).expect("somebody else wrote at the same time")
     }
 
     /// The same, unless somebody else was faster.
     pub(crate) fn try_write(&self, path: &str, text: &str) -> Option<String> {
-        self.try_write_entries(&[(path, "100644", text.as_bytes())])
+        self.try_write_entries("main", &[(path, "100644", text.as_bytes())])
     }
 
-    fn try_write_entries(&self, entries: &[(&str, &str, &[u8])]) -> Option<String> {
+    fn try_write_entries(&self, branch: &str, entries: &[(&str, &str, &[u8])]) -> Option<String> {
         let own_index = self.scratch.join(&EventId::fresh().to_string());
         let run = |args: &[&str], input: &[u8]| git_with(&self.path, args, input, &own_index);
-        let tip =
-            Command::new("git").current_dir(&self.path).args(["rev-parse", "-q", "--verify", "main"]).output().unwrap();
+        let branch = format!("refs/heads/{branch}");
+        let mut tip = Command::new("git");
+        let tip = tip.current_dir(&self.path).args(["rev-parse", "-q", "--verify", &branch]).output().unwrap();
         let parent = String::from_utf8(tip.stdout).unwrap().trim().to_owned();
         if !parent.is_empty() {
             run(&["read-tree", &parent], b"");
@@ -92,8 +98,7 @@ impl Repo {
         }
         let new = run(&args, b"");
         // Where there is no parent there must be no branch, which Git takes an empty text for.
-        let moved =
-            Command::new("git").current_dir(&self.path).args(["update-ref", "refs/heads/main", &new, &parent]).output();
+        let moved = Command::new("git").current_dir(&self.path).args(["update-ref", &branch, &new, &parent]).output();
         moved.unwrap().status.success().then_some(new)
     }
 

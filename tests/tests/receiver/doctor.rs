@@ -177,7 +177,11 @@ async fn each_fault_says_what_to_do_next() {
          kubernetes: {{ kubeconfig: '{}' }}\nnetwork: {{ allow: [127.0.0.0/8] }}\nregistries: {{ '{there}': {{ plain_http: true }} }}\napps:\n{}{}{}",
         configured(story.folder.path(), &bus, ""),
         argo.kubeconfig().display(),
-        app("shop", &sound, &there),
+        app("shop", &sound, &there).replace(
+            "environments: {",
+            "environments: { live: { path: staging, branch: live, \
+             after: staging, sync: { command: ['true'] } },"
+        ),
         app("blog", &bare, &nobody),
         app("wiki", &gone, &there),
     );
@@ -191,11 +195,18 @@ async fn each_fault_says_what_to_do_next() {
     found.says("ledger.db", "warning", "there is no such file yet", "windlass up");
     found.says("acme/gitops", "ok", "`main` can be read", "");
     found.says("acme/gitops", "ok", "it can be read", "");
+    found.says("acme/gitops", "broken", "it has no branch `live`", "`apps.shop.environments.live.branch`");
     found.says("acme/bare", "broken", "it has no branch `main`", "make the branch");
     found.says("acme/gone", "broken", "is not there", "`git.credentials`");
     found.says("acme/shop", "ok", "there is no `main` yet", "");
     found.says("acme/blog", "broken", "cannot be reached", &format!("registries.{nobody}"));
     found.says("argocd/shop-staging", "ok", "Argo CD has it", "");
+    found.says(
+        "argocd/shop-staging",
+        "warning",
+        "it follows https://git.example.com/gitops.git",
+        "have it follow `main`",
+    );
     found.says("argocd/blog-staging", "broken", "no such Application", "`apps.blog.environments.staging.sync.argocd`");
     found.says("no-such-builder", "warning", "`apps.blog.build` needs it", "install it where the builder runs");
     found.says("git", "ok", "2.", "");

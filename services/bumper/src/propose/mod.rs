@@ -93,7 +93,8 @@ impl Bumper {
         let is_behind = pull.as_ref().is_some_and(|pull| pull.readiness == Readiness::Behind);
         let known = wish.proposed.as_ref().map(|proposed| proposed.head.clone());
         let onto = Onto { branch: branch(target.name, wish), known, over: None, fresh: is_behind, push: is_open };
-        let proposing = self.repositories.propose(target.gitops, ask.clone(), onto.clone()).await?;
+        let written = target.written(&wish.environment);
+        let proposing = self.repositories.propose(&written, ask.clone(), onto.clone()).await?;
         let proposing = match proposing {
             Proposing::OfOthers { head, why } if pull.is_none() => {
                 self.anew(target, host, ask, &onto, &head).await?.unwrap_or(Proposing::OfOthers { head, why })
@@ -112,8 +113,8 @@ impl Bumper {
             pull
         } else {
             let text = text::Text { target, wish, ask, landed: &landed, first: &self.config.git.message };
-            let into = target.gitops.branch.to_string();
-            let draft = Draft { branch: onto.branch.clone(), into, title: text.title(), body: text.body() };
+            let (branch, into) = (onto.branch.clone(), written.branch.to_string());
+            let draft = Draft { branch, into, title: text.title(), body: text.body() };
             host.open(&draft).await.map_err(failure)?
         };
         let progress = if merge == Merge::WhenChecksPass && wish.may_merge {
@@ -132,7 +133,7 @@ impl Bumper {
         let mut head = head;
         if let Some((fresh, push)) = again {
             let onto = Onto { known: Some(head.clone()), fresh, push, ..onto };
-            match self.repositories.propose(target.gitops, ask.clone(), onto).await? {
+            match self.repositories.propose(&written, ask.clone(), onto).await? {
                 Proposing::Decided(answer) => return Ok(answer),
                 Proposing::Stands { head: now, .. } => head = now,
                 Proposing::OfOthers { why, .. } => return Ok(of_others(wish, why)),
@@ -153,11 +154,12 @@ impl Bumper {
         onto: &Onto,
         head: &CommitSha,
     ) -> Result<Option<Proposing>, Failure> {
-        if !host.is_over(&onto.branch, target.gitops.branch.as_str(), head).await.map_err(failure)? {
+        let written = target.written(&ask.environment);
+        if !host.is_over(&onto.branch, written.branch.as_str(), head).await.map_err(failure)? {
             return Ok(None);
         }
         let onto = Onto { over: Some(head.clone()), ..onto.clone() };
-        Ok(Some(self.repositories.propose(target.gitops, ask.clone(), onto).await?))
+        Ok(Some(self.repositories.propose(&written, ask.clone(), onto).await?))
     }
 
     /// Closes the pull requests of what was waited for and is no more.

@@ -21,7 +21,7 @@ impl Bumper {
     /// wants it no more.
     pub(crate) async fn push(&self, target: Target<'_>, wish: &Wish, ask: &Ask) -> Result<Answer, Failure> {
         let Some(proposed) = &wish.proposed else {
-            return Ok(self.repositories.bump(target.gitops, ask.clone()).await?);
+            return Ok(self.repositories.bump(&target.written(&wish.environment), ask.clone()).await?);
         };
         // Before the branch is: what is merged meanwhile is then seen there. Without a `forge` nobody can be asked any more.
         let pull = match self.hosts.of(target.name) {
@@ -34,7 +34,7 @@ impl Bumper {
         if let Some(pull) = pull.filter(|pull| pull.state != State::Open) {
             return Ok(Answer::Closed(over(&pull, &wish.environment)));
         }
-        match self.repositories.bump(target.gitops, ask.clone()).await? {
+        match self.repositories.bump(&target.written(&wish.environment), ask.clone()).await? {
             // It was merged the moment before.
             same @ Answer::Same(_) => Ok(self.merged(target, wish, ask).await?.unwrap_or(same)),
             answer => Ok(answer),
@@ -70,7 +70,8 @@ impl Bumper {
     async fn merged(&self, target: Target<'_>, wish: &Wish, ask: &Ask) -> Result<Option<Answer>, Failure> {
         let known = wish.proposed.as_ref().map(|proposed| proposed.head.clone());
         let onto = Onto { branch: branch(target.name, wish), known, over: None, fresh: false, push: false };
-        Ok(match self.repositories.propose(target.gitops, ask.clone(), onto).await? {
+        let written = target.written(&wish.environment);
+        Ok(match self.repositories.propose(&written, ask.clone(), onto).await? {
             Proposing::Decided(landed @ Answer::Landed(_)) => Some(landed),
             _ => None,
         })

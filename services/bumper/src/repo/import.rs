@@ -11,16 +11,20 @@ pub(super) struct NewCommit<'a> {
     pub(super) edit: &'a Edit,
 }
 
-/// The ref new commits hang on until they are pushed.
-const BATCH: &str = "refs/windlass/batch";
-
-/// The stream that makes these commits, each upon the one before, and tells their ids.
-pub(super) fn stream(base: &CommitSha, author: &GitAuthor, seconds: i64, commits: &[NewCommit<'_>]) -> Vec<u8> {
+/// The stream that makes these commits, each upon the one before, and tells their ids. They hang on the ref `batch` until
+/// they are pushed.
+pub(super) fn stream(
+    batch: &str,
+    base: &CommitSha,
+    author: &GitAuthor,
+    seconds: i64,
+    commits: &[NewCommit<'_>],
+) -> Vec<u8> {
     let mut out = Vec::new();
     let who = format!("{} <{}> {seconds} +0000", plain(&author.name), plain(&author.email));
     for (n, commit) in commits.iter().enumerate() {
         let mark = n + 1;
-        line(&mut out, &format!("commit {BATCH}\nmark :{mark}\nauthor {who}\ncommitter {who}"));
+        line(&mut out, &format!("commit {batch}\nmark :{mark}\nauthor {who}\ncommitter {who}"));
         data(&mut out, commit.message.as_bytes());
         line(&mut out, &if n == 0 { format!("from {base}") } else { format!("from :{n}") });
         for Changed { path, mode, bytes } in &commit.edit.files {

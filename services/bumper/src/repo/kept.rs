@@ -1,4 +1,5 @@
-//! The kept clone of one branch of one repository: bare, fetched and never checked out, and made anew when damaged.
+//! One branch in the kept clone of its repository: bare, fetched and never checked out, and made anew when damaged. The
+//! writers of several branches are in it at once, each with refs of its own.
 //!
 //! No work tree, no index: files are read from objects and commits are made of objects, so nothing in the repository
 //! (links, hooks, attributes, filters) is ever acted upon.
@@ -16,9 +17,11 @@ use runtime::{
     exec::{Finished, Program},
     git::{Git, GitError, Signer, without_userinfo},
 };
+use tokio::sync::RwLockReadGuard;
 use tracing::warn;
 
 use super::{
+    Door,
     import::{self, NewCommit},
     listing::{self, Listed},
     trouble::{Trouble, is_race},
@@ -33,12 +36,13 @@ const LISTING: usize = 256 * 1024 * 1024;
 /// How far back a commit of an earlier run of the same event is looked for, in commits that touch the path.
 const HISTORY: &str = "--max-count=200";
 
-/// A kept clone.
+/// A branch in a kept clone.
 pub(super) struct Kept {
     git: Git,
     url: String,
     branch: Branch,
     folder: PathBuf,
+    door: Door,
 }
 
 /// What became of a push.
@@ -52,10 +56,10 @@ pub(super) enum Pushed {
 }
 
 impl Kept {
-    pub(super) fn new(git: Git, gitops: &Gitops, below: &Path) -> Self {
+    pub(super) fn new(git: Git, gitops: &Gitops, below: &Path, door: Door) -> Self {
         let (url, branch) = (gitops.repository.clone(), gitops.branch.clone());
-        let folder = clones::place(below, (&url, branch.as_str()));
-        Self { git, url, branch, folder }
+        let folder = clones::place(below, &url);
+        Self { git, url, branch, folder, door }
     }
 
     /// The repository and branch, without credentials.
@@ -64,7 +68,30 @@ impl Kept {
     }
 
     fn tracking(&self) -> String {
-        format!("refs/windlass/heads/{}", self.branch)
+        self.own("heads")
+    }
+
+    /// The refs of this kind that are this branch's own. Its name is one part of theirs: `a` may go, and `a/b` come.
+    fn own(&self, kind: &str) -> String {
+        format!("refs/windlass/{kind}/{}", self.branch.as_str().replace('%', "%25").replace('/', "%2F"))
+    }
+
+    /// Lets one work in the clone, which is made where there is none; nobody throws it away until that is over.
+    pub(super) async fn enter(&self) -> Result<RwLockReadGuard<'_, ()>, Trouble> {
+        let inside = self.door.read().await;
+        if self.is_there() {
+            return Ok(inside);
+        }
+        drop(inside);
+        let alone = self.door.write().await;
+        if !self.is_there() {
+            self.begin().await?;
+        }
+        Ok(alone.downgrade())
+    }
+
+    fn is_there(&self) -> bool {
+        self.folder.join("HEAD").exists()
     }
 
     fn local(&self) -> Program {
@@ -95,15 +122,12 @@ impl Kept {
         CommitSha::new(text.trim()).map_err(|why| Trouble::Damaged(why.to_string()))
     }
 
-    /// Brings the clone up to date; the branch's head.
+    /// Brings the branch up to date; its head.
     pub(super) async fn fetch(&self) -> Result<CommitSha, Trouble> {
         self.bring(&[], None).await
     }
 
     async fn bring(&self, options: &[&str], also: Option<String>) -> Result<CommitSha, Trouble> {
-        if !self.folder.join("HEAD").exists() {
-            self.begin().await?;
-        }
         let (branch, tracking) = (&self.branch, self.tracking());
         let fetch = self.remote().await?.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force"]);
         // A server that has no more than the last commits itself is as good as any other.
@@ -134,8 +158,9 @@ impl Kept {
         Ok(listed.split_whitespace().next().and_then(|id| CommitSha::new(id).ok()))
     }
 
-    /// Throws the clone away; the next fetch makes a new one.
+    /// Throws the clone away; whoever enters next makes a new one.
     pub(super) async fn forget(&self, why: &str) -> Result<(), Trouble> {
+        let _alone = self.door.write().await;
         warn!(repository = self.shown(), why, "the kept clone is damaged and is made anew");
         clones::remove(&self.folder).await.map_err(Trouble::Refused)
     }
@@ -213,7 +238,7 @@ impl Kept {
         commits: &[NewCommit<'_>],
     ) -> Result<Vec<CommitSha>, Trouble> {
         let seconds = proto::Timestamp::now().as_second();
-        let stream = import::stream(base, author, seconds, commits);
+        let stream = import::stream(&self.own("batch"), base, author, seconds, commits);
         let import = self.local().args(["fast-import", "--quiet", "--done", "--force", "--date-format=raw"]);
         let printed = self.printed(import.stdin(stream), commits.len() * 80 + 1024).await?;
         let ids: Vec<_> =
@@ -325,6 +350,7 @@ impl Kept {
 
     /// Packs what has gathered; each push leaves a few loose objects.
     pub(super) async fn tidy(&self) {
+        let _alone = self.door.write().await;
         let gc = self.local().args(["-c", "gc.auto=6700", "gc", "--auto", "--quiet"]);
         if let Err(why) = self.run(gc).await {
             warn!(repository = self.shown(), ?why, "the kept clone could not be packed");

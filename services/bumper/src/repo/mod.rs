@@ -1,5 +1,5 @@
-//! GitOps repositories: one writer a repository and branch, which applies everything that waits, one commit each, and
-//! pushes it together.
+//! GitOps repositories: one kept clone of each, and one writer a branch, which applies everything that waits, one commit
+//! each, and pushes it together.
 //!
 //! Whatever depends on the repository's state is decided by the writer, on the state it is about to build on; so a
 //! conflict with somebody else's push means that the decision is made again, never that text is merged.
@@ -15,7 +15,7 @@ mod writer;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use ledger::Proposed;
@@ -24,7 +24,7 @@ use runtime::{
     config::{GitAuthor, Gitops, Subject},
     git::Git,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, mpsc, oneshot};
 
 use crate::edit::Ask;
 use kept::Kept;
@@ -102,12 +102,18 @@ pub(crate) struct Style {
     pub(crate) first: Subject,
 }
 
+/// Who works in a kept clone holds it together with the writers of other branches; who makes it, packs it or throws it
+/// away holds it alone.
+type Door = Arc<RwLock<()>>;
+
 /// Every GitOps repository there is work for.
 pub(crate) struct Repositories {
     git: Git,
     style: Style,
     folder: PathBuf,
     writers: Mutex<HashMap<(String, Branch), mpsc::Sender<Message>>>,
+    /// By the repository's URL.
+    doors: Mutex<HashMap<String, Door>>,
 }
 
 /// Far more than deliveries are handled at once, so that sending does not wait.
@@ -116,7 +122,7 @@ const WAITING: usize = 1024;
 impl Repositories {
     /// Clones are kept below `folder`.
     pub(crate) fn new(git: Git, style: Style, folder: PathBuf) -> Self {
-        Self { git, style, folder, writers: Mutex::default() }
+        Self { git, style, folder, writers: Mutex::default(), doors: Mutex::default() }
     }
 
     /// Has the files changed, or says why not.
@@ -176,9 +182,14 @@ impl Repositories {
             return writer.clone();
         }
         let (sender, receiver) = mpsc::channel(WAITING);
-        let kept = Kept::new(self.git.clone(), gitops, &self.folder);
+        let kept = Kept::new(self.git.clone(), gitops, &self.folder, self.door(gitops));
         tokio::spawn(Writer::new(kept, self.style.clone()).run(receiver));
         writers.insert(key, sender.clone());
         sender
+    }
+
+    fn door(&self, gitops: &Gitops) -> Door {
+        let mut doors = self.doors.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(doors.entry(gitops.repository.clone()).or_default())
     }
 }

@@ -120,38 +120,51 @@ impl Writer {
     }
 
     async fn order(&self, older: &CommitSha, newer: &CommitSha) -> Result<Option<bool>, Trouble> {
-        match self.kept.is_ancestor(older, newer).await {
-            Ok(Some(known)) => return Ok(Some(known && older != newer)),
-            Ok(None) | Err(Trouble::Damaged(_)) => {}
-            Err(trouble) => return Err(trouble),
+        self.asked(move || self.is_before(older, newer)).await
+    }
+
+    async fn is_before(&self, older: &CommitSha, newer: &CommitSha) -> Result<Option<bool>, Trouble> {
+        let mut known = self.kept.is_ancestor(older, newer).await?;
+        if known.is_none() {
+            self.kept.fetch().await?;
+            known = self.kept.is_ancestor(older, newer).await?;
         }
-        self.fetched().await?;
-        let known = self.kept.is_ancestor(older, newer).await?;
         Ok(known.map(|known| known && older != newer))
     }
 
     async fn values(&self, ask: &Ask, at: &CommitSha) -> Result<Option<Values>, Trouble> {
-        // The branch may have gone on without it, or the clone may be behind.
-        if self.order(at, at).await?.is_none() {
-            return Ok(None);
-        }
-        Ok(Some(edit::values(&self.tree(at, &[ask]).await?, ask)))
-    }
-
-    /// The branch's head, from a clone made anew if need be.
-    async fn fetched(&self) -> Result<CommitSha, Trouble> {
-        match self.kept.fetch().await {
-            Err(Trouble::Damaged(why)) => {
-                self.kept.forget(&why).await?;
-                self.kept.fetch().await
+        let values = move || async move {
+            // The branch may have gone on without it, or the clone may be behind.
+            if self.is_before(at, at).await?.is_none() {
+                return Ok(None);
             }
-            fetched => fetched,
-        }
+            Ok(Some(edit::values(&self.tree(at, &[ask]).await?, ask)))
+        };
+        self.asked(values).await
     }
 
     async fn find(&self, ask: &Ask) -> Result<Option<Landed>, Trouble> {
-        let found = async { self.ours(&self.fetched().await?, ask).await };
-        found.await.map_err(|trouble| trouble.within(&self.kept.shown()))
+        let found = self.asked(move || async move { self.ours(&self.kept.fetch().await?, ask).await }).await;
+        found.map_err(|trouble| trouble.within(&self.kept.shown()))
+    }
+
+    /// What a look into the clone tells, or into one that is made anew where it was damaged.
+    async fn asked<T, F>(&self, look: impl Fn() -> F) -> Result<T, Trouble>
+    where
+        F: Future<Output = Result<T, Trouble>>,
+    {
+        match self.inside(look()).await {
+            Err(Trouble::Damaged(why)) => {
+                self.kept.forget(&why).await?;
+                self.inside(look()).await
+            }
+            told => told,
+        }
+    }
+
+    async fn inside<T>(&self, look: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        let _inside = self.kept.enter().await?;
+        look.await
     }
 
     async fn work(&self, mut jobs: Vec<Job>) {
@@ -198,6 +211,7 @@ impl Writer {
     /// `None` when somebody else pushed first. What was decided then holds as long as they left alone what it was read
     /// from, and need not be decided again: the less there is to do between a fetch and a push, the fewer come between.
     async fn attempt(&self, asks: &[&Ask], overtaken: &mut Option<Decisions>) -> Result<Option<Attempt>, Trouble> {
+        let _inside = self.kept.enter().await?;
         let head = self.kept.fetch().await?;
         let decided = match overtaken.take() {
             Some(before) if self.kept.is_same(&before.head, &head, &paths(asks)).await? => before.decided,

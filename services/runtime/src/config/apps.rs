@@ -2,16 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proto::{AppName, Branch, ComponentName, EnvironmentName, ImageName, Lane, Severity, SourceName, Timestamp};
+use proto::{AppName, ComponentName, EnvironmentName, ImageName, Lane, Severity, SourceName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Environment, SecretRef, duration,
     fast_path::FastPath,
-    forge::Forge,
+    gitops::Gitops,
     glob::{BranchPattern, PathPattern},
-    proposals::{Merge, Mode},
     tags::TagRule,
     value::{self, RelativePath},
     whole,
@@ -251,26 +250,6 @@ pub enum ReleaseMode {
     Apart,
 }
 
-/// The repository that says what runs where.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Gitops {
-    /// Its URL.
-    pub repository: String,
-    /// The branch that is written to.
-    #[serde(default = "main_branch")]
-    pub branch: Branch,
-    /// How commits reach it, unless an environment says otherwise.
-    #[serde(default)]
-    pub mode: Option<Mode>,
-    /// What merges pull requests, unless an environment says otherwise.
-    #[serde(default)]
-    pub merge: Option<Merge>,
-    /// The API of its host, for pull requests.
-    #[serde(default)]
-    pub forge: Option<Forge>,
-}
-
 impl App {
     /// Where the source is cloned from.
     pub fn clone_url(&self) -> String {
@@ -320,9 +299,4 @@ fn high() -> Severity {
 
 fn dockerfile() -> RelativePath {
     RelativePath::plain("Dockerfile")
-}
-
-fn main_branch() -> Branch {
-    #[expect(clippy::expect_used, reason = "a constant that is a branch name")]
-    Branch::new("main").expect("a branch name")
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use proto::EnvironmentName;
+use proto::{Branch, EnvironmentName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,9 @@ use super::{
 pub struct Environment {
     /// Its folder or file in the GitOps repository.
     pub path: RelativePath,
+    /// The branch of the GitOps repository that it is written to, in place of `gitops.branch`.
+    #[serde(default)]
+    pub branch: Option<Branch>,
     /// The environment, or the environments, that must be healthy with the same images first; without one, new images
     /// come here.
     #[serde(default, deserialize_with = "value::one_or_many")]

@@ -15,6 +15,7 @@ mod filters;
 mod forge;
 mod gates;
 mod git;
+mod gitops;
 mod glob;
 mod health;
 mod idle;
@@ -52,9 +53,7 @@ use proto::{AppName, SourceName, WorkerName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use apps::{
-    App, BuildDriver, Component, Gitops, IgnoredFinding, ReleaseMode, SCAN_PRESETS, Scan, ScanFormat, Step,
-};
+pub use apps::{App, BuildDriver, Component, IgnoredFinding, ReleaseMode, SCAN_PRESETS, Scan, ScanFormat, Step};
 pub use console::{Console, May, Operator};
 pub use derived::schema;
 pub use environment::{Environment, HealthCheck, Promotion, Rollback, Sync};
@@ -63,6 +62,7 @@ pub use filters::NearestRule;
 pub use forge::{Forge, ForgeKind, MergeMethod};
 pub use gates::{Approval, Freeze, Window, Zone};
 pub use git::{Git, GitApp, GitAuthor, GitCredential, SigningKey};
+pub use gitops::Gitops;
 pub use glob::{BranchPattern, PathPattern};
 pub use load::{ConfigError, Overrides, Places};
 pub use proof::{

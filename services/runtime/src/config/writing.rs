@@ -81,8 +81,9 @@ pub(super) fn problems(at: &str, app: &App) -> Vec<String> {
 fn shared(at: &str, app: &App) -> Vec<String> {
     let all: Vec<_> = app.environments.iter().collect();
     let mut found = Vec::new();
+    let branch = |name: &EnvironmentName| app.gitops_of(name).map(|gitops| gitops.branch);
     for (n, (name, environment)) in all.iter().enumerate() {
-        for (other, before) in &all[..n] {
+        for (other, before) in all[..n].iter().filter(|(other, _)| branch(other) == branch(name)) {
             let same = |component| {
                 let (write, theirs) = (app.writing(name, component).write, app.writing(other, component).write);
                 // A pointer is into one file; others look at all below a folder.
@@ -94,7 +95,7 @@ fn shared(at: &str, app: &App) -> Vec<String> {
                 let (path, theirs) = (&environment.path, &before.path);
                 found.push(format!(
                     "`{at}.environments.{name}.path`: what is written there is `{other}`'s as well, whose path is \
-                     `{}`: `{}` would change before its gates open; give each a path of its own, or a `write`",
+                     `{}`: `{}` would change before its gates open; give each a path or a branch of its own, or a `write`",
                     theirs.as_str(),
                     path.as_str()
                 ));
@@ -309,6 +310,11 @@ apps:
             let words = "`apps.shop.environments.staging.path`: what is written there is `dev`'s as well";
             assert_eq!(error.contains(words), is_told, "{dev} {staging}: {error}");
         }
+        // The same path is another place on another branch.
+        for (branch, is_told) in [("live", false), ("main", true)] {
+            let text = plain.replace("path: staging", &format!("path: dev, branch: {branch}"));
+            assert_eq!(parse(&text).is_err(), is_told, "{branch}");
+        }
         // One file may hold several, each at a place of its own.
         let one = plain.replace(
             "path: staging",
@@ -318,7 +324,9 @@ apps:
             one.replace("path: dev", &format!("path: values.yaml, write: {{ values: {{ tag: '{dev}' }} }}, pin: tag"))
         };
         parse(&places("/dev/{component}")).unwrap();
-        assert!(parse(&places("/staging/{component}")).unwrap_err().contains("give each a path of its own"));
+        assert!(
+            parse(&places("/staging/{component}")).unwrap_err().contains("give each a path or a branch of its own")
+        );
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The hosts that pull requests are opened at: whether they are reached, take who asks, and let it do what is configured.
 
+use std::collections::BTreeMap;
+
 use forge::{Certainty, Fault, Forge, Gates, Later, Wanted};
 use futures_util::future::join_all;
 use proto::AppName;
@@ -16,11 +18,13 @@ impl Reach<'_> {
         let gates = Gates::sharing(self.git.installations());
         let mut asked: Vec<(String, &AppName, &Gitops, Wanted)> = Vec::new();
         for (name, app) in &self.config.apps {
-            let (Some(gitops), Some(wanted)) = (&app.gitops, wanted(app)) else { continue };
+            let Some(gitops) = &app.gitops else { continue };
             let (api, project) = (gitops.api().unwrap_or_default(), gitops.project().unwrap_or_default());
-            let alike = format!("{api} {project} {:?} {wanted:?}", gitops.forge);
-            if !asked.iter().any(|(other, ..)| *other == alike) {
-                asked.push((alike, name, gitops, wanted));
+            for wanted in wanted(app) {
+                let alike = format!("{api} {project} {:?} {wanted:?}", gitops.forge);
+                if !asked.iter().any(|(other, ..)| *other == alike) {
+                    asked.push((alike, name, gitops, wanted));
+                }
             }
         }
         let asked = asked.iter().map(|(_, name, gitops, wanted)| self.pull_requests(name, gitops, wanted, &gates));
@@ -29,7 +33,8 @@ impl Reach<'_> {
 
     async fn pull_requests(&self, app: &AppName, gitops: &Gitops, wanted: &Wanted, gates: &Gates) -> Vec<Finding> {
         let (api, project) = (gitops.api().unwrap_or_default(), gitops.project().unwrap_or_default());
-        let (about, key) = (format!("pull requests of {project} at {api}"), format!("apps.{app}.gitops"));
+        let (about, key) =
+            (format!("pull requests of {project} into `{}` at {api}", wanted.into), format!("apps.{app}.gitops"));
         let next = format!("check `{key}.forge`, `{key}.repository` and the way there");
         let forge = match Forge::new(gitops, gates, &self.http) {
             Ok(Some(forge)) => forge,
@@ -47,11 +52,14 @@ impl Reach<'_> {
     }
 }
 
-/// What is to be done with an app's pull requests; `None` where no environment gets any.
-fn wanted(app: &App) -> Option<Wanted> {
-    let merges: Vec<_> = app.environments.keys().filter_map(|name| app.merge(name)).collect();
-    let into = app.gitops.as_ref()?.branch.to_string();
-    (!merges.is_empty()).then(|| Wanted { into, merges: merges.contains(&Merge::WhenChecksPass) })
+/// What is to be done with an app's pull requests, by the branch they are for; nothing where no environment gets any.
+fn wanted(app: &App) -> impl Iterator<Item = Wanted> {
+    let mut into: BTreeMap<String, bool> = BTreeMap::new();
+    for (name, merge) in app.environments.keys().filter_map(|name| Some((name, app.merge(name)?))) {
+        let branch = app.gitops_of(name).map(|gitops| gitops.branch.to_string()).unwrap_or_default();
+        *into.entry(branch).or_default() |= merge == Merge::WhenChecksPass;
+    }
+    into.into_iter().map(|(into, merges)| Wanted { into, merges })
 }
 
 fn findings(about: &str, wanted: &Wanted, faults: Vec<Fault>) -> Vec<Finding> {

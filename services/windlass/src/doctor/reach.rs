@@ -6,13 +6,15 @@ use futures_util::future::join_all;
 use proto::{AppName, Branch, EnvironmentName, ImageName, WorkerName};
 use runtime::{
     Config,
-    config::{App, Environment, Sync},
+    config::{App, Environment, Gitops, Sync},
     exec::Ended,
     git::{Git, GitError, without_userinfo},
     http::{Guarded, Redirects},
     network::Guard,
     oci::{OciError, Registries},
 };
+
+use syncer::Look;
 
 use super::report::Finding;
 
@@ -45,9 +47,11 @@ impl<'a> Reach<'a> {
             if builds {
                 wanted.entry((app.clone_url(), None)).or_insert_with(|| format!("apps.{name}.repository"));
             }
-            if let Some(gitops) = &app.gitops {
-                let at = (gitops.repository.clone(), Some(gitops.branch.clone()));
-                wanted.entry(at).or_insert_with(|| format!("apps.{name}.gitops"));
+            let repository = app.gitops.iter().map(|gitops| &gitops.repository);
+            for (repository, (branch, key)) in
+                repository.flat_map(|it| app.written_branches().into_iter().map(move |b| (it, b)))
+            {
+                wanted.entry((repository.clone(), Some(branch))).or_insert_with(|| format!("apps.{name}.{key}"));
             }
         }
         let asked = wanted.iter().map(|((url, branch), key)| self.repository(url, branch.as_ref(), key));
@@ -91,27 +95,42 @@ impl<'a> Reach<'a> {
         let syncs = self.config.workers.contains(&WorkerName::Syncer);
         let of_app = |(app, configured): (&'a AppName, &'a App)| {
             let named = |(environment, e): (&EnvironmentName, &'a Environment)| match &e.sync {
-                Sync::Argocd(name) => Some((format!("apps.{app}.environments.{environment}.sync.argocd"), name)),
+                Sync::Argocd(name) => {
+                    Some((format!("apps.{app}.environments.{environment}"), name, configured.gitops_of(environment)?))
+                }
                 Sync::Command(_) => None,
             };
             configured.environments.iter().filter_map(named).collect::<Vec<_>>()
         };
         let wanted = self.config.apps.iter().filter(|_| syncs).flat_map(of_app);
-        join_all(wanted.map(|(key, name)| self.application(key, name))).await
+        let looks = wanted.map(|(key, name, written)| self.application(key, name, written));
+        join_all(looks).await.into_iter().flatten().collect()
     }
 
-    async fn application(&self, key: String, name: &str) -> Finding {
+    async fn application(&self, key: String, name: &str, written: Gitops) -> Vec<Finding> {
         let settings = &self.config.kubernetes;
         let about = format!("{}/{name}", settings.argocd_namespace);
-        match tokio::time::timeout(ANSWER, syncer::has_application(settings, name)).await {
-            Ok(Ok(true)) => Finding::ok(about, "Argo CD has it"),
-            Ok(Ok(false)) => {
-                let next = format!("make the Application, or mend `{key}` or `kubernetes.argocd_namespace`");
-                Finding::broken(about, "Argo CD has no such Application", &next)
+        let has_it = || Finding::ok(&about, "Argo CD has it");
+        match tokio::time::timeout(ANSWER, syncer::look(settings, name, &written)).await {
+            Ok(Ok(Look::Follows)) => vec![has_it()],
+            Ok(Ok(Look::Elsewhere(why))) => {
+                let next = format!(
+                    "have it follow `{}`, or mend `{key}`: whenever it syncs by itself it goes back to what it follows",
+                    written.branch
+                );
+                vec![has_it(), Finding::warning(&about, why, &next)]
             }
-            Ok(Err(failure)) => Finding::broken(about, failure, "check `kubernetes`, and what its account may do"),
+            Ok(Ok(Look::Missing)) => {
+                let next =
+                    format!("make the Application, or mend `{key}.sync.argocd` or `kubernetes.argocd_namespace`");
+                vec![Finding::broken(about, "Argo CD has no such Application", &next)]
+            }
+            Ok(Err(failure)) => {
+                vec![Finding::broken(about, failure, "check `kubernetes`, and what its account may do")]
+            }
             Err(_) => {
-                Finding::broken(about, format!("no answer within {ANSWER:?}"), "check `kubernetes` and the way there")
+                let says = format!("no answer within {ANSWER:?}");
+                vec![Finding::broken(about, says, "check `kubernetes` and the way there")]
             }
         }
     }

@@ -2,6 +2,7 @@
 //! merges.
 
 mod apps;
+mod branches;
 mod broken;
 mod errors;
 mod hosted;

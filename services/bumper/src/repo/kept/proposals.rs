@@ -7,12 +7,13 @@ use super::{Kept, Pushed, Trouble};
 use crate::commit;
 
 impl Kept {
-    /// Brings the clone up to date; the heads of its branch, and of this other one where that is there.
+    /// Brings the branch up to date; its head, and that of this other one where that is there.
     pub(in crate::repo) async fn fetch_with(&self, other: &str) -> Result<(CommitSha, Option<CommitSha>), Trouble> {
         // A pattern, since a branch by its name alone would be an error where it is not there.
-        let refspec = format!("+refs/heads/{other}*:refs/windlass/proposals/{other}*");
+        let own = self.own("proposals");
+        let refspec = format!("+refs/heads/{other}*:{own}/{other}*");
         let head = self.bring(&["--prune"], Some(refspec)).await?;
-        let there = self.id_of(&format!("refs/windlass/proposals/{other}")).await?;
+        let there = self.id_of(&format!("{own}/{other}")).await?;
         Ok((head, there))
     }
 

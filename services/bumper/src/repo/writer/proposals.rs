@@ -37,6 +37,7 @@ impl Writer {
 
     /// `None` when the branch was pushed to meanwhile.
     async fn try_to_propose(&self, ask: &Ask, onto: &Onto) -> Result<Option<Proposing>, Trouble> {
+        let _inside = self.kept.enter().await?;
         let (target, there) = self.kept.fetch_with(&onto.branch).await?;
         let tree = Arc::new(self.tree(&target, &[ask]).await?);
         let planned = plan(&tree, ask).await;

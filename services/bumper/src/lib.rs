@@ -106,7 +106,7 @@ impl Worker for Bumper {
             let written = Needed::for_repository(&gitops.repository, &keys[0]);
             written.chain(Needed::for_repository(&source, &keys[1])).collect::<Vec<_>>()
         };
-        config.apps.iter().flat_map(of_app).collect()
+        config.apps.iter().flat_map(of_app).chain(Needed::for_signing(&config.git)).collect()
     }
 
     async fn handle(&self, event: &Event) -> Result<Outcomes, Failure> {

@@ -10,7 +10,10 @@ use anyhow::{Context as _, Result};
 use proto::WorkerName;
 use tracing::warn;
 
-use crate::{Context, Worker};
+use crate::{
+    Context, Worker,
+    config::{Git, SigningKey},
+};
 
 /// A program that a worker runs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +35,15 @@ impl Needed {
     pub fn for_repository(url: &str, key: &str) -> impl Iterator<Item = Self> {
         let ssh = url.starts_with("ssh://").then_some("ssh");
         ["git"].into_iter().chain(ssh).map(|program| Self { program: program.to_owned(), key: key.to_owned() })
+    }
+
+    /// What signing commits takes, where that is configured.
+    pub fn for_signing(git: &Git) -> Option<Self> {
+        let (program, key) = match git.sign.as_ref()? {
+            SigningKey::Ssh(_) => ("ssh-keygen", "git.sign.ssh"),
+            SigningKey::Gpg(_) => ("gpg", "git.sign.gpg"),
+        };
+        Some(Self { program: program.to_owned(), key: key.to_owned() })
     }
 
     /// Where it is; `None` when it is not on this machine.

@@ -10,6 +10,7 @@ mod parts;
 mod reach;
 mod receiver;
 mod report;
+mod signing;
 mod sources;
 mod sweeps;
 
@@ -61,6 +62,7 @@ async fn examine(config: &Config) -> Result<Report> {
     report.add("registries", registries);
     report.add("argocd", applications);
     report.add("secrets", machine::other_secrets(config));
+    report.add("signing", signing::examine(config).await);
     report.add("programs", machine::programs(config).await);
     report.add("disk", machine::disk(config, spooled));
     Ok(report)

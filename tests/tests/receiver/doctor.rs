@@ -1,8 +1,10 @@
 //! `windlass doctor`: what it says while a secret is rotated under a running Windlass, and of what is broken.
 
 mod forges;
+mod signing;
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -30,11 +32,17 @@ struct Found {
 impl Found {
     /// Asks the doctor twice: for a program, and for people.
     fn at(config: &Path, more: &[&str]) -> Self {
+        Self::with_path(config, more, &std::env::var_os("PATH").unwrap())
+    }
+
+    /// The same on a machine that has no programs but those of this search path.
+    fn with_path(config: &Path, more: &[&str], path: &OsStr) -> Self {
         let own = std::env::current_exe().unwrap();
         let program = own.parent().unwrap().parent().unwrap().join("windlass");
         assert!(program.is_file(), "{} is not built; run: cargo build --workspace --bins", program.display());
         let ask = |arguments: &[&str]| {
             let mut command = Command::new(&program);
+            command.env("PATH", path);
             let ended = command.arg("--config").arg(config).args(more).arg("doctor").args(arguments).output().unwrap();
             (String::from_utf8(ended.stdout).unwrap(), ended.status.success(), String::from_utf8(ended.stderr).unwrap())
         };

@@ -14,6 +14,7 @@ mod fuzz;
 mod pin;
 mod sign;
 mod tokens;
+mod trial;
 mod url;
 mod version;
 

@@ -2,6 +2,7 @@
 
 use std::{fs::Permissions, os::unix::fs::PermissionsExt as _, path::Path};
 
+use proto::Timestamp;
 use tempfile::{TempDir, TempPath};
 
 use super::{
@@ -21,10 +22,32 @@ pub struct Signer {
     keys: Keys,
 }
 
-enum Keys {
-    Ssh { _file: TempPath },
-    Gpg { home: TempDir },
+/// The key, where programs find it.
+pub(super) enum Keys {
+    Ssh { file: TempPath },
+    Gpg { home: TempDir, fingerprint: String, expired: Option<Timestamp> },
 }
+
+/// Nobody is asked for a passphrase, whatever terminal or screen there is: a key of `git.sign` has none. As gpg's options,
+/// and for `ssh-keygen`, which asks this program in the place of people.
+const ASK_NOBODY: &str = "batch\nno-tty\npinentry-mode error\n";
+const ASK_NOBODY_SSH: [(&str, &str); 2] = [("SSH_ASKPASS", "false"), ("SSH_ASKPASS_REQUIRE", "force")];
+
+/// What programs say, and what that means where they do not say it themselves.
+const MEANINGS: &[(&[&str], &str)] = &[
+    // gpg's and OpenSSH's words for a passphrase that nobody gives.
+    (
+        &["No pinentry", "Inappropriate ioctl", "No passphrase given", "incorrect passphrase supplied"],
+        "it has a passphrase, and a key of `git.sign` must have none: take it off with `ssh-keygen -p`, or gpg's \
+         `--edit-key` and `passwd`",
+    ),
+    // Where a file is no private key, ssh-keygen looks for the public one beside it.
+    (
+        &["Couldn't load public key", "invalid format", "error in libcrypto"],
+        "it is no private key that `ssh-keygen` reads",
+    ),
+    (&["cannot run ssh-keygen", "cannot run gpg"], "install it where commits are signed"),
+];
 
 impl Git {
     /// Who signs commits, when a key is configured.
@@ -42,7 +65,7 @@ impl Git {
     fn by_ssh(&self, key: &Secret) -> Result<Signer, GitError> {
         let file = key_file(key).map_err(|why| needs(&why))?;
         let settings = vec![set("gpg.format", "ssh"), set("user.signingKey", &file.to_string_lossy())];
-        Ok(Signer { git: self.clone(), settings, keys: Keys::Ssh { _file: file } })
+        Ok(Signer { git: self.clone(), settings, keys: Keys::Ssh { file } })
     }
 
     async fn by_gpg(&self, key: &Secret) -> Result<Signer, GitError> {
@@ -50,6 +73,7 @@ impl Git {
         let ours = Permissions::from_mode(0o700);
         let home = tempfile::Builder::new().prefix("windlass-gpg").permissions(ours).tempdir();
         let home = home.map_err(|why| needs(&why.into()))?;
+        std::fs::write(home.path().join("gpg.conf"), ASK_NOBODY).map_err(|why| needs(&why.into()))?;
         let import = gpg(home.path()).args(["--status-fd=1", "--import"]).stdin(key.expose().as_bytes().to_vec());
         let imported = import.keep_stdout(64 << 10).run().await?;
         let status = String::from_utf8_lossy(&imported.stdout).into_owned();
@@ -61,8 +85,12 @@ impl Git {
             let why = format!("gpg takes the key of `git.sign` for no secret key: {}", words(&imported));
             return Err(needs(&anyhow::anyhow!(why)));
         };
+        // `[GNUPG:] KEYEXPIRED <seconds>`; of a subkey too, while the others sign.
+        let expired = status.lines().find_map(|line| line.strip_prefix("[GNUPG:] KEYEXPIRED "));
+        let expired = expired.and_then(|at| Timestamp::from_second(at.trim().parse().ok()?).ok());
         let settings = vec![set("gpg.format", "openpgp"), set("user.signingKey", fingerprint)];
-        Ok(Signer { git: self.clone(), settings, keys: Keys::Gpg { home } })
+        let keys = Keys::Gpg { home, fingerprint: fingerprint.to_owned(), expired };
+        Ok(Signer { git: self.clone(), settings, keys })
     }
 }
 
@@ -71,19 +99,36 @@ impl Signer {
     pub fn local(&self, dir: &Path) -> Program {
         let program = self.git.local_with(dir, &self.settings);
         match &self.keys {
-            Keys::Ssh { .. } => program,
-            Keys::Gpg { home } => program.env("GNUPGHOME", home.path()),
+            Keys::Ssh { .. } => program.envs(ASK_NOBODY_SSH),
+            Keys::Gpg { home, .. } => program.env("GNUPGHOME", home.path()),
         }
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// Why it signed nothing, in one line.
     pub fn words(&self, finished: &Finished) -> String {
-        words(finished)
+        let said = words(finished);
+        let said = match &self.keys {
+            Keys::Ssh { file } => said.replace(&*file.to_string_lossy(), "the key"),
+            Keys::Gpg { .. } => said,
+        };
+        let meaning = MEANINGS.iter().find(|(all, _)| all.iter().any(|words| said.contains(words)));
+        match (meaning, &self.keys) {
+            (Some((_, means)), _) => format!("{said}; that is, {means}"),
+            // So gpg calls one that may not sign, whatever forbids it.
+            (None, Keys::Gpg { expired: Some(at), .. }) if said.contains("Unusable secret key") => {
+                format!("{said}; it expired on {}", at.strftime("%F"))
+            }
+            _ => said,
+        }
     }
 
     /// Ends what `gpg` left running; it would end by itself some minute after its folder is gone.
     pub async fn finish(self) {
-        if let Keys::Gpg { home } = &self.keys {
+        if let Keys::Gpg { home, .. } = &self.keys {
             let kill = Program::new(["gpgconf", "--kill", "all"]).env("GNUPGHOME", home.path());
             if let Err(why) = kill.run().await {
                 tracing::warn!(%why, "could not end the agent that gpg started");
@@ -95,9 +140,7 @@ impl Signer {
 /// What a program said, in one line: without what gpg says for machines, and without the names of files that are gone.
 fn words(finished: &Finished) -> String {
     let lines = finished.tail.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("[GNUPG:]"));
-    let said = lines.collect::<Vec<_>>().join("; ");
-    // So gpg calls one that may not sign, whatever forbids it.
-    if said.contains("Unusable secret key") { said + " (perhaps it has expired)" } else { said }
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 fn read(key: &SecretRef) -> Result<Secret, GitError> {

@@ -283,16 +283,27 @@ pub(super) fn may_grant(
 }
 
 /// Whether two names are one person's, each as in `Ada <ada@example.org>`, or a part of it: a name, an address, or what
-/// the first's address begins with. Capitals make no difference.
+/// the first's address begins with. Capitals make no difference, nor does how much space there is.
 fn is_same(known: &str, by: &str) -> bool {
-    let (known, by) = (known.to_lowercase(), by.to_lowercase());
+    let (known, by) = (evened(known), evened(by));
     let ((name, address), (by_name, by_address)) = (parts(&known), parts(&by));
     let local = address.split('@').next().unwrap_or_default();
     // GitHub's private addresses: `1234+ada@users.noreply.github.com`.
     let is_id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let local = local.split_once('+').filter(|(id, _)| is_id(id)).map_or(local, |(_, login)| login);
-    let others = [by.trim(), by_name, by_address];
-    [known.trim(), name, address, local].iter().any(|one| !one.is_empty() && others.contains(one))
+    // An address by itself has no angle brackets around it.
+    let bare = by.replace(' ', "");
+    let others = [by.as_str(), by_name, by_address, if bare.contains('@') { bare.as_str() } else { "" }];
+    [known.as_str(), name, address, local].iter().any(|one| !one.is_empty() && others.contains(one))
+}
+
+/// In small letters, with one space between words, and none in the address of `Ada <ada@example.org>`.
+fn evened(text: &str) -> String {
+    let words = |text: &str, between: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(between);
+    match text.split_once('<') {
+        Some((name, address)) => format!("{} <{}", words(name, " "), words(address, "")),
+        None => words(text, " "),
+    }
 }
 
 /// Name and address of `Ada <ada@example.org>`; either may be empty.
@@ -396,6 +407,18 @@ mod tests {
         for by in ["", "lovelace", "ad", "example.org", "<>", "Grace <grace@example.org>", "Ada@other.example"] {
             assert!(!is_same(ada, by), "{by}");
         }
+        for by in [
+            " ada \t lovelace ",
+            "Ada\u{a0}Lovelace",
+            "A. Lovelace < ada@Example.org >",
+            "X <ada @ example.org>",
+            "ADA @example.org",
+            "Ada  Lovelace  <ada@example.org>",
+        ] {
+            assert!(is_same(ada, by), "{by}");
+            assert!(is_same("Ada  \u{2003}Lovelace < ADA@example.org>", by), "{by}");
+        }
+        assert!(!is_same(ada, "Ad A") && !is_same(ada, "adalovelace") && !is_same(" <>", " "));
         assert!(is_same("Ada <1234+ada-l@users.noreply.github.com>", "ada-l"));
         assert!(is_same("Zoë", "ZOË") && is_same("ada", "Ada") && !is_same("", ""));
     }

@@ -14,16 +14,38 @@ impl<'t> Yaml<'t> {
             let line = text[..at].matches('\n').count() + 1;
             return Err(Broken { line, why: "a NUL is no character of YAML".to_owned() });
         }
+        Self::read(text, text).or_else(|broken| match spaced(text) {
+            Some(spaced) => Self::read(text, &spaced),
+            None => Err(broken),
+        })
+    }
+
+    /// Reads a text by what a parser is to see of it, which has its characters at the same places.
+    fn read(text: &'t str, seen: &str) -> Result<Self, Broken> {
         let yaml =
             Self { text, nodes: Vec::new(), documents: Vec::new(), anchors: HashMap::new(), aliases: HashMap::new() };
         let mut builder = Builder { yaml, open: Vec::new(), places: Places::new(text) };
-        for event in Parser::new_from_str(text) {
+        for event in Parser::new_from_str(seen) {
             let (event, span) =
                 event.map_err(|why| Broken { line: why.marker().line(), why: why.info().to_owned() })?;
             builder.take(event, span);
         }
         Ok(builder.yaml)
     }
+}
+
+/// The text with spaces for the tabs that set a value apart from its key's colon, if there are any: YAML 1.2 has both (6.2,
+/// `s-separate-in-line`), and the parser takes such a tab for an indentation. A mapping or a sequence cannot begin on its
+/// key's line, and none does for being set apart by spaces.
+fn spaced(text: &str) -> Option<String> {
+    text.contains(":\t").then(|| {
+        let mut apart = false;
+        let spaced = text.chars().map(|c| {
+            apart = c == ':' || (apart && matches!(c, ' ' | '\t'));
+            if apart && c == '\t' { ' ' } else { c }
+        });
+        spaced.collect()
+    })
 }
 
 struct Builder<'t> {

@@ -51,6 +51,20 @@ fn only_the_values_bytes_change() {
 }
 
 #[test]
+fn a_tab_sets_a_value_apart_from_its_key_as_well_and_stays() {
+    let text = "#\tü:\tx\nspec:\n  - image:\ta/b:1 # why\n    name:\t\tx\n  - image: \t a/b:2\n  - {image:\ta/b:3, x:\t'y:\tz'}\n  \
+                - image:\t\"a/b:4\"\n    args: |\n      a:\tb\n";
+    let mut wanted = text.to_owned();
+    for n in 0..4 {
+        wanted = wanted.replace(&format!("a/b:{}", n + 1), &format!("longer.example/x:{n}"));
+    }
+    assert_eq!(there_and_back(text), wanted);
+    for broken in ["image:\tx: y\n", "image:\t- x\n", "image:\tx\n  y: z\n"] {
+        assert!(Yaml::parse(broken).is_err(), "{broken:?}");
+    }
+}
+
+#[test]
 fn what_only_looks_like_an_image_is_left_alone() {
     let text = "cm: |\n  image: a:1\nimages: b:2\nimage:\n  repository: c:3\nx: \"image: d:4\"\n? image\n: e:5\n\
                 ---\n- image\n- f:6\n---\nimage: g:7\nlist: [image, h:8]\n? [image]\n: i:9\n";

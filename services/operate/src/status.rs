@@ -154,7 +154,7 @@ fn of_environment(
     let waits = |lane| {
         let waiting = place.waiting(lane)?;
         let asks_people = asks_people(app, config, lane);
-        Some(Waits { asks_people, ..of_waiting(waiting, lane, chain::waits_for(chain, app, name, lane, now)) })
+        Some(Waits { asks_people, ..of_waiting(waiting, lane, waits_for(chain, app, name, waiting, now)) })
     };
     let rollback = place.back.as_ref().and_then(|back| {
         let waits_for = back.proposed.as_ref()?.waits_for.clone();
@@ -171,6 +171,25 @@ fn of_environment(
         waiting: [Lane::Hotfix, Lane::Deploy].into_iter().filter_map(waits).collect(),
         rollback,
     }
+}
+
+/// For what a release waits, in words that follow "waits for". One whose pull request is open waits for that, and besides for
+/// whatever its gates want by now, an approval say: they keep Windlass from merging it.
+fn waits_for(chain: &Chain, app: &App, name: &EnvironmentName, waiting: &Waiting, now: Timestamp) -> Option<String> {
+    let lane = waiting.offer.lane;
+    let waits = chain::waits_for(chain, app, name, lane, now)?;
+    if waiting.proposed.is_none() || app.merge(name).is_none() {
+        return Some(waits);
+    }
+    let mut without = chain.clone();
+    let place = without.places.get_mut(name);
+    let slot =
+        place.and_then(|place| if lane == Lane::Hotfix { place.urgent.as_mut() } else { place.waiting.as_mut() });
+    slot?.proposed = None;
+    Some(match chain::waits_for(&without, app, name, lane, now) {
+        Some(gates) => format!("{waits}; and for {gates}"),
+        None => waits,
+    })
 }
 
 fn of_waiting(waiting: &Waiting, lane: Lane, waits_for: Option<String>) -> Waits {
@@ -211,6 +230,52 @@ fn runs(place: &Place) -> Runs {
         (None, Some(healthy)) => of(healthy, Health::WasHealthy),
         (None, None) => {
             Runs { health: Health::Unknown, since: None, summary: None, release: Release::new(), revision: None }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn app(approval: &str) -> App {
+        let text = format!(
+            "apps: {{ shop: {{ repository: acme/shop, components: {{ web: {{ image: ghcr.io/acme/web }} }}, \
+             gitops: {{ repository: 'https://github.com/acme/g.git', mode: pull_request, forge: {{ token: env:T }} }}, \
+             environments: {{ staging: {{ path: s, branch: live, sync: {{ argocd: s }}{approval} }} }} }} }}"
+        );
+        Config::parse(&text, "windlass.yaml".as_ref()).unwrap().apps.into_values().next().unwrap()
+    }
+
+    /// A release that waits for the merge of its pull request.
+    fn proposed() -> Chain {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let offer = json!({
+            "release": { "web": { "image": "ghcr.io/acme/web", "digest": digest, "tag": "main", "commit": null } },
+            "reason": "deploy", "lane": "deploy", "commit": null, "author": null, "note": null, "verified": null,
+        });
+        let pull = json!({ "number": 7, "url": "https://github.com/acme/g/pull/7", "head": "b".repeat(40),
+                           "waits_for": "the merge of https://github.com/acme/g/pull/7", "for_people": true });
+        let waiting =
+            json!({ "id": EventId::fresh(), "offer": offer, "since": Timestamp::UNIX_EPOCH, "proposed": pull });
+        serde_json::from_value(json!({ "places": { "staging": { "waiting": waiting } } })).unwrap()
+    }
+
+    #[test]
+    fn what_is_missing_besides_the_merge_is_said_with_it() {
+        let merge = "the merge of https://github.com/acme/g/pull/7";
+        for (approval, waits_for) in [
+            ("", merge.to_owned()),
+            (", approval: required", format!("{merge}; and for 1 approval")),
+            (", hold: 'the sale'", format!("{merge}; and for `hold` (the sale) to be taken from the config")),
+        ] {
+            let status = of_app(&"shop".parse().unwrap(), &app(approval), &proposed(), Timestamp::now());
+            let [environment] = &status.environments[..] else { panic!("{status:?}") };
+            assert_eq!(environment.waiting[0].waits_for, Some(waits_for), "{approval}");
+            assert_eq!(environment.branch.as_ref().map(Branch::as_str), Some("live"));
         }
     }
 }

@@ -72,6 +72,7 @@ over_both! {
         the_newest_of_a_subject_is_found,
         unreadable_messages_are_kept_and_listed,
         large_and_odd_messages_are_kept,
+        lists_read_no_more_than_they_show,
         many_recorders_at_once_lose_and_double_nothing,
         what_proved_a_source_is_known,
     }
@@ -82,6 +83,7 @@ over_both! {
         a_letter_that_died_again_after_its_replay_is_open_again,
         filters_choose_and_the_newest_comes_first,
         text_is_found_whatever_its_case_and_never_as_a_pattern,
+        lists_read_no_more_than_they_show,
         open_letters_are_counted_by_worker,
     }
     kept: {

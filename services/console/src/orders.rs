@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bus::BusError;
-use ledger::{Recorded, StoredDeadLetter};
+use ledger::{Outline, Recorded, StoredDeadLetter};
 use operate::{
     Beginning, OperateError, find,
     order::{self, Order, Word},
@@ -142,7 +142,11 @@ impl Desk {
     }
 
     /// Sends dead letters to their workers again, the oldest first.
-    pub(crate) async fn replay_letters(&self, by: &Operator, letters: &[StoredDeadLetter]) -> Result<(), Fault> {
+    pub(crate) async fn replay_letters(
+        &self,
+        by: &Operator,
+        letters: &[StoredDeadLetter<Outline>],
+    ) -> Result<(), Fault> {
         for (n, letter) in letters.iter().enumerate() {
             if n > 0 {
                 tokio::time::sleep(PAUSE).await;
@@ -162,7 +166,7 @@ impl Desk {
     }
 
     /// The dead letters with these ids, or beginnings of them; the oldest first, as they would have been handled.
-    pub(crate) async fn letters(&self, ids: &[Beginning]) -> Result<Vec<StoredDeadLetter>, Fault> {
+    pub(crate) async fn letters(&self, ids: &[Beginning]) -> Result<Vec<StoredDeadLetter<Outline>>, Fault> {
         if ids.is_empty() {
             return Err(Fault::Invalid("`id`: choose at least one dead letter".to_owned()));
         }
@@ -171,7 +175,7 @@ impl Desk {
         }
         let mut letters = Vec::new();
         for id in ids {
-            letters.push(within(async { Ok(find::letter(&self.ledger, id).await?) }).await?);
+            letters.push(within(async { Ok(find::listed_letter(&self.ledger, id).await?) }).await?);
         }
         letters.sort_by_key(|letter| (letter.letter.parked_at, letter.id));
         letters.dedup_by_key(|letter| letter.id);

@@ -4,7 +4,7 @@ use proto::{Message, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    LedgerError, Result,
+    LedgerError, Outline, Result,
     db::{Arg, Row, args},
     outcomes,
 };
@@ -67,6 +67,33 @@ pub(crate) fn whole(message: &Message) -> Result<[Arg; 3]> {
     let attributes = serde_json::to_string(&message.attributes)
         .map_err(|why| LedgerError::Unusable(format!("a message's attributes cannot be written as JSON: {why}")))?;
     Ok([attributes.into(), message.content_type.as_str().into(), message.body.clone().into()])
+}
+
+/// Reads columns from the one of this number on.
+pub(crate) type Read<M> = fn(&Row, usize) -> Result<M>;
+
+/// The columns that [`message`] reads.
+pub(crate) const MESSAGE: &str = "CAST(attributes AS text), content_type, body";
+
+/// The columns that [`outline`] reads; the body where it is no longer than lists read, and this holds. Of a longer one
+/// neither database reads more than its length.
+pub(crate) fn of_outline(condition: &str) -> String {
+    let most = Outline::MOST;
+    format!(
+        "CAST(attributes AS text), content_type, length(body), \
+         CASE WHEN length(body) <= {most} AND {condition} THEN body END"
+    )
+}
+
+/// Reads what [`of_outline`] names, from the column `first` on.
+pub(crate) fn outline(row: &Row, first: usize) -> Result<Outline> {
+    let bytes: u32 = row.get(first + 2)?;
+    Ok(Outline {
+        attributes: row.json(first)?,
+        content_type: row.get(first + 1)?,
+        bytes: bytes.into(),
+        body: row.get(first + 3)?,
+    })
 }
 
 /// Reads what [`whole`] wrote, from the column `first` on.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proto::{EventType, WorkerName};
 use uuid::Uuid;
 
-use crate::{DeadFilter, EventFilter, db::Arg, history, letters};
+use crate::{DeadFilter, EventFilter, columns, db::Arg, letters};
 
 /// What a limit of 0 stands for.
 const DEFAULT_LIMIT: u32 = 100;
@@ -46,9 +46,9 @@ impl Query {
     }
 }
 
-/// The events a filter asks for; `None` when there can be none.
-pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
-    let mut query = Query::select(history::COLUMNS, "events");
+/// These columns of the events a filter asks for; `None` when there can be none.
+pub(crate) fn events(filter: &EventFilter, columns: &str) -> Option<Query> {
+    let mut query = Query::select(columns, "events");
     query.and("type = ?", filter.kind.map(EventType::as_str));
     query.and("app = ?", filter.app.as_ref().map(proto::AppName::as_str));
     query.and("correlation = ?", filter.correlation.map(|id| id.0));
@@ -63,7 +63,7 @@ pub(crate) fn events(filter: &EventFilter) -> Option<Query> {
 
 /// The dead letters a filter asks for; `None` when there can be none.
 pub(crate) fn dead_letters(filter: &DeadFilter) -> Option<Query> {
-    let mut query = Query::select(letters::COLUMNS, "dead_letters");
+    let mut query = Query::select(&letters::columns(&columns::of_outline("TRUE")), "dead_letters");
     if !filter.with_replayed {
         query.sql.push_str(" AND replayed_at IS NULL");
     }

@@ -3,13 +3,11 @@
 use proto::{AppName, EventId, EventType, Message};
 
 use crate::{
-    EventFilter, Ledger, Recorded, Result, columns,
+    EventFilter, Ledger, Outline, Recorded, Result,
+    columns::{self, Read},
     db::{Row, args},
     filter,
 };
-
-/// The columns [`recorded`] reads.
-pub(crate) const COLUMNS: &str = "seq, recorded_at, CAST(attributes AS text), content_type, body";
 
 /// How many events go to the database at once, and how many bytes of bodies: what one statement may hold in memory.
 const BATCH: (usize, usize) = (1000, 16 * 1024 * 1024);
@@ -43,6 +41,9 @@ const EVENT: &str = "
     SELECT seq, recorded_at, CAST(attributes AS text), content_type, body
     FROM events WHERE id = $1 ORDER BY replay DESC LIMIT 1";
 
+const AT: &str = "
+    SELECT seq, recorded_at, CAST(attributes AS text), content_type, body FROM events WHERE seq = $1";
+
 const NEWEST: &str = "
     SELECT seq, recorded_at, CAST(attributes AS text), content_type, body
     FROM events WHERE type = $1 AND app = $2 AND subject = $3 ORDER BY seq DESC LIMIT 1";
@@ -59,21 +60,37 @@ impl Ledger {
         Ok(new)
     }
 
-    /// Events, newest first.
+    /// Events as they travelled, newest first: for whoever reads what those of a type say. Of raw webhooks it may be more
+    /// than fits the memory.
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Recorded>> {
-        let Some(query) = filter::events(filter) else { return Ok(Vec::new()) };
-        self.db.read(query.sql, query.args).await?.iter().map(recorded).collect()
+        self.found(filter, columns::MESSAGE, columns::message).await
+    }
+
+    /// Events as lists have them, newest first.
+    pub async fn list_events(&self, filter: &EventFilter) -> Result<Vec<Recorded<Outline>>> {
+        self.found(filter, &columns::of_outline("type <> 'webhook.received'"), columns::outline).await
+    }
+
+    async fn found<M>(&self, filter: &EventFilter, columns: &str, read: Read<M>) -> Result<Vec<Recorded<M>>> {
+        let columns = format!("seq, recorded_at, {columns}");
+        let Some(query) = filter::events(filter, &columns) else { return Ok(Vec::new()) };
+        self.db.read(query.sql, query.args).await?.iter().map(|row| recorded(row, read)).collect()
     }
 
     /// The event with this id, at its highest replay.
     pub async fn event(&self, id: EventId) -> Result<Option<Recorded>> {
-        self.db.read(EVENT, args![id.0]).await?.first().map(recorded).transpose()
+        self.db.read(EVENT, args![id.0]).await?.first().map(as_it_travelled).transpose()
+    }
+
+    /// The event at this place.
+    pub async fn event_at(&self, seq: i64) -> Result<Option<Recorded>> {
+        self.db.read(AT, args![seq]).await?.first().map(as_it_travelled).transpose()
     }
 
     /// The newest event of this type, app and subject.
     pub async fn newest(&self, kind: EventType, app: &AppName, subject: &str) -> Result<Option<Recorded>> {
         let args = args![kind.as_str(), app.as_str(), columns::clipped(subject)];
-        self.db.read(NEWEST, args).await?.first().map(recorded).transpose()
+        self.db.read(NEWEST, args).await?.first().map(as_it_travelled).transpose()
     }
 }
 
@@ -92,6 +109,10 @@ fn batches(messages: &[Message]) -> impl Iterator<Item = &[Message]> {
     })
 }
 
-fn recorded(row: &Row) -> Result<Recorded> {
-    Ok(Recorded { seq: row.get(0)?, recorded_at: row.get(1)?, message: columns::message(row, 2)? })
+fn as_it_travelled(row: &Row) -> Result<Recorded> {
+    recorded(row, columns::message)
+}
+
+fn recorded<M>(row: &Row, read: Read<M>) -> Result<Recorded<M>> {
+    Ok(Recorded { seq: row.get(0)?, recorded_at: row.get(1)?, message: read(row, 2)? })
 }

@@ -4,7 +4,8 @@ use proto::WorkerName;
 use uuid::Uuid;
 
 use crate::{
-    DeadFilter, Ledger, NewDeadLetter, OpenLetters, Result, StoredDeadLetter, columns,
+    DeadFilter, Ledger, NewDeadLetter, OpenLetters, Outline, Result, StoredDeadLetter,
+    columns::{self, Read},
     db::{Row, args},
     filter,
 };
@@ -23,17 +24,13 @@ const BURY: &str = "
 const MARK: &str = "
     UPDATE dead_letters SET replayed_at = clock_timestamp(), replayed_by = $1 WHERE id = $2 RETURNING id";
 
-const LETTER: &str = "
-    SELECT id, worker, reason, attempts, parked_at, replayed_at, replayed_by,
-        CAST(attributes AS text), content_type, body
-    FROM dead_letters WHERE id = $1";
-
 const OPEN: &str = "
     SELECT worker, count(*), min(parked_at) FROM dead_letters WHERE replayed_at IS NULL GROUP BY worker ORDER BY 2 DESC";
 
-/// The columns [`stored`] reads.
-pub(crate) const COLUMNS: &str = "id, worker, reason, attempts, parked_at, replayed_at, replayed_by, \
-                                  CAST(attributes AS text), content_type, body";
+/// The columns [`stored`] reads, with these of the message.
+pub(crate) fn columns(message: &str) -> String {
+    format!("id, worker, reason, attempts, parked_at, replayed_at, replayed_by, {message}")
+}
 
 impl Ledger {
     /// Keeps a dead letter; the same one again (same worker, message id and replay) is left as it is, unless it was
@@ -56,10 +53,10 @@ impl Ledger {
         Ok((id, !self.db.write(BURY, args).await?.is_empty()))
     }
 
-    /// Dead letters, newest first.
-    pub async fn dead_letters(&self, filter: &DeadFilter) -> Result<Vec<StoredDeadLetter>> {
+    /// Dead letters as lists have them, newest first.
+    pub async fn dead_letters(&self, filter: &DeadFilter) -> Result<Vec<StoredDeadLetter<Outline>>> {
         let Some(query) = filter::dead_letters(filter) else { return Ok(Vec::new()) };
-        self.db.read(query.sql, query.args).await?.iter().map(stored).collect()
+        self.db.read(query.sql, query.args).await?.iter().map(|row| stored(row, columns::outline)).collect()
     }
 
     /// How many dead letters wait for a replay, by worker, the most first.
@@ -67,9 +64,10 @@ impl Ledger {
         self.db.read(OPEN, args![]).await?.iter().map(open).collect()
     }
 
-    /// One dead letter.
+    /// One dead letter, with all that it carries.
     pub async fn dead_letter(&self, id: Uuid) -> Result<Option<StoredDeadLetter>> {
-        self.db.read(LETTER, args![id]).await?.first().map(stored).transpose()
+        let sql = format!("SELECT {} FROM dead_letters WHERE id = $1", columns(columns::MESSAGE));
+        self.db.read(sql, args![id]).await?.first().map(|row| stored(row, columns::message)).transpose()
     }
 
     /// Notes that a dead letter was published again, and by whom.
@@ -83,11 +81,11 @@ fn open(row: &Row) -> Result<OpenLetters> {
     Ok(OpenLetters { worker: row.parse_optional(0)?, count: count.unsigned_abs(), oldest: row.get(2)? })
 }
 
-fn stored(row: &Row) -> Result<StoredDeadLetter> {
+fn stored<M>(row: &Row, read: Read<M>) -> Result<StoredDeadLetter<M>> {
     Ok(StoredDeadLetter {
         id: row.get(0)?,
         letter: NewDeadLetter {
-            message: columns::message(row, 7)?,
+            message: read(row, 7)?,
             worker: row.parse_optional(1)?,
             reason: row.get(2)?,
             attempts: row.get(3)?,

@@ -25,8 +25,8 @@ use db::{Db, args};
 pub use chain::{Asked, Barred, Chain, Ended, Hold, Offer, Owed, Place, Proposed, Requested, Ruling, Waiting};
 pub use location::{BadLocation, Location};
 pub use rows::{
-    AskedFor, Claim, ClaimKey, DeadFilter, EventFilter, Kept, NewDeadLetter, OpenLetters, Proven, Recorded, Redelivery,
-    Run, RunState, SeenTag, StoredDeadLetter, SweepEnd, SweepState, Swept,
+    AskedFor, Claim, ClaimKey, DeadFilter, EventFilter, Kept, NewDeadLetter, OpenLetters, Outline, Proven, Recorded,
+    Redelivery, Run, RunState, SeenTag, StoredDeadLetter, SweepEnd, SweepState, Swept,
 };
 
 /// Why the ledger could not do it.

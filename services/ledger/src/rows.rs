@@ -1,5 +1,8 @@
 //! What goes into the ledger and comes out, whichever database keeps it.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use proto::{AppName, Digest, EventId, EventType, Message, Timestamp, WorkerName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,15 +112,53 @@ pub struct EventFilter {
     pub limit: u32,
 }
 
-/// An event of the past.
+/// An event of the past: as it travelled, or as lists have it ([`Outline`]).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Recorded {
+pub struct Recorded<M = Message> {
     /// Its place in the history; grows.
     pub seq: i64,
     /// When it was written down.
     pub recorded_at: Timestamp,
-    /// The event, as it travelled.
-    pub message: Message,
+    /// The event.
+    pub message: M,
+}
+
+impl Recorded {
+    /// The same as lists have it, with all that it carries.
+    pub fn outline(&self) -> Recorded<Outline> {
+        Recorded { seq: self.seq, recorded_at: self.recorded_at, message: (&self.message).into() }
+    }
+}
+
+/// A message as lists have it. A page of raw webhooks can carry gigabytes that nobody asked to see, so of what a message
+/// carries a list reads no more than it may show; the whole is read for one message alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// Its attributes, as they travelled.
+    pub attributes: BTreeMap<String, String>,
+    /// Of which type its body is.
+    pub content_type: String,
+    /// How many bytes its body has.
+    pub bytes: u64,
+    /// The body. Lists have none of an event that is a raw webhook, nor of more than [`Outline::MOST`] bytes.
+    pub body: Option<Bytes>,
+}
+
+impl Outline {
+    /// The most bytes of a body that lists read. What workers make is far below: of a test step they keep 8 KiB.
+    pub const MOST: u32 = 64 * 1024;
+
+    /// The attribute, or the empty string.
+    pub fn attribute(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+}
+
+impl From<&Message> for Outline {
+    fn from(message: &Message) -> Self {
+        let Message { attributes, content_type, body } = message.clone();
+        Self { attributes, content_type, bytes: body.len() as u64, body: Some(body) }
+    }
 }
 
 /// What proved a source's webhooks: a secret, or another way to prove oneself.
@@ -144,11 +185,11 @@ pub struct OpenLetters {
     pub oldest: Timestamp,
 }
 
-/// A dead letter to keep.
+/// A dead letter to keep: its message as it was published, or as lists have it ([`Outline`]).
 #[derive(Debug, Clone, PartialEq)]
-pub struct NewDeadLetter {
-    /// The message, as it was published.
-    pub message: Message,
+pub struct NewDeadLetter<M = Message> {
+    /// The message.
+    pub message: M,
     /// Whose queue it came from; `None` when no queue took it.
     pub worker: Option<WorkerName>,
     /// The error and its causes.
@@ -161,15 +202,25 @@ pub struct NewDeadLetter {
 
 /// A dead letter as it is kept.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StoredDeadLetter {
+pub struct StoredDeadLetter<M = Message> {
     /// Its id here.
     pub id: Uuid,
     /// What died, of what.
-    pub letter: NewDeadLetter,
+    pub letter: NewDeadLetter<M>,
     /// When it was last replayed, if it was.
     pub replayed_at: Option<Timestamp>,
     /// Who did.
     pub replayed_by: Option<String>,
+}
+
+impl StoredDeadLetter {
+    /// The same as lists have it, with all that it carries.
+    pub fn outline(&self) -> StoredDeadLetter<Outline> {
+        let Self { id, letter, replayed_at, replayed_by } = self.clone();
+        let NewDeadLetter { message, worker, reason, attempts, parked_at } = letter;
+        let letter = NewDeadLetter { message: Outline::from(&message), worker, reason, attempts, parked_at };
+        StoredDeadLetter { id, letter, replayed_at, replayed_by }
+    }
 }
 
 /// Which dead letters to list. Absent means any.

@@ -1,11 +1,11 @@
 //! An event in one line, for people.
 
-use proto::{BumpReason, Change, Data, Deployment, Event, Release, ScanReport, Verdict};
+use proto::{BumpReason, Change, Data, Deployment, Event, Release, ScanReport, Verdict, WebhookReceived};
 
 /// What happened, in a line.
 pub fn line(event: &Event) -> String {
     match &event.data {
-        Data::WebhookReceived(d) => format!("{} sent {} ({} bytes)", d.webhook_source, event.subject, d.body.len()),
+        Data::WebhookReceived(d) => webhook(d, &event.subject, d.body.len() as u64),
         Data::PushReceived(d) => format!("{}: {}", change(&d.change), d.change.title.as_deref().unwrap_or("")),
         Data::PullRequestReceived(d) => format!("#{} {} into {}: {}", d.number, d.action, d.base, change(&d.change)),
         Data::TestsFinished(d) => {
@@ -84,6 +84,11 @@ pub fn line(event: &Event) -> String {
         Data::EventIgnored(d) => format!("{}: {}", d.worker, first_line(&d.reason)),
         Data::DeliveryParked(d) => format!("{} gave up: {}", d.worker, first_line(&d.reason)),
     }
+}
+
+/// A webhook about this, of so many bytes: of one in a list they are not at hand.
+pub(crate) fn webhook(webhook: &WebhookReceived, subject: &str, bytes: u64) -> String {
+    format!("{} sent {subject} ({bytes} bytes)", webhook.webhook_source)
 }
 
 /// What the fast path left out, which nobody knows to be well.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bumper::Restorable;
-use ledger::{Barred, DeadFilter, EventFilter, Ledger, Owed, Recorded, StoredDeadLetter, Waiting};
+use ledger::{Barred, DeadFilter, EventFilter, Ledger, Outline, Owed, Recorded, StoredDeadLetter, Waiting};
 use proto::{AppName, Digest, EnvironmentName, EventId, Lane};
 use runtime::{
     Config, config,
@@ -28,22 +28,26 @@ pub struct Asked {
 
 /// The event whose id begins so, at its highest replay.
 pub async fn event(ledger: &Ledger, begins: &Beginning) -> Result<Recorded> {
+    let none = || (format!("no event begins with `{begins}`"), See::Events);
+    if let Ok(whole) = begins.as_str().parse() {
+        return there(ledger.event(whole).await?, none);
+    }
     let filter = EventFilter { id_prefix: Some(begins.to_string()), limit: REPLAYS, ..EventFilter::default() };
-    let mut found = match begins.as_str().parse() {
-        Ok(whole) => ledger.event(whole).await?.into_iter().collect(),
-        Err(_) => ledger.events(&filter).await?,
-    };
+    let mut found = ledger.list_events(&filter).await?;
     let mut seen = BTreeSet::new();
     found.retain(|recorded| seen.insert(recorded.message.attribute("id").to_owned()));
-    only(
-        found,
-        || format!("several events begin with `{begins}`; write more of the id"),
-        || (format!("no event begins with `{begins}`"), See::Events),
-    )
+    let one = only(found, || format!("several events begin with `{begins}`; write more of the id"), none)?;
+    there(ledger.event_at(one.seq).await?, none)
 }
 
-/// The dead letter whose id begins so.
+/// The dead letter whose id begins so, with all that it carries.
 pub async fn letter(ledger: &Ledger, begins: &Beginning) -> Result<StoredDeadLetter> {
+    let id = listed_letter(ledger, begins).await?.id;
+    there(ledger.dead_letter(id).await?, || (format!("no dead letter begins with `{begins}`"), See::Dead))
+}
+
+/// The dead letter whose id begins so, as lists have it.
+pub async fn listed_letter(ledger: &Ledger, begins: &Beginning) -> Result<StoredDeadLetter<Outline>> {
     let id_prefix = Some(begins.to_string());
     let filter = DeadFilter { id_prefix, with_replayed: true, limit: 2, ..DeadFilter::default() };
     only(
@@ -112,7 +116,7 @@ pub fn app<'a>(config: &'a Config, name: &AppName) -> Result<&'a config::App> {
 /// Makes sure that something is known of an app: one that is in no configuration any more has its history.
 pub async fn known(ledger: &Ledger, config: &Config, name: &AppName) -> Result<()> {
     let filter = EventFilter { app: Some(name.clone()), limit: 1, ..EventFilter::default() };
-    if !config.apps.contains_key(name) && ledger.events(&filter).await?.is_empty() {
+    if !config.apps.contains_key(name) && ledger.list_events(&filter).await?.is_empty() {
         app(config, name)?;
     }
     Ok(())
@@ -144,7 +148,11 @@ fn only<T>(mut found: Vec<T>, several: impl FnOnce() -> String, none: impl FnOnc
     if found.len() > 1 {
         return Err(OperateError::Ambiguous(several()));
     }
-    found.pop().ok_or_else(|| {
+    there(found.pop(), none)
+}
+
+fn there<T>(found: Option<T>, none: impl FnOnce() -> (String, See)) -> Result<T> {
+    found.ok_or_else(|| {
         let (says, see) = none();
         OperateError::NotFound { says, see: Some(see) }
     })

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ledger::{EventFilter, Ledger, Recorded, Run, StoredDeadLetter};
-use proto::{Event, EventId, Message, Timestamp, WorkerName};
+use ledger::{EventFilter, Ledger, Outline, Recorded, Run, StoredDeadLetter};
+use proto::{Data, DecodeError, Event, EventId, EventType, Message, Timestamp, WorkerName};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub struct Story {
     /// Who ran on it.
     pub runs: Vec<Run>,
     /// Every event of its chain, the oldest first.
-    pub chain: Vec<Recorded>,
+    pub chain: Vec<Recorded<Outline>>,
 }
 
 impl Story {
@@ -37,10 +37,10 @@ impl Story {
         let runs = ledger.runs(id).await?;
         let correlation = event.message.attribute("correlationid").parse().unwrap_or(id);
         let filter = EventFilter { correlation: Some(correlation), limit: CHAIN, ..EventFilter::default() };
-        let mut chain = ledger.events(&filter).await?;
+        let mut chain = ledger.list_events(&filter).await?;
         if let Some(other) = led_to(ledger, &event, id, correlation).await? {
             let filter = EventFilter { correlation: Some(other), ..filter };
-            chain.extend(ledger.events(&filter).await?);
+            chain.extend(ledger.list_events(&filter).await?);
             chain.sort_by_key(|recorded| std::cmp::Reverse(recorded.seq));
         }
         chain.reverse();
@@ -50,7 +50,7 @@ impl Story {
     /// As operators' programs get it.
     pub fn to_json(&self) -> StoryJson {
         let chain = self.chain.iter().map(event_json).collect();
-        StoryJson { event: event_json(&self.event), runs: self.runs.clone(), chain }
+        StoryJson { event: event_json(&self.event.outline()), runs: self.runs.clone(), chain }
     }
 }
 
@@ -81,6 +81,10 @@ pub struct EventJson {
     pub summary: Option<String>,
     /// What it carries, by its type: `proto/schemas` has a schema for each. Nothing where nobody can read it.
     pub data: Option<Value>,
+    /// How many bytes it carries, where that is more than a list reads: then `summary` and `data` are nothing here, and
+    /// the event asked for by its id has both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
     /// Why nobody can read it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
@@ -110,6 +114,10 @@ pub struct LetterJson {
     pub attributes: BTreeMap<String, String>,
     /// What it carries; nothing where nobody can read it.
     pub data: Option<Value>,
+    /// How many bytes it carries, where that is more than a list reads: then `data` is nothing here, and the dead letter
+    /// asked for by its id has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
 }
 
 /// The other chain that an event led on, if it did: an answer to what waits belongs to the chain of what it answers.
@@ -117,36 +125,88 @@ async fn led_to(ledger: &Ledger, found: &Recorded, id: EventId, own: EventId) ->
     let Ok(event) = Event::from_message(&found.message) else { return Ok(None) };
     let until = event.time.checked_add(LED_WITHIN).ok();
     let filter = EventFilter { cause: Some(id), since: Some(event.time), until, ..EventFilter::default() };
-    let caused = ledger.events(&filter).await?;
+    let caused = ledger.list_events(&filter).await?;
     let chains = caused.iter().filter_map(|caused| caused.message.attribute("correlationid").parse().ok());
     Ok(chains.into_iter().find(|chain| *chain != own))
 }
 
-/// What a message says, in a line; or why nobody can read it.
-pub fn summary(message: &Message) -> String {
-    match Event::from_message(message) {
-        Ok(event) => describe::line(&event),
-        Err(why) => format!("cannot be read: {why}"),
+/// What can be said of a message in a list.
+enum Said {
+    /// All that it says.
+    Event(Event),
+    /// It is a raw webhook of so many bytes, which are not at hand.
+    Webhook(Event, u64),
+    /// Nobody can read it.
+    Unreadable(DecodeError),
+    /// It carries so many bytes, more than a list reads.
+    LeftOut(u64),
+}
+
+impl Said {
+    fn by(outline: &Outline) -> Self {
+        // Of a raw webhook everything but its bytes stands in the attributes.
+        let is_webhook = outline.attribute("type") == EventType::WebhookReceived.as_str();
+        if outline.body.is_none() && outline.bytes > Outline::MOST.into() && !is_webhook {
+            return Self::LeftOut(outline.bytes);
+        }
+        let Outline { attributes, content_type, bytes, body } = outline.clone();
+        match Event::from_message(&Message { attributes, content_type, body: body.unwrap_or_default() }) {
+            Ok(event) if is_webhook => Self::Webhook(event, bytes),
+            Ok(event) => Self::Event(event),
+            Err(why) => Self::Unreadable(why),
+        }
+    }
+
+    fn line(&self) -> Option<String> {
+        match self {
+            Self::Event(event) => Some(describe::line(event)),
+            Self::Webhook(Event { subject, data: Data::WebhookReceived(webhook), .. }, bytes) => {
+                Some(describe::webhook(webhook, subject, *bytes))
+            }
+            Self::Webhook(..) | Self::Unreadable(_) | Self::LeftOut(_) => None,
+        }
+    }
+
+    fn data(&self) -> Option<Value> {
+        let (Self::Event(event) | Self::Webhook(event, _)) = self else { return None };
+        let mut data = event.data.to_json();
+        if let Self::Webhook(_, bytes) = self {
+            data["body_bytes"] = (*bytes).into();
+        }
+        Some(data)
+    }
+
+    fn left_out(&self) -> Option<u64> {
+        if let Self::LeftOut(bytes) = self { Some(*bytes) } else { None }
     }
 }
 
+/// What a message says, in a line; or why it cannot be said.
+pub fn summary(outline: &Outline) -> String {
+    let said = Said::by(outline);
+    said.line().unwrap_or_else(|| match said {
+        Said::Unreadable(why) => format!("cannot be read: {why}"),
+        _ => format!("carries {} bytes, more than a list reads; it is shown alone", outline.bytes),
+    })
+}
+
 /// An event as operators' programs get it.
-pub fn event_json(recorded: &Recorded) -> EventJson {
-    let message = &recorded.message;
-    let event = Event::from_message(message);
+pub fn event_json(recorded: &Recorded<Outline>) -> EventJson {
+    let said = Said::by(&recorded.message);
     EventJson {
         seq: recorded.seq,
         recorded_at: recorded.recorded_at,
-        attributes: message.attributes.clone(),
-        summary: event.as_ref().map(describe::line).ok(),
-        data: event.as_ref().map(|event| event.data.to_json()).ok(),
-        unreadable: event.err().map(|why| why.to_string()),
+        attributes: recorded.message.attributes.clone(),
+        summary: said.line(),
+        data: said.data(),
+        left_out: said.left_out(),
+        unreadable: if let Said::Unreadable(why) = said { Some(why.to_string()) } else { None },
     }
 }
 
 /// A dead letter as operators' programs get it.
-pub fn letter_json(stored: &StoredDeadLetter) -> LetterJson {
-    let letter = &stored.letter;
+pub fn letter_json(stored: &StoredDeadLetter<Outline>) -> LetterJson {
+    let (letter, said) = (&stored.letter, Said::by(&stored.letter.message));
     LetterJson {
         id: stored.id.to_string(),
         worker: letter.worker,
@@ -156,6 +216,7 @@ pub fn letter_json(stored: &StoredDeadLetter) -> LetterJson {
         replayed_at: stored.replayed_at,
         replayed_by: stored.replayed_by.clone(),
         attributes: letter.message.attributes.clone(),
-        data: Event::from_message(&letter.message).ok().map(|event| event.data.to_json()),
+        data: said.data(),
+        left_out: said.left_out(),
     }
 }

@@ -2,15 +2,20 @@
 //! inherit the number, so the whole chain behind it runs again; effects that are there already are no-ops.
 
 use bus::Bus;
-use ledger::{Ledger, Recorded, StoredDeadLetter};
+use ledger::{Ledger, Outline, Recorded, StoredDeadLetter};
 use proto::{Message, WorkerName};
 
-use crate::{OperateError, Result};
+use crate::{OperateError, Result, See};
 
-/// Sends a dead letter to its worker again, and marks it as replayed by this person.
-pub async fn letter(bus: &Bus, ledger: &Ledger, stored: &StoredDeadLetter, by: &str) -> Result<()> {
-    publish(bus, ledger, stored.letter.worker, again(&stored.letter.message, by)).await?;
-    Ok(ledger.mark_replayed(stored.id, by).await?)
+/// Sends a dead letter to its worker again, and marks it as replayed by this person. What it carries is read only now: of
+/// many letters it would not fit the memory.
+pub async fn letter(bus: &Bus, ledger: &Ledger, listed: &StoredDeadLetter<Outline>, by: &str) -> Result<()> {
+    let id = listed.id;
+    let gone =
+        || OperateError::NotFound { says: format!("there is no dead letter `{id}` any more"), see: Some(See::Dead) };
+    let letter = ledger.dead_letter(id).await?.ok_or_else(gone)?.letter;
+    publish(bus, ledger, letter.worker, again(&letter.message, by)).await?;
+    Ok(ledger.mark_replayed(id, by).await?)
 }
 
 /// Sends an event of the past on its way again: to this worker, or to every worker that hears it.

@@ -1,7 +1,7 @@
 //! What went wrong of late: red tests and scans, images that were not made, what was not synced or not healthy, and what a
 //! worker gave up on.
 
-use ledger::{EventFilter, Ledger, Recorded};
+use ledger::{EventFilter, Ledger, Outline, Recorded};
 use proto::{Data, Event, EventType, Timestamp};
 
 use crate::Result;
@@ -19,13 +19,13 @@ const TELLING: [EventType; 6] = [
 const LOOKED_AT: u32 = 100;
 
 /// At most so many events since then that tell of trouble, the last first.
-pub async fn since(ledger: &Ledger, since: Timestamp, most: usize) -> Result<Vec<Recorded>> {
+pub async fn since(ledger: &Ledger, since: Timestamp, most: usize) -> Result<Vec<Recorded<Outline>>> {
     let mut found = Vec::new();
     for kind in TELLING {
         let filter = EventFilter { kind: Some(kind), since: Some(since), limit: LOOKED_AT, ..EventFilter::default() };
         let events = ledger.events(&filter).await?;
-        found
-            .extend(events.into_iter().filter(|recorded| Event::from_message(&recorded.message).is_ok_and(is_trouble)));
+        let troubles = events.iter().filter(|recorded| Event::from_message(&recorded.message).is_ok_and(is_trouble));
+        found.extend(troubles.map(Recorded::outline));
     }
     found.sort_by_key(|recorded| std::cmp::Reverse(recorded.seq));
     found.truncate(most);

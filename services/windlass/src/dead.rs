@@ -3,9 +3,13 @@
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use ledger::{DeadFilter, Ledger, StoredDeadLetter};
-use operate::{Beginning, describe, find, history::letter_json, name};
-use proto::{Event, WorkerName};
+use ledger::{DeadFilter, Ledger, Outline, StoredDeadLetter};
+use operate::{
+    Beginning, find,
+    history::{letter_json, summary},
+    name,
+};
+use proto::WorkerName;
 use runtime::Config;
 
 use crate::{open, out, replay};
@@ -92,7 +96,7 @@ async fn list(ledger: &Ledger, which: &Which, as_json: bool) -> Result<()> {
 }
 
 /// A dead letter in a line.
-pub(crate) fn text_line(stored: &StoredDeadLetter) -> String {
+pub(crate) fn text_line(stored: &StoredDeadLetter<Outline>) -> String {
     let letter = &stored.letter;
     let id = stored.id.to_string();
     let worker = letter.worker.map_or("no queue", WorkerName::as_str);
@@ -108,17 +112,14 @@ pub(crate) fn text_line(stored: &StoredDeadLetter) -> String {
 }
 
 async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
-    let stored = find::letter(ledger, id).await?;
+    let stored = find::letter(ledger, id).await?.outline();
     if as_json {
         return out::line(serde_json::to_string(&letter_json(&stored))?);
     }
     let letter = &stored.letter;
     out::line(text_line(&stored))?;
     out::line(format_args!("  reason\n    {}", letter.reason.replace('\n', "\n    ")))?;
-    match Event::from_message(&letter.message) {
-        Ok(event) => out::line(format_args!("  event\n    {}", describe::line(&event)))?,
-        Err(why) => out::line(format_args!("  event\n    cannot be read: {why}"))?,
-    }
+    out::line(format_args!("  event\n    {}", summary(&letter.message)))?;
     for (name, value) in &letter.message.attributes {
         out::line(format_args!("  {name:<16} {value}"))?;
     }

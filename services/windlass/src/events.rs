@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use ledger::{EventFilter, Ledger, Recorded, Run};
+use ledger::{EventFilter, Ledger, Outline, Recorded, Run};
 use operate::{
     Beginning, find,
     history::{Story, event_json, summary},
@@ -93,7 +93,7 @@ async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
     };
     let mut shown = BTreeSet::new();
     loop {
-        let mut fresh = ledger.events(&filter).await?;
+        let mut fresh = ledger.list_events(&filter).await?;
         fresh.retain(|event| shown.insert(event.seq));
         for recorded in fresh.iter().rev() {
             print(recorded, list.json)?;
@@ -109,14 +109,14 @@ async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
     }
 }
 
-fn print(recorded: &Recorded, as_json: bool) -> Result<()> {
+fn print(recorded: &Recorded<Outline>, as_json: bool) -> Result<()> {
     if as_json {
         return out::line(serde_json::to_string(&event_json(recorded))?);
     }
     out::line(text_line(recorded))
 }
 
-fn text_line(recorded: &Recorded) -> String {
+fn text_line(recorded: &Recorded<Outline>) -> String {
     let message = &recorded.message;
     let time = message.attribute("time").split(['T', '.', 'Z']).nth(1).unwrap_or("").to_owned();
     let id = message.attribute("id").get(..8).unwrap_or("-");
@@ -129,7 +129,8 @@ async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
     if as_json {
         return out::line(serde_json::to_string(&story.to_json())?);
     }
-    let Story { event: found, runs, chain } = story;
+    let Story { event, runs, chain } = story;
+    let found = event.outline();
     out::line(text_line(&found))?;
     for (name, value) in &found.message.attributes {
         out::line(format_args!("  {name:<16} {value}"))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use bus::Bus;
 use clap::Args;
-use ledger::{Ledger, StoredDeadLetter};
+use ledger::{Ledger, Outline, StoredDeadLetter};
 use operate::{Beginning, find, replay};
 use proto::WorkerName;
 use runtime::Config;
@@ -75,11 +75,11 @@ pub(crate) async fn of_letters(asked: &OfLetters, ledger: &Ledger, config: &Conf
     Ok(())
 }
 
-async fn chosen(asked: &OfLetters, ledger: &Ledger) -> Result<Vec<StoredDeadLetter>> {
+async fn chosen(asked: &OfLetters, ledger: &Ledger) -> Result<Vec<StoredDeadLetter<Outline>>> {
     if !asked.ids.is_empty() {
         let mut letters = Vec::new();
         for id in &asked.ids {
-            letters.push(find::letter(ledger, id).await?);
+            letters.push(find::listed_letter(ledger, id).await?);
         }
         return Ok(letters);
     }

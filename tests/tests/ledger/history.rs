@@ -1,6 +1,6 @@
 //! History: every event once, whatever it holds, found by what is known of it.
 
-use ledger::{EventFilter, Ledger, Recorded};
+use ledger::{EventFilter, Ledger, Outline, Recorded};
 use proto::{AppName, EventId, EventType, Message, Timestamp};
 
 use crate::{
@@ -157,6 +157,25 @@ pub(crate) async fn large_and_odd_messages_are_kept(place: Place) {
     let mut listed = list(&ledger, EventFilter::default()).await;
     listed.reverse();
     assert!(listed == sent, "not byte for byte");
+    let outlines = ledger.list_events(&EventFilter::default()).await.unwrap();
+    let attributes = |outline: &Recorded<Outline>| outline.message.attributes.clone();
+    assert!(outlines.iter().rev().map(attributes).eq(sent.iter().map(|message| message.attributes.clone())));
+}
+
+pub(crate) async fn lists_read_no_more_than_they_show(place: Place) {
+    let ledger = place.open().await;
+    let of = |kind: &str, bytes: u32| Message { body: vec![7; bytes as usize].into(), ..message(kind) };
+    let (most, webhook) = (of("push.received", Outline::MOST), of("webhook.received", 3));
+    let (over, far) = (of("push.received", Outline::MOST + 1), of("webhook.received", 25 * 1024 * 1024));
+    ledger.record(&[most.clone(), over.clone(), webhook.clone(), far.clone()]).await.unwrap();
+    let listed = ledger.list_events(&EventFilter::default()).await.unwrap();
+    let has: Vec<_> = listed.iter().rev().map(|recorded| recorded.message.clone()).collect();
+    let without = |message: &Message| Outline { body: None, ..Outline::from(message) };
+    assert!(has == [Outline::from(&most), without(&over), without(&webhook), without(&far)], "other bodies");
+    // One alone is read whole.
+    let whole = ledger.event_at(listed[0].seq).await.unwrap().unwrap();
+    assert!(whole.message == far && whole.outline().message == Outline::from(&far), "not byte for byte");
+    assert_eq!(ledger.event_at(0).await.unwrap(), None);
 }
 
 pub(crate) async fn many_recorders_at_once_lose_and_double_nothing(place: Place) {

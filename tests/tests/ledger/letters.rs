@@ -1,6 +1,6 @@
 //! Dead letters: kept once, found by their cause, and open until somebody replays them.
 
-use ledger::{DeadFilter, Ledger, NewDeadLetter, OpenLetters};
+use ledger::{DeadFilter, Ledger, NewDeadLetter, OpenLetters, Outline};
 use proto::WorkerName;
 use uuid::Uuid;
 
@@ -125,6 +125,18 @@ pub(crate) async fn text_is_found_whatever_its_case_and_never_as_a_pattern(place
         let filter = DeadFilter { text: Some(none.to_owned()), ..DeadFilter::default() };
         assert!(open_letters(&ledger, filter).await.is_empty());
     }
+}
+
+pub(crate) async fn lists_read_no_more_than_they_show(place: Place) {
+    let ledger = place.open().await;
+    let (short, mut long) = (letter(None, "no", "2026-03-01T11:00:00Z"), letter(None, "no", "2026-03-01T10:00:00Z"));
+    long.message.body = vec![7; 25 * 1024 * 1024].into();
+    let ids = [ledger.bury(&short).await.unwrap().0, ledger.bury(&long).await.unwrap().0];
+    let listed = ledger.dead_letters(&DeadFilter::default()).await.unwrap();
+    let has: Vec<_> = listed.into_iter().map(|stored| (stored.id, stored.letter.message)).collect();
+    let left_out = Outline { body: None, ..Outline::from(&long.message) };
+    assert!(has == [(ids[0], Outline::from(&short.message)), (ids[1], left_out)], "other bodies");
+    assert!(ledger.dead_letter(ids[1]).await.unwrap().unwrap().letter == long, "not byte for byte");
 }
 
 pub(crate) async fn open_letters_are_counted_by_worker(place: Place) {

@@ -88,7 +88,7 @@ pub(crate) async fn status(desk: web::Data<Desk>, query: Fields) -> Result<HttpR
 /// Events, the newest first.
 pub(crate) async fn events(desk: web::Data<Desk>, query: Fields) -> Result<HttpResponse, Fault> {
     let filter = filters::events(&desk, &query).await?;
-    let events = desk.ledger.events(&filter).await?;
+    let events = desk.ledger.list_events(&filter).await?;
     let before = filters::last_of(&events, filter.limit).map(|last| last.seq);
     Ok(HttpResponse::Ok().json(Events { events: events.iter().map(event_json).collect(), before }))
 }
@@ -127,7 +127,8 @@ pub(crate) async fn dead(desk: web::Data<Desk>, query: Fields) -> Result<HttpRes
 
 /// One dead letter.
 pub(crate) async fn letter(desk: web::Data<Desk>, id: web::Path<String>) -> Result<HttpResponse, Fault> {
-    Ok(HttpResponse::Ok().json(letter_json(&find::letter(&desk.ledger, &beginning(&id)?).await?)))
+    let found = find::letter(&desk.ledger, &beginning(&id)?).await?;
+    Ok(HttpResponse::Ok().json(letter_json(&found.outline())))
 }
 
 /// The beginning of an id.

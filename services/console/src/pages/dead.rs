@@ -1,7 +1,7 @@
 //! What could not be handled, with its cause; and which of it is to be replayed.
 
 use actix_web::{HttpResponse, web};
-use ledger::StoredDeadLetter;
+use ledger::{Outline, StoredDeadLetter};
 use maud::{Markup, html};
 use operate::{Beginning, find, history::summary};
 use proto::WorkerName;
@@ -52,7 +52,7 @@ fn filter_form(query: &Fields) -> Markup {
     }
 }
 
-fn table(letters: &[StoredDeadLetter], selects: bool) -> Markup {
+fn table(letters: &[StoredDeadLetter<Outline>], selects: bool) -> Markup {
     html! {
         div.wide tabindex="0" role="region" aria-label="Dead letters" {
             table {
@@ -69,7 +69,7 @@ fn table(letters: &[StoredDeadLetter], selects: bool) -> Markup {
     }
 }
 
-fn row(stored: &StoredDeadLetter, selects: bool) -> Markup {
+fn row(stored: &StoredDeadLetter<Outline>, selects: bool) -> Markup {
     let (letter, id) = (&stored.letter, stored.id.to_string());
     html! {
         tr {
@@ -85,7 +85,7 @@ fn row(stored: &StoredDeadLetter, selects: bool) -> Markup {
 }
 
 /// Whose queue it came from.
-pub(super) fn worker(stored: &StoredDeadLetter) -> &'static str {
+pub(super) fn worker(stored: &StoredDeadLetter<Outline>) -> &'static str {
     stored.letter.worker.map_or("no queue", WorkerName::as_str)
 }
 
@@ -96,7 +96,7 @@ pub(crate) async fn page(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Fault> {
     let begins: Beginning = id.parse().map_err(Fault::Invalid)?;
-    let stored = find::letter(&desk.ledger, &begins).await?;
+    let stored = find::letter(&desk.ledger, &begins).await?.outline();
     let (letter, id) = (&stored.letter, stored.id.to_string());
     let body = html! {
         @if let Some(at) = stored.replayed_at {
@@ -110,7 +110,7 @@ pub(crate) async fn page(
         h2 { "Reason" }
         pre tabindex="0" { (letter.reason) }
         h2 { "Attributes" }
-        (attributes(&letter.message))
+        (attributes(&letter.message.attributes))
         @if may_order(&visitor) {
             (form(&visitor, "/dead/replay", &html! {
                 input type="hidden" name="id" value=(id);

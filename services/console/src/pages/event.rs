@@ -36,13 +36,13 @@ pub(crate) async fn page(
     let message = &story.event.message;
     let id = message.attribute("id");
     let body = html! {
-        p.summary { (summary(message)) }
+        p.summary { (summary(&story.event.outline().message)) }
         @if query.get("ordered").is_some() {
             p.good role="status" { "It is ordered. What comes of it stands in the chain below. " a href={ "/events/" (id) "?ordered=yes" } { "Look again" } }
         }
         @if may_order(&visitor) { p.actions { a.button href={ "/events/" (id) "/replay" } { "Replay" } } }
         h2 { "Attributes" }
-        (attributes(message))
+        (attributes(&message.attributes))
         (carries(&story.event))
         h2 { "Runs" }
         (runs(&story.runs))
@@ -68,7 +68,7 @@ fn under_way(visitor: &Visitor, id: &str) -> HttpResponse {
 /// What the event says, as data; of a webhook what its sender sent.
 fn carries(recorded: &Recorded) -> Markup {
     let event = Event::from_message(&recorded.message);
-    let json = serde_json::to_string_pretty(&event_json(recorded).data).unwrap_or_default();
+    let json = serde_json::to_string_pretty(&event_json(&recorded.outline()).data).unwrap_or_default();
     let (heading, body) = match &event {
         Ok(Event { data: Data::WebhookReceived(webhook), .. }) if webhook.kind != NOT_SHOWN => {
             ("What was sent", Some(&webhook.body))

@@ -1,7 +1,7 @@
 //! The history: what happened, the newest first, page by page.
 
 use actix_web::{HttpResponse, web};
-use ledger::Recorded;
+use ledger::{Outline, Recorded};
 use maud::{Markup, html};
 use operate::history::summary;
 use proto::EventType;
@@ -15,7 +15,7 @@ use crate::{desk::Desk, fault::Fault, fields::Fields, filters, visitor::Visitor}
 /// The page.
 pub(crate) async fn list(desk: web::Data<Desk>, visitor: Visitor, query: Fields) -> Result<HttpResponse, Fault> {
     let filter = filters::events(&desk, &query).await?;
-    let events = desk.ledger.events(&filter).await?;
+    let events = desk.ledger.list_events(&filter).await?;
     let next = filters::last_of(&events, filter.limit).map(|last| last.seq.to_string());
     let apps: Vec<_> = desk.config.apps.keys().map(proto::AppName::as_str).collect();
     let body = html! {
@@ -41,7 +41,7 @@ fn filter_form(query: &Fields, apps: &[&str]) -> Markup {
 }
 
 /// Events in lines, each with a link to its page.
-pub(super) fn table(events: &[Recorded]) -> Markup {
+pub(super) fn table(events: &[Recorded<Outline>]) -> Markup {
     html! {
         div.wide tabindex="0" role="region" aria-label="Events" {
             table {
@@ -52,7 +52,7 @@ pub(super) fn table(events: &[Recorded]) -> Markup {
     }
 }
 
-fn row(recorded: &Recorded) -> Markup {
+fn row(recorded: &Recorded<Outline>) -> Markup {
     let message = &recorded.message;
     let at = message.attribute("time").parse().unwrap_or(recorded.recorded_at);
     html! {

@@ -1,7 +1,9 @@
 //! What several pages show alike: moments, ids, releases, filters.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
-use proto::{EventId, Message, Release, ReleasedImage, Timestamp};
+use proto::{EventId, Release, ReleasedImage, Timestamp};
 
 use crate::fields::Fields;
 
@@ -43,10 +45,10 @@ pub(super) fn one_image(image: &ReleasedImage) -> Markup {
 }
 
 /// A message's attributes, as they travelled.
-pub(super) fn attributes(message: &Message) -> Markup {
+pub(super) fn attributes(attributes: &BTreeMap<String, String>) -> Markup {
     html! {
         dl {
-            @for (name, value) in &message.attributes {
+            @for (name, value) in attributes {
                 div { dt { (name) } dd { code { (value) } } }
             }
         }

@@ -1,7 +1,7 @@
 //! Replays: what would be done first, and then that it is done.
 
 use actix_web::{HttpResponse, web};
-use ledger::StoredDeadLetter;
+use ledger::{Outline, StoredDeadLetter};
 use maud::{Markup, html};
 use operate::{Beginning, find, history::summary, replay};
 use proto::WorkerName;
@@ -30,7 +30,7 @@ pub(crate) async fn of_event(
     let (id, times) = (message.attribute("id"), replay::times(message).to_string());
     let workers: Vec<_> = WorkerName::ALL.iter().map(|worker| worker.as_str()).collect();
     let body = html! {
-        p.summary { (summary(message)) }
+        p.summary { (summary(&recorded.outline().message)) }
         p {
             "It goes on its way again, to every worker that hears " (message.attribute("type")) " or to one, and the chain \
              behind it runs again. What is done already is recognised, and not done twice."
@@ -73,7 +73,7 @@ pub(crate) async fn letters(desk: web::Data<Desk>, visitor: Visitor, sent: Sent)
     })
 }
 
-fn sure(visitor: &Visitor, letters: &[StoredDeadLetter]) -> Markup {
+fn sure(visitor: &Visitor, letters: &[StoredDeadLetter<Outline>]) -> Markup {
     form(
         visitor,
         "/dead/replay",

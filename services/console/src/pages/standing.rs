@@ -15,7 +15,7 @@ const ASKED: Duration = Duration::from_secs(2);
 
 /// As of when the overview is; and that the bus is away, or what lies in it for somebody.
 pub(super) async fn of(desk: &Desk) -> Result<Markup, Fault> {
-    let newest = desk.ledger.events(&EventFilter { limit: 1, ..EventFilter::default() }).await?;
+    let newest = desk.ledger.list_events(&EventFilter { limit: 1, ..EventFilter::default() }).await?;
     let late = |_| Err(format!("it does not say within {ASKED:?} what waits in it"));
     let bus = tokio::time::timeout(ASKED, behind(&desk.bus)).await.unwrap_or_else(late);
     Ok(html! {

@@ -47,7 +47,7 @@ pub(super) fn pushed(title: &str) -> Event {
     first(PushReceived { change, before: None, forced: false })
 }
 
-fn webhook(kind: &str, body: &str) -> Event {
+pub(super) fn webhook(kind: &str, body: &str) -> Event {
     first(WebhookReceived {
         webhook_source: "github".parse().unwrap(),
         kind: kind.to_owned(),

@@ -4,7 +4,10 @@ use console::ROUTES;
 use proto::{Data, Event, EventId, ImagePushed, WorkerName};
 use serde_json::{Value, json};
 
-use super::stand::{ALICE, Stand};
+use super::{
+    pages::{pushed, webhook},
+    stand::{ALICE, Stand},
+};
 use crate::stage::first;
 
 const PAGE: &str = include_str!("../../../../services/console/CONSOLE.md");
@@ -128,6 +131,42 @@ async fn events_and_dead_letters_are_listed_shown_and_replayed() {
     assert_eq!(get("/api/v1/dead").await["dead_letters"], json!([]));
     let replayed = get(&format!("/api/v1/dead/{letter}")).await;
     assert_eq!(replayed["replayed_by"], "alice");
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_for_a_list_is_named_there_and_shown_alone() {
+    let stand = Stand::open().await;
+    let alice = stand.alice().await;
+    let (long, hook) = (pushed(&"a long title ".repeat(6000)), webhook("github", &"a long body ".repeat(6000)));
+    for event in [&long, &hook] {
+        stand.stage.record(event).await;
+    }
+    let letter = stand.bury(&long, "no disk").await;
+    let bytes = long.to_message().body.len();
+    let get = async |path: &str| json_of(&stand.program("GET", path, Some(ALICE), "").await);
+
+    let listed = get("/api/v1/events").await;
+    let [sent, said] = listed["events"].as_array().unwrap().as_slice() else { panic!("{listed}") };
+    assert_eq!((&sent["data"]["body_bytes"], &sent["left_out"]), (&json!(72_000), &Value::Null));
+    assert!(sent["summary"].as_str().unwrap().ends_with("(72000 bytes)"), "{sent}");
+    assert_eq!((&said["data"], &said["summary"], &said["left_out"]), (&Value::Null, &Value::Null, &json!(bytes)));
+    let alone = get(&format!("/api/v1/events/{}", &long.id.to_string()[..8])).await;
+    assert_eq!((&alone["event"]["data"], &alone["event"]["left_out"]), (&long.data.to_json(), &Value::Null));
+    assert_eq!(alone["chain"][0]["left_out"], bytes);
+    let page = alice.get("/events").await;
+    assert!(page.text.contains(&format!("carries {bytes} bytes, more than a list reads")), "{page}");
+    let page = alice.get(&format!("/events/{}", long.id)).await;
+    assert!(page.text.contains("a long title a long title"), "{page}");
+
+    let dead = &get("/api/v1/dead").await["dead_letters"][0];
+    assert_eq!((&dead["data"], &dead["left_out"]), (&Value::Null, &json!(bytes)));
+    assert_eq!(get(&format!("/api/v1/dead/{}", &letter[..8])).await["data"], long.data.to_json());
+    // What is sent again is all of it.
+    let all = json!({ "ids": [letter] }).to_string();
+    assert_eq!(stand.program("POST", "/api/v1/dead/replay", Some(ALICE), &all).await.status, 202);
+    let mut deliveries = stand.stage.context.bus.consume(WorkerName::Bumper, 1).await.unwrap();
+    assert!(deliveries.next().await.unwrap().message.body == long.to_message().body, "not byte for byte");
     stand.close().await;
 }
 

@@ -48,6 +48,8 @@ const NEWEST: &str = "
     SELECT seq, recorded_at, CAST(attributes AS text), content_type, body
     FROM events WHERE type = $1 AND app = $2 AND subject = $3 ORDER BY seq DESC LIMIT 1";
 
+const OF_CHAIN: &str = "SELECT count(*) FROM events WHERE correlation = $1";
+
 impl Ledger {
     /// Writes events, readable or not; one that is there already (same id and replay) is left as it is.
     /// Returns how many were new.
@@ -85,6 +87,12 @@ impl Ledger {
     /// The event at this place.
     pub async fn event_at(&self, seq: i64) -> Result<Option<Recorded>> {
         self.db.read(AT, args![seq]).await?.first().map(as_it_travelled).transpose()
+    }
+
+    /// How many events a chain has, each replay counted.
+    pub async fn chain_events(&self, correlation: EventId) -> Result<u64> {
+        let rows = self.db.read(OF_CHAIN, args![correlation.0]).await?;
+        rows.first().map_or(Ok(0), |row| row.get::<i64>(0).map(i64::unsigned_abs))
     }
 
     /// The newest event of this type, app and subject.

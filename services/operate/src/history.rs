@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::{OperateError, Result, describe};
 
-/// How many events of a chain are read.
-const CHAIN: u32 = 1000;
+/// How many events of a chain are shown with an event, the newest.
+pub const CHAIN: u32 = 1000;
 /// How soon an event leads to others, at the latest: a worker may have been away.
 const LED_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_hours(24);
 
@@ -22,8 +22,21 @@ pub struct Story {
     pub event: Recorded,
     /// Who ran on it.
     pub runs: Vec<Run>,
-    /// Every event of its chain, the oldest first.
+    /// The events of its chain, and of the one that it led on, the oldest first.
     pub chain: Vec<Recorded<Outline>>,
+    /// What of them is missing.
+    pub cut: Vec<Cut>,
+}
+
+/// A chain that is too long to be shown with an event: of it only the newest events are there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Cut {
+    /// What the events of a list are asked for by to see all of it, page by page (`correlation`).
+    pub correlation: EventId,
+    /// How many of its events are there.
+    pub shown: u64,
+    /// How many it has.
+    pub events: u64,
 }
 
 impl Story {
@@ -36,21 +49,22 @@ impl Story {
             .map_err(|why| OperateError::Invalid(format!("the event has no readable id: {why}")))?;
         let runs = ledger.runs(id).await?;
         let correlation = event.message.attribute("correlationid").parse().unwrap_or(id);
-        let filter = EventFilter { correlation: Some(correlation), limit: CHAIN, ..EventFilter::default() };
-        let mut chain = ledger.list_events(&filter).await?;
-        if let Some(other) = led_to(ledger, &event, id, correlation).await? {
-            let filter = EventFilter { correlation: Some(other), ..filter };
-            chain.extend(ledger.list_events(&filter).await?);
-            chain.sort_by_key(|recorded| std::cmp::Reverse(recorded.seq));
+        let (mut chain, mut cut) = (Vec::new(), Vec::new());
+        let other = led_to(ledger, &event, id, correlation).await?;
+        for correlation in [correlation].into_iter().chain(other) {
+            let filter = EventFilter { correlation: Some(correlation), limit: CHAIN, ..EventFilter::default() };
+            let newest = ledger.list_events(&filter).await?;
+            cut.extend(missing(ledger, correlation, newest.len() as u64).await?);
+            chain.extend(newest);
         }
-        chain.reverse();
-        Ok(Self { event, runs, chain })
+        chain.sort_by_key(|recorded| recorded.seq);
+        Ok(Self { event, runs, chain, cut })
     }
 
     /// As operators' programs get it.
     pub fn to_json(&self) -> StoryJson {
         let chain = self.chain.iter().map(event_json).collect();
-        StoryJson { event: event_json(&self.event.outline()), runs: self.runs.clone(), chain }
+        StoryJson { event: event_json(&self.event.outline()), runs: self.runs.clone(), chain, cut: self.cut.clone() }
     }
 }
 
@@ -62,8 +76,10 @@ pub struct StoryJson {
     pub event: EventJson,
     /// Who ran on it.
     pub runs: Vec<Run>,
-    /// Every event of its chain, the oldest first; those of the chain that it led on too.
+    /// The events of its chain, the oldest first; those of the chain that it led on too.
     pub chain: Vec<EventJson>,
+    /// The chains of which only the newest 1000 events are there; none where all are.
+    pub cut: Vec<Cut>,
 }
 
 /// An event as operators' programs get it.
@@ -118,6 +134,15 @@ pub struct LetterJson {
     /// asked for by its id has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<u64>,
+}
+
+/// What is missing of a chain of which so many events are shown.
+async fn missing(ledger: &Ledger, correlation: EventId, shown: u64) -> Result<Option<Cut>> {
+    if shown < CHAIN.into() {
+        return Ok(None);
+    }
+    let events = ledger.chain_events(correlation).await?;
+    Ok((events > shown).then_some(Cut { correlation, shown, events }))
 }
 
 /// The other chain that an event led on, if it did: an answer to what waits belongs to the chain of what it answers.

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use ledger::{EventFilter, Ledger, Outline, Recorded, Run};
 use operate::{
     Beginning, find,
-    history::{Story, event_json, summary},
+    history::{Cut, Story, event_json, summary},
     name,
 };
-use proto::{AppName, EventType};
+use proto::{AppName, EventId, EventType};
 use runtime::Config;
 
 use crate::{open, out, replay};
@@ -51,6 +51,9 @@ struct List {
     /// Only of this app.
     #[arg(long)]
     app: Option<AppName>,
+    /// Only of this chain: the id of its first event, in full.
+    #[arg(long)]
+    chain: Option<EventId>,
     /// Only since then: a time, or how long ago (`2h`).
     #[arg(long, value_parser = name::moment)]
     since: Option<Timestamp>,
@@ -86,6 +89,7 @@ async fn print_list(ledger: &Ledger, list: &List) -> Result<()> {
     let mut filter = EventFilter {
         kind: list.kind,
         app: list.app.clone(),
+        correlation: list.chain,
         since: list.since,
         until: list.until,
         limit: list.limit,
@@ -129,7 +133,7 @@ async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
     if as_json {
         return out::line(serde_json::to_string(&story.to_json())?);
     }
-    let Story { event, runs, chain } = story;
+    let Story { event, runs, chain, cut } = story;
     let found = event.outline();
     out::line(text_line(&found))?;
     for (name, value) in &found.message.attributes {
@@ -141,6 +145,10 @@ async fn show(ledger: &Ledger, id: &Beginning, as_json: bool) -> Result<()> {
         out::line(format_args!("  {}", run_line(run)))?;
     }
     out::line("chain")?;
+    for Cut { correlation, shown, events } in &cut {
+        let all = format!("windlass events --chain {correlation} --limit {events}");
+        out::line(format_args!("  these are the newest {shown} of {events} events; all of them: {all}"))?;
+    }
     for recorded in &chain {
         out::line(format_args!("  {}", text_line(recorded)))?;
     }

@@ -47,6 +47,12 @@ pub(crate) async fn page(
         h2 { "Runs" }
         (runs(&story.runs))
         h2 { "Chain" }
+        @for cut in &story.cut {
+            p.warn role="status" {
+                "These are the newest " (cut.shown) " of " (cut.events) " events: "
+                a href={ "/events?correlation=" (cut.correlation) } { "all of them, page by page" }
+            }
+        }
         (events::table(&story.chain))
     };
     let title = format!("{} {}", message.attribute("type"), id.get(..8).unwrap_or(id));

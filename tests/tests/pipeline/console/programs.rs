@@ -171,6 +171,39 @@ async fn what_is_too_long_for_a_list_is_named_there_and_shown_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_chain_that_is_too_long_to_be_shown_it_is_said_how_to_see_the_rest() {
+    let stand = Stand::open().await;
+    let (alice, ledger) = (stand.alice().await, &stand.stage.context.ledger);
+    let begun = image();
+    let next = |n: u32| begun.outcome("/workers/test".into(), n.to_string(), begun.time, begun.data.clone());
+    let record = async |n: std::ops::Range<u32>| {
+        ledger.record(&n.map(|n| next(n).to_message()).collect::<Vec<_>>()).await.unwrap();
+    };
+    let show = async || json_of(&stand.program("GET", &format!("/api/v1/events/{}", begun.id), Some(ALICE), "").await);
+    stand.stage.record(&begun).await;
+    record(0..999).await;
+    let all = show().await;
+    assert_eq!((all["chain"].as_array().unwrap().len(), &all["cut"]), (1000, &json!([])));
+    assert!(!alice.get(&format!("/events/{}", begun.id)).await.text.contains("page by page"));
+
+    record(999..1004).await;
+    let some = show().await;
+    assert_eq!(some["cut"], json!([{ "correlation": begun.id, "shown": 1000, "events": 1005 }]));
+    assert_eq!(some["chain"].as_array().unwrap().last().unwrap()["attributes"]["subject"], "1003");
+    let page = alice.get(&format!("/events/{}", begun.id)).await;
+    assert!(page.text.contains("These are the newest 1000 of 1005 events"), "{page}");
+    let links = page.links("/events?");
+    assert_eq!(links, [format!("/events?correlation={}", begun.id)]);
+    assert!(alice.get(&links[0]).await.text.contains("rel=\"next\""), "it is read page by page");
+
+    let said = stand.windlass(&["events", "show", &begun.id.to_string()]).await;
+    let (_, command) = said.split_once("these are the newest 1000 of 1005 events; all of them: windlass ").unwrap();
+    let command: Vec<_> = command.lines().next().unwrap().split(' ').collect();
+    assert_eq!(stand.windlass(&command).await.lines().count(), 1005);
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_beginning_that_two_events_have_names_neither_however_often_one_was_replayed() {
     let stand = Stand::open().await;
     for (id, replays) in [("abcd0000-0000-4000-8000-000000000001", 0), ("abcd0000-0000-4000-8000-000000000002", 2)] {

@@ -91,6 +91,16 @@ impl Stand {
         Answer::of(request.send().await.unwrap()).await
     }
 
+    /// What the command prints, over the same data and with a configuration of nothing else.
+    pub(crate) async fn windlass(&self, arguments: &[&str]) -> String {
+        let data = format!("data: '{}'", self.stage.folder.join("data").display());
+        let config = self.stage.folder.write("command.yaml", &data).unwrap();
+        let own = std::env::current_exe().unwrap();
+        let mut command = std::process::Command::new(own.parent().unwrap().parent().unwrap().join("windlass"));
+        command.arg("--config").arg(config).args(arguments);
+        testkit::process::run(command).await.unwrap()
+    }
+
     /// How many messages wait for a worker.
     pub(crate) async fn waiting(&self, worker: WorkerName) -> u64 {
         let depths = self.stage.context.bus.depths().await.unwrap();

@@ -19,6 +19,8 @@ pub fn start(config: &Config, service: &'static str) -> Result<Telemetry> {
     let filter = EnvFilter::try_new(&config.log.filter).context("`log.filter`")?;
     // lapin logs returned messages with their bodies, and ordinary reconnects as errors; the bus logs what matters.
     let filter = filter.add_directive("lapin=off".parse()?).add_directive("io_loop=off".parse()?);
+    // actix_http logs as an error each request that is none: whoever reaches a port could fill the log, and bury what is ours.
+    let filter = filter.add_directive("actix_http=off".parse()?);
     let lines = tracing_subscriber::registry().with(filter);
     let started = match config.log.format {
         LogFormat::Text => lines

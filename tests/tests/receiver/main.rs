@@ -9,6 +9,7 @@ mod durable;
 mod libraries;
 mod limits;
 mod narrow;
+mod noise;
 mod outage;
 mod proof;
 mod rotation;

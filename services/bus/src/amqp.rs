@@ -79,6 +79,10 @@ impl AmqpBus {
         self.0.publisher.publish_patiently(EVENTS_EXCHANGE, messages, deadline).await
     }
 
+    pub(crate) async fn publish_patiently(&self, messages: &[Message]) -> Result<(), BusError> {
+        self.publish_within(self.0.settings.publish_deadline, messages).await
+    }
+
     pub(crate) async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {
         self.0.publisher.publish_to(worker, messages).await
     }

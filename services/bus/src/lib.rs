@@ -101,7 +101,16 @@ impl Bus {
         }
     }
 
-    /// Publishes to one worker's queue alone, as replay does. Resolves when all are durable.
+    /// The same for who has no one waiting that gives up as soon, as a replay: on RabbitMQ large bodies have their time
+    /// besides the settings' deadline.
+    pub async fn publish_patiently(&self, messages: &[Message]) -> Result<(), BusError> {
+        match self {
+            Self::Amqp(bus) => bus.publish_patiently(messages).await,
+            Self::Sqlite(bus) => bus.publish(messages).await,
+        }
+    }
+
+    /// Publishes to one worker's queue alone, as replay does, in the time that a patient publish has. Resolves when all are durable.
     pub async fn publish_to(&self, worker: WorkerName, messages: &[Message]) -> Result<(), BusError> {
         match self {
             Self::Amqp(bus) => bus.publish_to(worker, messages).await,

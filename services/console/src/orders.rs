@@ -134,7 +134,7 @@ impl Desk {
         if counted.is_some_and(|counted| replay::times(&recorded.message) > counted) {
             return Ok(());
         }
-        self.confirmed(replay::event(&self.bus, &self.ledger, recorded, worker, &by.name)).await?;
+        replay::event(&self.bus, &self.ledger, recorded, worker, &by.name).await?;
         let (id, target) = (recorded.message.attribute("id"), replay::target(worker));
         tracing::info!(event = id, operator = by.name, "{} replayed event {id} to {target}", by.name);
         self.metrics.ordered("replay_event");
@@ -151,14 +151,13 @@ impl Desk {
             if n > 0 {
                 tokio::time::sleep(PAUSE).await;
             }
-            self.confirmed(replay::letter(&self.bus, &self.ledger, letter, &by.name)).await.map_err(
-                |fault| match fault {
-                    Fault::NotOrdered(why) => {
-                        Fault::NotOrdered(format!("{why}; of {} dead letters {n} were replayed before", letters.len()))
-                    }
-                    other => other,
-                },
-            )?;
+            let replayed = replay::letter(&self.bus, &self.ledger, letter, &by.name).await;
+            replayed.map_err(|error| match error.into() {
+                Fault::NotOrdered(why) => {
+                    Fault::NotOrdered(format!("{why}; of {} dead letters {n} were replayed before", letters.len()))
+                }
+                other => other,
+            })?;
             tracing::info!(letter = %letter.id, operator = by.name, "{} replayed dead letter {}", by.name, letter.id);
             self.metrics.ordered("replay_letter");
         }
@@ -182,7 +181,7 @@ impl Desk {
         Ok(letters)
     }
 
-    /// The bus confirms it in its time, or it is not known whether it took it.
+    /// The bus confirms an order in its time, or it is not known whether it took it.
     async fn confirmed(&self, published: impl Future<Output = operate::Result<()>>) -> Result<(), Fault> {
         let deadline = self.config.receiver.publish_deadline;
         let late = || OperateError::Unpublished {

@@ -39,11 +39,12 @@ pub fn times(message: &Message) -> u32 {
     message.attribute("replay").parse().unwrap_or(0)
 }
 
+/// Bus and ledger have deadlines of their own, the bus by how many bytes it is: no other may cut them short.
 async fn publish(bus: &Bus, ledger: &Ledger, worker: Option<WorkerName>, message: Message) -> Result<()> {
     let messages = [message];
     let failed = |source| OperateError::Unpublished { what: "publishing; nothing was marked as replayed", source };
     let Some(worker) = worker else {
-        return bus.publish(&messages).await.map_err(failed);
+        return bus.publish_patiently(&messages).await.map_err(failed);
     };
     bus.publish_to(worker, &messages).await.map_err(failed)?;
     // The recorder does not hear what goes to one worker. Unrecorded, the next replay would count from the same

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use ledger::{Asked, Barred, Chain, Offer, Owed, Place, Ruling, Waiting};
 use proto::{
-    ApprovalRequested, BumpReason, Change, Deployment, Event, EventId, HealthReported, Lane, PushReceived, Release,
-    ReleaseWaiting, Timestamp, WebhookReceived, WorkerName,
+    ApprovalRequested, BumpReason, Change, Data, Deployment, Event, EventId, HealthReported, Lane, PushReceived,
+    Release, ReleaseWaiting, Timestamp, WebhookReceived, WorkerName,
 };
 use serde_json::json;
-use testkit::{postgres::Postgres, rabbitmq::RabbitMq, wait};
+use testkit::{line::Line, postgres::Postgres, rabbitmq::RabbitMq, wait};
 
 use super::{
     browser::Browser,
@@ -283,6 +283,28 @@ async fn while_the_bus_is_away_nothing_is_ordered_and_it_says_so() {
     // Nobody is at work here.
     let overview = alice.get("/").await;
     assert!(overview.text.contains("nobody takes from it: start `windlass-bumper`"), "{overview}");
+    stand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_large_has_the_time_that_its_bytes_need_to_be_replayed() {
+    let broker = RabbitMq::start().await.unwrap();
+    let line = Line::narrow(&broker.url(), 1_000_000).await.unwrap();
+    let stand = Stand::with("", &format!("bus: '{}'\nreceiver: {{ publish_deadline: 1s }}", line.url())).await;
+    // Nothing that a compression could shorten.
+    let noise: Vec<u8> = (0..192 << 10).flat_map(|_| *EventId::fresh().0.as_bytes()).collect();
+    let Data::WebhookReceived(hook) = webhook("github", "").data else { panic!("no webhook") };
+    let large = first(WebhookReceived { body: noise.into(), ..hook });
+    stand.stage.record(&large).await;
+    let letter = stand.bury(&large, "the disk is full").await;
+    let ask = async |path: &str, body: &str| {
+        let answer = stand.program("POST", path, Some(ALICE), body).await;
+        assert_eq!(answer.status, 202, "{answer}");
+    };
+    ask("/api/v1/dead/replay", &json!({ "ids": [letter] }).to_string()).await;
+    assert_eq!(stand.waiting(WorkerName::Bumper).await, 1);
+    ask(&format!("/api/v1/events/{}/replay", large.id), "").await;
+    assert_eq!(stand.waiting(WorkerName::Normalizer).await, 1);
     stand.close().await;
 }
 

@@ -15,8 +15,6 @@ use crate::{desk::Desk, fault::Fault, operators::Operator};
 
 /// The source of what is ordered here.
 const SOURCE: &str = "/operators/console";
-/// The longest reason, in characters: it stands in messages and commits.
-const LONGEST_REASON: usize = 1000;
 /// How long looking up what an order names may take.
 const FOUND: Duration = Duration::from_secs(10);
 /// The most letters that are replayed at once.
@@ -102,10 +100,9 @@ impl Desk {
     }
 
     async fn find(&self, by: &Operator, asked: Asked) -> Result<Order, Fault> {
-        let word = |reason: String| Ok::<_, Fault>(Word { by: by.name.clone(), reason: sound("reason", &reason)? });
+        let word = |reason: String| Word::new(&by.name, &reason);
         Ok(match asked {
             Asked::Answer { approval, granted, comment } => {
-                let comment = comment.map(|comment| sound("comment", &comment)).transpose()?;
                 order::answer(&self.ledger, &approval, granted, by.name.clone(), comment).await?
             }
             Asked::Hold { app, environment, held, reason } => {
@@ -196,16 +193,4 @@ impl Desk {
 pub(crate) async fn within<T>(asked: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
     let late = || Fault::Away(format!("the ledger did not answer within {FOUND:?}; nothing was ordered"));
     tokio::time::timeout(FOUND, asked).await.unwrap_or_else(|_| Err(late()))
-}
-
-/// A person's words, if there are some and not too many.
-fn sound(name: &str, words: &str) -> Result<String, Fault> {
-    let words = words.trim();
-    if words.is_empty() {
-        return Err(Fault::Invalid(format!("`{name}`: say why; it is kept with the order")));
-    }
-    if words.chars().count() > LONGEST_REASON {
-        return Err(Fault::Invalid(format!("`{name}`: at most {LONGEST_REASON} characters")));
-    }
-    Ok(words.to_owned())
 }

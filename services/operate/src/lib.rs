@@ -22,6 +22,7 @@ pub mod order;
 pub mod replay;
 pub mod status;
 pub mod trouble;
+mod word;
 
 pub use error::{OperateError, See};
 pub use name::Beginning;

@@ -9,16 +9,9 @@ use proto::{
 };
 use runtime::Config;
 
-use crate::{Beginning, OperateError, Result, find};
+use crate::{Beginning, OperateError, Result, find, word};
 
-/// Who orders something, and why: both are kept with the event.
-#[derive(Debug, Clone)]
-pub struct Word {
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-}
+pub use crate::word::Word;
 
 /// An order that is sure of what it names, and not published yet.
 #[derive(Debug, Clone)]
@@ -59,6 +52,7 @@ pub async fn answer(
     by: String,
     comment: Option<String>,
 ) -> Result<Order> {
+    let comment = comment.map(|comment| word::comment(&comment)).transpose()?;
     let find::Asked { app, environment, waiting } = find::waiting(ledger, wanted).await?;
     let approval = waiting.approval();
     let subject = format!("{approval} by {by}");

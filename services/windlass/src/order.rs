@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 use operate::{
-    Beginning, find,
+    Beginning, OperateError, find,
     order::{self, Order},
 };
 use proto::{AppName, EnvironmentName, EventId};
@@ -83,13 +83,15 @@ pub(crate) struct Word {
     #[arg(long = "as", env = "USER", value_parser = NonEmptyStringValueParser::new())]
     by: String,
     /// Why.
-    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long)]
     reason: String,
 }
 
-impl From<Word> for order::Word {
-    fn from(word: Word) -> Self {
-        Self { by: word.by, reason: word.reason }
+impl TryFrom<Word> for order::Word {
+    type Error = OperateError;
+
+    fn try_from(word: Word) -> Result<Self, OperateError> {
+        Self::new(&word.by, &word.reason)
     }
 }
 
@@ -99,12 +101,12 @@ pub(crate) async fn rollback(asked: Rollback, config: Config) -> Result<()> {
     if let Some(to) = &to {
         find::restorable(&open::ledger(&config).await?, &app, &environment, to).await?;
     }
-    publish(&config, order::rollback(&config, app, environment, to, word.into())?).await
+    publish(&config, order::rollback(&config, app, environment, to, word.try_into()?)?).await
 }
 
 pub(crate) async fn hold(asked: Hold, config: Config, held: bool) -> Result<()> {
     let Hold { app, environment, word } = asked;
-    publish(&config, order::hold(&config, app, environment, held, word.into())?).await
+    publish(&config, order::hold(&config, app, environment, held, word.try_into()?)?).await
 }
 
 pub(crate) async fn answer(answer: Answer, config: Config, granted: bool) -> Result<()> {
@@ -118,7 +120,7 @@ pub(crate) async fn quarantine(verb: Quarantine, config: Config) -> Result<()> {
     match verb {
         Quarantine::Release { app, digest, word } => {
             find::app(&config, &app)?;
-            publish(&config, order::release(&ledger, app, &digest, word.into()).await?).await
+            publish(&config, order::release(&ledger, app, &digest, word.try_into()?).await?).await
         }
         Quarantine::List => {
             for (app, chain) in ledger.chains().await? {
@@ -135,7 +137,7 @@ pub(crate) async fn settle(asked: Settle, config: Config) -> Result<()> {
     let Settle { app, commit, word } = asked;
     find::app(&config, &app)?;
     let ledger = open::ledger(&config).await?;
-    publish(&config, order::settle(&ledger, app, &commit, word.into()).await?).await
+    publish(&config, order::settle(&ledger, app, &commit, word.try_into()?).await?).await
 }
 
 /// Publishes it; returns once it is durable.

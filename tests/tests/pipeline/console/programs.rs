@@ -259,6 +259,7 @@ async fn what_is_wrong_is_said_with_what_to_do() {
         ("GET", "/api/v1/nothing".to_owned(), "", 404, "no such page"),
         ("POST", format!("{production}/hold"), "{}", 400, "reason"),
         ("POST", format!("{production}/hold"), r#"{ "reason": " " }"#, 400, "say why"),
+        ("POST", format!("{production}/hold"), r#"{ "reason": "\u200b \u2060" }"#, 400, "say why"),
         ("POST", format!("{production}/hold"), "reason=x", 400, "not what belongs here"),
         ("POST", format!("{production}/hold"), r#" ["x"]"#, 400, "it is a list, and not an object"),
         ("POST", format!("{production}/hold"), r#"{ "reason": "x", "to": "y" }"#, 400, "belongs to a rollback"),

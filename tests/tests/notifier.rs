@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use notifier::Notifier;
 use proto::{
-    ApprovalAnswered, ApprovalRequested, BumpReason, CheckReport, DeliveryParked, Event, EventId, HealthReported,
+    ApprovalAnswered, ApprovalRequested, BumpReason, CheckReport, Data, DeliveryParked, Event, EventId, HealthReported,
     Verdict, WorkerName,
 };
 use runtime::{Failure, Worker};
@@ -43,6 +43,9 @@ fn healthy() -> Event {
     first(HealthReported { deployment: deployment('a'), healthy: true, summary: "fine".into(), checks: Vec::new() })
 }
 
+/// The id of what was parked.
+const LETTER: &str = "01936f3e-0000-7000-8000-000000000000";
+
 fn parked(worker: WorkerName) -> Event {
     first(DeliveryParked {
         app: None,
@@ -51,7 +54,7 @@ fn parked(worker: WorkerName) -> Event {
         event_type: None,
         reason: "the registry refuses us".into(),
         attempts: 8,
-        dead_letter: "0190aaaa".into(),
+        dead_letter: LETTER.into(),
     })
 }
 
@@ -249,6 +252,10 @@ async fn a_message_leads_to_its_page_of_the_console_where_that_has_an_address() 
     };
     let url = ", url: 'https://windlass.example:8443'";
     let approval = EventId::fresh();
+    // What is no id leads nowhere else.
+    let mut odd = parked(WorkerName::Bumper);
+    let Data::DeliveryParked(data) = &mut odd.data else { panic!("{odd:?}") };
+    data.dead_letter = "../x".to_owned();
     let events = [
         healthy(),
         unhealthy("<503> & worse"),
@@ -256,6 +263,7 @@ async fn a_message_leads_to_its_page_of_the_console_where_that_has_an_address() 
         answered(approval, true),
         answered(approval, false),
         parked(WorkerName::Bumper),
+        odd,
     ];
     for (slack, keys, route) in [(&plain, url, ""), (&buttons, url, ", buttons: slack"), (&nowhere, "", "")] {
         let stage = stage_of(&format!("{{ slack: {{0}}{route} }}"), &[&slack.url()], &more(keys)).await;
@@ -272,7 +280,8 @@ async fn a_message_leads_to_its_page_of_the_console_where_that_has_an_address() 
         format!("/approvals/{approval}"),
         format!("/approvals/{approval}"),
         of_event(&events[4]),
-        of_event(&events[5]),
+        format!("/dead/{LETTER}"),
+        of_event(&events[6]),
     ];
     let wanted: Vec<_> = pages
         .iter()

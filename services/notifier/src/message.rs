@@ -123,11 +123,16 @@ impl Message {
     }
 }
 
-/// Where the console shows what an event is about: its place in its chain; what waits for people, where they answer it.
+/// Where the console shows what an event is about: its place in its chain; what waits for people, where they answer it;
+/// what was given up, where they send it again.
 fn page(event: &Event) -> String {
     match &event.data {
         Data::ApprovalRequested(ApprovalRequested { approval, .. })
         | Data::ApprovalAnswered(ApprovalAnswered { approval, counts: true, .. }) => format!("/approvals/{approval}"),
+        // Only what is an id becomes part of an address.
+        Data::DeliveryParked(DeliveryParked { dead_letter, .. }) if dead_letter.parse::<EventId>().is_ok() => {
+            format!("/dead/{dead_letter}")
+        }
         _ => format!("/events/{}", event.id),
     }
 }

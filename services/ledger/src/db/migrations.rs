@@ -32,9 +32,11 @@ macro_rules! migrations {
 }
 
 pub(super) const POSTGRES: &[Migration] = migrations!("postgres":
-    1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left", 6 "0006_waits");
+    1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left", 6 "0006_waits",
+    7 "0007_lists");
 pub(super) const SQLITE: &[Migration] = migrations!("sqlite":
-    1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left", 6 "0006_waits");
+    1 "0001_tables", 2 "0002_sweeps", 3 "0003_proofs", 4 "0004_kept", 5 "0005_left", 6 "0006_waits",
+    7 "0007_lists");
 
 impl Migration {
     /// A hash of the file, kept to notice when it was edited after it was applied.

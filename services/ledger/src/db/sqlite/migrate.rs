@@ -43,3 +43,37 @@ fn apply(db: &Connection, pending: &[Migration]) -> rusqlite::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proto::{AppName, EventId, EventType};
+
+    use super::*;
+    use crate::{EventFilter, filter};
+
+    #[test]
+    fn the_newest_are_read_in_their_order_and_nothing_is_sorted_for_a_few() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(migrations::TABLE).unwrap();
+        apply(&db, migrations::SQLITE).unwrap();
+        let (kind, app) = (Some(EventType::ImagePushed), AppName::new("shop").ok());
+        let any = EventFilter::default();
+        for filter in [
+            EventFilter { kind, ..any.clone() },
+            EventFilter { kind, before: Some(7), ..any.clone() },
+            EventFilter { app: app.clone(), ..any.clone() },
+            EventFilter { kind, app, ..any.clone() },
+            EventFilter { correlation: Some(EventId::fresh()), ..any },
+        ] {
+            let sql = format!("EXPLAIN QUERY PLAN {}", filter::events(&filter, "seq, body").unwrap().sql);
+            let mut plan = db.prepare(&sql).unwrap();
+            let mut rows = plan.raw_query();
+            let mut steps = Vec::new();
+            while let Some(row) = rows.next().unwrap() {
+                steps.push(row.get::<_, String>(3).unwrap());
+            }
+            assert!(steps.len() == 1 && steps[0].starts_with("SEARCH events USING INDEX"), "{sql}: {steps:?}");
+        }
+    }
+}

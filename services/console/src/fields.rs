@@ -28,6 +28,11 @@ impl Fields {
         named.filter(|value| !value.is_empty())
     }
 
+    /// All of them but those of this name.
+    pub(crate) fn but<'a>(&'a self, name: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.iter().filter(move |(known, _)| known != name).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The value as what it is to be.
     pub(crate) fn parse<T: FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<Option<T>, Fault> {
         self.parse_by(name, |text| text.parse::<T>().map_err(|why| why.to_string()))

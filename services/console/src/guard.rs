@@ -24,7 +24,7 @@ use crate::{
     desk::Desk,
     fault::Fault,
     pages,
-    routes::{self, Who},
+    routes::{self, Row, Who},
     session::Session,
     visitor::{Sent, Visitor},
 };
@@ -129,7 +129,10 @@ async fn admit(desk: &Desk, request: &mut ServiceRequest, door: Door) -> Result<
     }
     let visitor = match door {
         Door::Api => Visitor::Program(by_token(desk, request)?),
-        Door::Page => Visitor::Person(by_session(desk, request.headers())?),
+        Door::Page => match by_session(desk, request.headers()) {
+            Ok(session) => Visitor::Person(session),
+            Err(fault) => return Err(keep_form(request, row, fault).await),
+        },
     };
     let operator = visitor.operator();
     // What is in no row of the table is nothing, and known people are told so.
@@ -146,6 +149,15 @@ async fn admit(desk: &Desk, request: &mut ServiceRequest, door: Door) -> Result<
     }
     request.extensions_mut().insert(visitor);
     Ok(())
+}
+
+/// What somebody wrote whose session has ended is read all the same, for when they have signed in again.
+async fn keep_form(request: &mut ServiceRequest, row: Option<&Row>, fault: Fault) -> Fault {
+    if row.is_some_and(Row::is_form) {
+        // Without it they are only told to sign in.
+        let _ = take_body(request, true).await;
+    }
+    fault
 }
 
 fn by_token(desk: &Desk, request: &ServiceRequest) -> Result<crate::operators::Operator, Fault> {

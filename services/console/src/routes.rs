@@ -43,6 +43,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether people send a form there that orders something.
+    pub(crate) fn is_form(&self) -> bool {
+        self.method == "POST" && self.who == Who::Orderers && self.described.is_none()
+    }
+
     /// Refuses parameters that programs are not told of: a misspelt one would be taken for none.
     pub(crate) fn check(&self, query: &str) -> Result<(), Fault> {
         self.described.map_or(Ok(()), |operation| filters::only(&Fields::read(query.as_bytes()), operation.query))

@@ -7,13 +7,21 @@ use actix_web::{
 use maud::html;
 use url::form_urlencoded;
 
-use super::{Page, see, sign_in};
-use crate::{fault::Fault, visitor::Visitor};
+use super::{Page, see, sign_in, unsent};
+use crate::{
+    fault::Fault,
+    visitor::{Sent, Visitor},
+};
 
 /// The page.
 pub(crate) fn page(request: &HttpRequest, fault: &Fault) -> HttpResponse {
-    if matches!(fault, Fault::NotSignedIn) && request.method() == Method::GET {
-        return to_sign_in(request);
+    if matches!(fault, Fault::NotSignedIn) {
+        if request.method() == Method::GET {
+            return to_sign_in(request);
+        }
+        if let Some(sent) = request.extensions().get::<Sent>() {
+            return unsent::to_sign_in(request.path(), sent, fault);
+        }
     }
     let visitor = request.extensions().get::<Visitor>().cloned();
     let status = actix_web::ResponseError::status_code(fault);

@@ -15,6 +15,7 @@ pub(crate) mod replay;
 mod rollback;
 pub(crate) mod sign_in;
 mod standing;
+mod unsent;
 
 use actix_web::{
     HttpResponse, HttpResponseBuilder,

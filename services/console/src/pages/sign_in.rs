@@ -2,30 +2,31 @@
 
 use std::time::Instant;
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header, web};
 use maud::html;
 use proto::Timestamp;
 
-use super::{Page, see};
+use super::{Page, see, unsent};
 use crate::{desk::Desk, fault::Fault, fields::Fields, session::Session, visitor::Sent};
 
 /// The form.
 pub(crate) async fn form(query: Fields) -> HttpResponse {
-    page(&mut HttpResponse::Ok(), query.get("next"), None)
+    page(&mut HttpResponse::Ok(), &carried(&query), None)
 }
 
 /// Begins a session.
 pub(crate) async fn enter(desk: web::Data<Desk>, request: HttpRequest, sent: Sent) -> HttpResponse {
     let form = sent.form();
-    let next = form.get("next");
     let token = form.get("token").unwrap_or_default();
     match desk.recognise(token, request.peer_addr(), Instant::now()) {
         Ok(operator) => {
             tracing::info!(operator = operator.name, "{} signed in to the console", operator.name);
             let session = Session::begin(operator, desk.settings.session, Timestamp::now());
-            with_cookie(see(within(next)), &desk.cookie.set(&session, desk.settings.session))
+            let cookie = desk.cookie.set(&session, desk.settings.session);
+            let unsent = unsent::page(session, &form);
+            with_cookie(unsent.unwrap_or_else(|| see(within(form.get("next")))), &cookie)
         }
-        Err(fault) => page(&mut fault.head(), next, Some(&fault)),
+        Err(fault) => page(&mut fault.head(), &carried(&form), Some(&fault)),
     }
 }
 
@@ -41,13 +42,18 @@ fn with_cookie(mut response: HttpResponse, cookie: &str) -> HttpResponse {
     response
 }
 
-fn page(head: &mut actix_web::HttpResponseBuilder, next: Option<&str>, fault: Option<&Fault>) -> HttpResponse {
+/// What goes along until they are signed in: where they were going, or what they had written.
+fn carried(fields: &Fields) -> Vec<(&str, &str)> {
+    ["next", unsent::TO, unsent::KEPT].into_iter().filter_map(|name| Some((name, fields.get(name)?))).collect()
+}
+
+pub(super) fn page(head: &mut HttpResponseBuilder, carried: &[(&str, &str)], fault: Option<&Fault>) -> HttpResponse {
     let body = html! {
         @if let Some(fault) = fault {
             p.bad role="alert" { (fault.to_string()) ": " (fault.next()) "." }
         }
         form method="post" action="/sign-in" {
-            @if let Some(next) = next { input type="hidden" name="next" value=(next); }
+            @for (name, value) in carried { input type="hidden" name=(name) value=(value); }
             label {
                 span { "Token" }
                 input type="password" name="token" required autocomplete="current-password" autofocus;

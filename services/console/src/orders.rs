@@ -108,10 +108,10 @@ impl Desk {
             Asked::Hold { app, environment, held, reason } => {
                 order::hold(&self.config, app, environment, held, word(reason)?)?
             }
-            Asked::Rollback { app, environment, to, reason } => {
+            Asked::Rollback { app, environment, mut to, reason } => {
                 find::environment(&self.config, &app, &environment)?;
-                if let Some(to) = &to {
-                    find::restorable(&self.ledger, &app, &environment, to).await?;
+                if let Some(to) = &mut to {
+                    *to = find::restorable(&self.ledger, &app, &environment, to).await?;
                 }
                 order::rollback(&self.config, app, environment, to, word(reason)?)?
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bumper::Restorable;
 use ledger::{Barred, DeadFilter, EventFilter, Ledger, Outline, Owed, Recorded, StoredDeadLetter, Waiting};
-use proto::{AppName, Digest, EnvironmentName, EventId, Lane};
+use proto::{AppName, Data, Deployment, Digest, EnvironmentName, Event, EventId, Lane};
 use runtime::{
     Config, config,
     names::{meant, there_are},
@@ -127,11 +127,32 @@ pub async fn all_restorable(ledger: &Ledger, app: &AppName, environment: &Enviro
     Ok(bumper::restorable(ledger, app, environment).await?)
 }
 
-/// Makes sure that something which was healthy in an environment has this tag, or a revision, commit or digest that
-/// begins so.
-pub async fn restorable(ledger: &Ledger, app: &AppName, environment: &EnvironmentName, to: &str) -> Result<()> {
-    let why = bumper::why_not_restored(ledger, app, environment, to).await?;
-    why.map_or(Ok(()), |says| Err(OperateError::NotFound { says, see: None }))
+/// By what to name something that was healthy in an environment and has this tag, or a revision, commit or digest that
+/// begins so, or is what an event is about whose id begins so: by itself, or of an event by its revision.
+pub async fn restorable(ledger: &Ledger, app: &AppName, environment: &EnvironmentName, to: &str) -> Result<String> {
+    let Some(says) = bumper::why_not_restored(ledger, app, environment, to).await? else { return Ok(to.to_owned()) };
+    if let Some(deployment) = deployed_in(ledger, to).await?
+        && (&deployment.app, &deployment.environment) == (app, environment)
+        && bumper::why_not_restored(ledger, app, environment, deployment.revision.as_str()).await?.is_none()
+    {
+        return Ok(deployment.revision.to_string());
+    }
+    Err(OperateError::NotFound { says, see: None })
+}
+
+/// The deployment that the event is about whose id begins so, if there is one and it is about one.
+async fn deployed_in(ledger: &Ledger, begins: &str) -> Result<Option<Deployment>> {
+    let Ok(begins) = begins.parse::<Beginning>() else { return Ok(None) };
+    let recorded = match event(ledger, &begins).await {
+        Err(OperateError::NotFound { .. }) => return Ok(None),
+        found => found?,
+    };
+    Ok(match Event::from_message(&recorded.message).map(|event| event.data) {
+        Ok(Data::ManifestBumped(it)) => Some(it.deployment),
+        Ok(Data::SyncFinished(it)) => Some(it.deployment),
+        Ok(Data::HealthReported(it)) => Some(it.deployment),
+        _ => None,
+    })
 }
 
 /// The environment of this name in the configuration.

@@ -20,8 +20,8 @@ pub(crate) struct Rollback {
     app: AppName,
     /// The environment.
     environment: EnvironmentName,
-    /// What to restore of what was healthy there: a tag, or a GitOps revision, a source commit or a digest, or the
-    /// beginning of one of these.
+    /// What to restore of what was healthy there: a tag, or a GitOps revision, a source commit, a digest or the id of an
+    /// event about it (a bump, a sync, a verdict), or the beginning of one of these.
     #[arg(long)]
     to: Option<String>,
     #[command(flatten)]
@@ -96,10 +96,10 @@ impl TryFrom<Word> for order::Word {
 }
 
 pub(crate) async fn rollback(asked: Rollback, config: Config) -> Result<()> {
-    let Rollback { app, environment, to, word } = asked;
+    let Rollback { app, environment, mut to, word } = asked;
     find::environment(&config, &app, &environment)?;
-    if let Some(to) = &to {
-        find::restorable(&open::ledger(&config).await?, &app, &environment, to).await?;
+    if let Some(to) = &mut to {
+        *to = find::restorable(&open::ledger(&config).await?, &app, &environment, to).await?;
     }
     publish(&config, order::rollback(&config, app, environment, to, word.try_into()?)?).await
 }

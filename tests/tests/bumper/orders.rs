@@ -80,6 +80,33 @@ async fn it_is_named_by_commit_digest_or_revision_and_must_have_been_healthy() {
 }
 
 #[tokio::test]
+async fn an_event_about_it_names_it_as_well() {
+    let world = World::new().await;
+    let good = world.deploy(&commit('a')).await;
+    let report = verdict(&good, true);
+    world.context.ledger.record(&[report.to_message()]).await.unwrap();
+    world.handle(&report).await.unwrap();
+    healthy(&world, 'b').await;
+    // About nothing that was healthy there.
+    let other = Deployment { environment: "production".parse().unwrap(), ..good.clone() };
+    let (elsewhere, image) = (verdict(&other, true), world.pushed("frontend", "main", None));
+    world.context.ledger.record(&[elsewhere.to_message(), image.to_message()]).await.unwrap();
+    let (app, environment) = ("shop".parse().unwrap(), "staging".parse().unwrap());
+    let named = async |to: &str| operate::find::restorable(&world.context.ledger, &app, &environment, to).await;
+    let id = report.id.to_string();
+    for to in [id.as_str(), &id[..12], good.revision.as_str()] {
+        assert_eq!(named(to).await.unwrap(), good.revision.as_str(), "{to}");
+    }
+    assert_eq!(named("aaaaaaaa").await.unwrap(), "aaaaaaaa");
+    for to in [elsewhere.id.to_string(), image.id.to_string(), "00000000-0000".to_owned()] {
+        let why = named(&to).await.unwrap_err().to_string();
+        assert!(why.contains("names nothing that was healthy there"), "{why}");
+    }
+    let name = named(&id[..12]).await.unwrap();
+    assert_eq!(world.bump(&rollback(Some(&name))).await.release, good.release);
+}
+
+#[tokio::test]
 async fn where_nothing_else_was_healthy_a_person_is_told() {
     let world = World::new().await;
     assert!(world.ignored(&rollback(None)).await.contains("nothing is known to have been healthy"));

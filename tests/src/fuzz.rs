@@ -4,7 +4,7 @@
 //! before joins the corpus, and is bent further; so a run works its way in, without the compiler's help. What must
 //! never happen, the target asserts; that nothing panics, takes long or takes much memory is watched here.
 //!
-//! Targets are tests in the module `fuzz` of their crate. `./scripts/test` gives each a fixed number of inputs, always
+//! Targets are tests in a module `fuzz` of their crate. `./scripts/test` gives each a fixed number of inputs, always
 //! the same ones; `./scripts/fuzz` as many as it is asked for. An input that fails is saved, and can be run again.
 
 mod json;
@@ -50,6 +50,35 @@ pub struct Input {
     pub label: Arc<str>,
     /// Any bytes, at most [`LARGEST`].
     pub bytes: Vec<u8>,
+}
+
+/// What a run was asked for, of a target that draws its inputs by itself.
+pub struct Asked {
+    name: &'static str,
+    begin: u64,
+    until: Option<Duration>,
+}
+
+impl Asked {
+    /// What the environment asks of a target; its test has the same name.
+    pub fn of(name: &'static str) -> Self {
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        Self { name, begin: number(BEGIN).unwrap_or(SEED), until: number(SECONDS).map(Duration::from_secs) }
+    }
+
+    /// One round from where every run of the tests begins, or as many as there is time for, each from the next number.
+    pub fn each(self, mut round: impl FnMut(u64)) {
+        let begun = Instant::now();
+        let mut seed = self.begin;
+        loop {
+            round(seed);
+            seed += 1;
+            if self.until.is_none_or(|until| begun.elapsed() >= until) {
+                break;
+            }
+        }
+        println!("{}: {} rounds in {:.1?}, from {}", self.name, seed - self.begin, begun.elapsed(), self.begin);
+    }
 }
 
 /// A target in the making.
@@ -145,9 +174,7 @@ struct Run {
 
 impl Run {
     fn begin(fuzz: Fuzz) -> Self {
-        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-        let until = number(SECONDS).map(Duration::from_secs);
-        let begin = number(BEGIN).unwrap_or(SEED);
+        let Asked { begin, until, .. } = Asked::of(fuzz.name);
         let watch = Watch::over(fuzz.name);
         Self { fuzz, begin, until, random: SmallRng::seed_from_u64(begin), seen: HashMap::new(), watch, done: 0 }
     }

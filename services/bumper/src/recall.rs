@@ -96,7 +96,7 @@ impl Bumper {
 }
 
 /// What the first run of an event wished, as far as it is needed to tell of it.
-fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, chain: &Chain) -> Wish {
+pub(crate) fn first_wish(input: &Input<'_>, event: EventId, environment: &EnvironmentName, chain: &Chain) -> Wish {
     // An answer names what people were asked first, and that may wait under another id by now.
     let of_wait = |id: EventId| {
         let place = chain.place(environment)?;

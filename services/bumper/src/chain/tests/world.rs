@@ -1,7 +1,9 @@
 //! A world without I/O: a manifest an environment, deliveries that come in any order, people, and a clock.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    rc::Rc,
     time::Duration,
 };
 
@@ -14,7 +16,11 @@ use proto::{
 use runtime::{Config, config::ReleaseMode};
 
 use super::history::History;
-use crate::chain::{Cause, Facts, Order, Question, Step, Wish, step::has, waits_for};
+use crate::{
+    chain::{Cause, Facts, Order, Question, Step, Wish, nothing, step::has, waits_for},
+    recall::first_wish,
+    run::Input,
+};
 
 /// Who wrote all that there is.
 const AUTHOR: &str = "Grace <grace@example.org>";
@@ -60,7 +66,6 @@ struct Delivery {
 struct Commit {
     event: EventId,
     deployment: Deployment,
-    wish: Wish,
     by_hand: bool,
 }
 
@@ -74,9 +79,9 @@ struct Seen {
 
 pub(super) struct World {
     name: AppName,
-    config: Config,
+    config: Rc<Config>,
     /// The configuration that it does not have, and may come to.
-    other: Config,
+    other: Rc<Config>,
     now: Timestamp,
     counter: u64,
     kept: Chain,
@@ -109,7 +114,7 @@ impl World {
                  components: {{ one: {{ image: r.example/one }}, two: {{ image: r.example/two }} }}\n    \
                  gitops: {{ repository: 'https://r.example/g.git' }}\n    environments:\n      {environments}\n"
             );
-            Config::parse(&text.replace("SYNC", "sync: { command: ['true'] }"), "windlass.yaml".as_ref()).unwrap()
+            parsed(text.replace("SYNC", "sync: { command: ['true'] }"))
         };
         Self {
             name: format!("app{app}").parse().unwrap(),
@@ -317,7 +322,7 @@ impl World {
         if fault == 1 {
             return self.deliveries.push(delivery);
         }
-        let (config, name) = (self.config.clone(), self.name.clone());
+        let (config, name) = (Rc::clone(&self.config), self.name.clone());
         let cause = Cause { id: delivery.id, replay: 0, now: self.now };
         let mut facts = Facts::default();
         let mut step = loop {
@@ -328,7 +333,8 @@ impl World {
             }
             self.take(&delivery, &mut step);
             for (commit, overtaken) in recalled {
-                step.was_landed(commit.deployment, &commit.wish, overtaken);
+                let wish = self.recalled_wish(&delivery, &commit.deployment);
+                step.was_landed(commit.deployment, &wish, overtaken);
             }
             let Some(open) = step.facts.open() else { break step };
             facts = step.facts;
@@ -386,10 +392,23 @@ impl World {
         ours.map(with_others).collect()
     }
 
+    /// What an earlier run of an event wished, as far as a later one can tell.
+    fn recalled_wish(&self, delivery: &Delivery, deployment: &Deployment) -> Wish {
+        let environment = &deployment.environment;
+        let wish = match &delivery.what {
+            What::Offer(Offer { reason, lane, author, note, .. }) => {
+                let author = author.clone();
+                Wish::of(environment, Offer { author, ..nothing(*reason, *lane, note.clone()) })
+            }
+            What::Data(data) => first_wish(&input(data), delivery.id, environment, &self.kept),
+        };
+        Wish { commit: deployment.commit.clone(), ..wish }
+    }
+
     fn take(&self, delivery: &Delivery, step: &mut Step<'_>) {
         let data = match &delivery.what {
             What::Offer(offer) => {
-                let config = self.config.clone();
+                let config = Rc::clone(&self.config);
                 let first: Vec<_> =
                     config.apps[&self.name].first_environments(offer.lane).map(|(n, _)| n.clone()).collect();
                 return step.offered(offer, &first);
@@ -462,7 +481,7 @@ impl World {
         };
         let twice = self.commits.iter().any(|c| c.event == event && c.deployment.environment == wish.environment);
         assert!(!twice, "{event} was done twice in {}", wish.environment);
-        self.commits.push(Commit { event, deployment: deployment.clone(), wish: wish.clone(), by_hand: false });
+        self.commits.push(Commit { event, deployment: deployment.clone(), by_hand: false });
         step.landed(deployment, whole);
     }
 
@@ -677,6 +696,27 @@ impl World {
         let healthy = !deployment.release.values().any(|released| is_bad(&released.digest));
         let summary = if healthy { "every check passed" } else { "GET / answered 500" }.to_owned();
         HealthReported { deployment: deployment.clone(), healthy, summary, checks: Vec::new() }
+    }
+}
+
+/// A configuration. There are few, and each is read once: reading takes longer than a history does.
+fn parsed(text: String) -> Rc<Config> {
+    thread_local!(static PARSED: RefCell<BTreeMap<String, Rc<Config>>> = RefCell::default());
+    let parse = |text: &str| Rc::new(Config::parse(text, "windlass.yaml".as_ref()).unwrap());
+    PARSED.with_borrow_mut(|parsed| Rc::clone(parsed.entry(text).or_insert_with_key(|text| parse(text))))
+}
+
+fn input(data: &Data) -> Input<'_> {
+    match data {
+        Data::ReleaseWaiting(it) => Input::Waiting(it),
+        Data::HealthReported(it) => Input::Verdict(it),
+        Data::ApprovalGranted(it) => Input::Granted(it),
+        Data::ApprovalRejected(it) => Input::Rejected(it),
+        Data::HoldChanged(it) => Input::Hold(it),
+        Data::RollbackRequested(it) => Input::Rollback(it),
+        Data::QuarantineReleased(it) => Input::Released(it),
+        Data::FixSettled(it) => Input::Settled(it),
+        other => panic!("{other:?} is none of the bumper's"),
     }
 }
 

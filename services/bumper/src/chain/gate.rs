@@ -28,6 +28,13 @@ pub(crate) struct Wait {
     pub(crate) at_least: Duration,
 }
 
+impl Wait {
+    /// For what goes ahead.
+    pub(super) fn for_a_fix() -> Self {
+        Self { waits_for: "a fix that goes first".to_owned(), at_least: PEOPLE }
+    }
+}
+
 /// How often a wait is looked at again where its end is not known: the world's time, people's time.
 const SOON: Duration = Duration::from_secs(1);
 pub(super) const PEOPLE: Duration = Duration::from_secs(5);
@@ -159,7 +166,7 @@ impl<'a> Gates<'a> {
         let place = self.place()?;
         // One that must be healthy elsewhere first goes before nothing.
         if place.urgent.as_ref().is_some_and(|urgent| self.after(&urgent.offer).is_none()) {
-            return Some(Wait { waits_for: "a fix that goes first".to_owned(), at_least: PEOPLE });
+            return Some(Wait::for_a_fix());
         }
         let under_way = place.under_way()?;
         if self.now.duration_since(under_way.at) >= signed(self.config.verdict_within) {

@@ -55,7 +55,7 @@ impl Step<'_> {
                 continue;
             };
             let (new, old) = (one.short().to_owned(), other.short().to_owned());
-            match self.facts.ask(Question::Order(one, other)) {
+            match self.facts.ask(Question::Order(one.clone(), other.clone())) {
                 Order::Before => {
                     older.push(format!("{new} is older than {old}, which {how}"));
                     // What was verified together goes together.
@@ -66,6 +66,9 @@ impl Step<'_> {
                     }
                 }
                 Order::Same | Order::After => {}
+                Order::Apart if offer.lane == Lane::Hotfix && self.undoes(&one, &other, lane) => {
+                    doubt = Some(format!("{new} has not got the fix {old}, which it replaces"));
+                }
                 // A fix and what its branch left behind are apart by nature.
                 Order::Apart if offer.lane == Lane::Hotfix || lane == Lane::Hotfix => {}
                 other @ (Order::Apart | Order::Unknown(_)) => doubt = other.doubt(&new, &old),
@@ -78,6 +81,12 @@ impl Step<'_> {
         self.told.reasons.extend(older.iter().map(|why| left(name, why)));
         offer.note = noted(offer.note.take(), doubt);
         None
+    }
+
+    /// Whether a fix goes without what another brought, be that owed or about to be.
+    fn undoes(&mut self, fix: &CommitSha, other: &CommitSha, lane: Lane) -> bool {
+        let is_fix = lane == Lane::Hotfix || self.chain.owed.iter().any(|owed| owed.commit == *other);
+        is_fix && self.facts.ask(Question::Has(fix.clone(), other.clone())) == Order::Apart
     }
 
     /// The commits that say which of two releases is older. An image that was kept may be of an older commit than its
@@ -181,17 +190,31 @@ impl Step<'_> {
     }
 
     /// A fix that is deployed must come back into a deploy branch.
-    pub(super) fn owe(&mut self, wish: &Wish) {
-        let Some(commit) = wish.commit.clone() else { return };
-        for older in self.chain.owed.clone() {
-            if older.met.is_none() && self.carries(&commit, &older.commit) {
-                self.met_by(&older.commit, &commit);
+    pub(super) fn owe(&mut self, wish: &Wish, deployment: &Deployment) {
+        let mut brought = deployment.release.clone();
+        brought.retain(|component, _| deployment.changed.contains(component));
+        let fixes = self.fixes_of(wish, &brought);
+        for commit in &fixes {
+            if !self.chain.owed.iter().any(|owed| owed.commit == *commit) {
+                let note = wish.note.clone().filter(|_| wish.commit.as_ref() == Some(commit));
+                let (commit, at) = (commit.clone(), self.cause.now);
+                self.chain.owed.push(Owed { commit, note, at, met: None, had_by: Vec::new() });
             }
         }
-        if !self.chain.owed.iter().any(|owed| owed.commit == commit) {
-            let (note, at) = (wish.note.clone(), self.cause.now);
-            self.chain.owed.push(Owed { commit, note, at, met: None, had_by: Vec::new() });
+        for commit in fixes {
+            for older in self.chain.owed.clone() {
+                if older.met.is_none() && self.carries(&commit, &older.commit) {
+                    self.met_by(&older.commit, &commit);
+                }
+            }
         }
+    }
+
+    /// The fixes that a release brings by the fast path: where components come one by one, several may have waited for it
+    /// together, each of its own commit.
+    pub(super) fn fixes_of(&self, wish: &Wish, brought: &Release) -> BTreeSet<CommitSha> {
+        let apart = brought.values().filter(|_| self.app.release == ReleaseMode::Apart);
+        apart.filter_map(|image| image.commit.as_ref()).chain(&wish.commit).cloned().collect()
     }
 
     /// What was bad is owed to nobody, unless another environment runs it still; what was owed with it is owed again.

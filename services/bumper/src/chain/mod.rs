@@ -30,9 +30,11 @@
 //!   and a verdict that is long overdue go past one;
 //! - of what waits for an environment the newest goes, and the others are told that they are superseded.
 
+mod ahead;
 mod facts;
 mod gate;
 mod guard;
+mod names;
 mod people;
 mod proposal;
 mod step;

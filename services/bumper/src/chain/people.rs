@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use ledger::{Hold, Offer, Requested, Waiting};
 use proto::{
     ApprovalAnswered, ApprovalGranted, ApprovalRejected, ApprovalRequested, CommitSha, ComponentName, Deployment,
-    Digest, EnvironmentName, EventId, HoldChanged, Lane, QuarantineReleased, Release, ReleasedImage, RollbackRequested,
-    Timestamp, button,
+    Digest, EnvironmentName, EventId, EventType, HoldChanged, Lane, QuarantineReleased, Release, ReleasedImage,
+    RollbackRequested, Timestamp, button,
 };
 use runtime::config::{Approval, Environment};
 
 use super::{
     gate::{Gate, Gates, is_by},
+    names,
     step::{Step, left},
-    waits::{end, slot},
+    waits::{end, of_nothing, slot},
 };
 
 /// The shortest beginning of a revision, commit or digest that names one, as Git has it.
@@ -47,19 +48,25 @@ impl<'a> Step<'a> {
             return goes();
         }
         let (config, lane, mut waiting) = self.asked_of_people(approval, name)?;
+        if waiting.offer.release.is_empty() {
+            return Err(self.ended(name, lane, of_nothing(name)));
+        }
         if let Some(why) = self.behind_deployed(name, &mut waiting.offer) {
             return Err(self.ended(name, lane, left(name, &why)));
         }
         self.leave_barred(name, &mut waiting.offer);
         self.recount(name, config, &mut waiting);
         self.settle(&waiting.offer);
+        if let Some(why) = self.is_there(name, &waiting.offer).filter(|_| waiting.proposed.is_none()) {
+            return Err(self.ended(name, lane, why));
+        }
         if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             return Err(self.ended(name, lane, why));
         }
         let rules = Gates::rules(config).ok_or_else(|| format!("{name} asks for no approval any more"))?;
         let authors = self.authors(&rules, name, &waiting.offer);
         may_grant(&rules, name, by, &authors)?;
-        if let Some(known) = waiting.granted.keys().find(|known| *known != by && is_same(known, by)) {
+        if let Some(known) = waiting.granted.keys().find(|known| *known != by && is_same_person(known, by)) {
             return Err(format!("{known} had approved it already, and is the same as {by}"));
         }
         let again = waiting.granted.insert(by.to_owned(), self.cause.now).is_some();
@@ -105,6 +112,8 @@ impl<'a> Step<'a> {
         if !self.app.environments.contains_key(name) {
             return self.no_environment(name);
         }
+        let mut healthy = healthy.to_vec();
+        healthy.iter_mut().for_each(|good| names::deployment(self.app, good));
         let made = self.done.get(name).cloned();
         if made.as_ref().is_some_and(|made| made.overtaken) {
             let why = "it was, and has been asked for something else since";
@@ -115,7 +124,7 @@ impl<'a> Step<'a> {
         let (wanted, commit) = match made {
             // An earlier run restored this; what is healthy or barred may be something else by now.
             Some(made) => (made.release, None),
-            None => match self.to_restore(healthy, now.as_ref(), asked.to.as_deref()) {
+            None => match self.to_restore(&healthy, now.as_ref(), asked.to.as_deref()) {
                 Ok(good) => good,
                 Err(why) => return self.told.reasons.push(not(why)),
             },
@@ -195,7 +204,7 @@ impl<'a> Step<'a> {
             note: offer.note.clone(),
             expires_at: rules.expires.and_then(|after| at.checked_add(after).ok()),
         };
-        self.tell(name.to_string(), asks);
+        self.tell(self.subject(EventType::ApprovalRequested, name, offer.lane), asks);
         let (approvers, by, not_author) = (rules.approvers, rules.by.clone(), rules.not_author);
         Requested { approval, at, approvers, by, not_author }
     }
@@ -280,6 +289,11 @@ pub(super) fn may_grant(
         ));
     }
     Ok(())
+}
+
+/// Whether two who have both answered are one.
+fn is_same_person(one: &str, other: &str) -> bool {
+    is_same(one, other) || is_same(other, one)
 }
 
 /// Whether two names are one person's, each as in `Ada <ada@example.org>`, or a part of it: a name, an address, or what

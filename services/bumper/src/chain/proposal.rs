@@ -78,7 +78,8 @@ impl Step<'_> {
             *self.slot_of(wish) = known;
             return;
         }
-        let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), name.as_str());
+        let subject = self.subject(EventType::ReleaseWaiting, name, wish.lane);
+        let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), &subject);
         let waited = known.as_ref().filter(|w| same(w));
         let since = waited.map_or(self.cause.now, |w| w.since);
         let granted = waited.map(|w| w.granted.clone()).unwrap_or_default();
@@ -88,7 +89,7 @@ impl Step<'_> {
         let tell = proposed.for_people && self.is_news(name, &proposed.url);
         let pull_request = Some(proposed.url.clone());
         let waits = ReleaseWaiting { app, environment, release, reason, lane, waits_for, pull_request, tell };
-        self.tell(name.to_string(), waits);
+        self.tell(subject, waits);
         if let Some(other) = known.filter(|w| !same(w)) {
             end_of(
                 self.place(name),

@@ -1,18 +1,22 @@
 //! One event's step of a chain.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::SignedDuration;
 use ledger::{Asked, Barred, Chain, Offer, Place, Proposed, Ruling};
 use proto::{
-    AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, Lane, ManifestBumped, Release,
-    Timestamp,
+    AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
+    ManifestBumped, Release, Timestamp,
 };
 use runtime::config::{App, Environment};
 
 use super::{
     facts::Facts,
     gate::{Gate, Gates, Wait},
+    names,
     waits::{end, superseded},
 };
 
@@ -113,7 +117,8 @@ pub(crate) struct Step<'a> {
 }
 
 impl<'a> Step<'a> {
-    pub(crate) fn new(chain: Chain, name: &'a AppName, app: &'a App, cause: Cause, facts: Facts) -> Self {
+    pub(crate) fn new(mut chain: Chain, name: &'a AppName, app: &'a App, cause: Cause, facts: Facts) -> Self {
+        names::chain(app, &mut chain);
         let (told, wishes, done) = (Told::default(), Vec::new(), BTreeMap::new());
         Self { chain, told, facts, wishes, name, app, cause, done }
     }
@@ -156,7 +161,7 @@ impl<'a> Step<'a> {
         let (name, now) = (deployment.environment.clone(), self.cause.now);
         self.went(wish);
         if wish.lane == Lane::Hotfix {
-            self.owe(wish);
+            self.owe(wish, &deployment);
         }
         let (lane, author) = (wish.lane, wish.author.clone());
         let was = self.place(&name).asked.take();
@@ -212,11 +217,17 @@ impl<'a> Step<'a> {
             return self.told.reasons.push(why);
         }
         let lane = offer.lane;
-        let mut release = self.waits_with(name, lane);
-        release.extend(std::mem::take(&mut offer.release));
-        offer.release = release;
+        // What is promoted goes as it was verified.
+        if offer.reason == BumpReason::Deploy {
+            let mut release = self.waits_with(name, lane);
+            release.extend(std::mem::take(&mut offer.release));
+            offer.release = release;
+        }
         self.settle(&offer);
         match self.gates(name, config).ask(&offer, None) {
+            Gate::Open if self.wishes.iter().any(|wish| wish.environment == *name) => {
+                self.wait(name, config, offer, Wait::for_a_fix());
+            }
             Gate::Open => {
                 end(self.place(name), lane, &superseded(name, &offer.release));
                 self.wish(name, offer);
@@ -228,14 +239,20 @@ impl<'a> Step<'a> {
 
     /// Why there is nothing to do about an offer: it is there, or waits, or its tag is an older one.
     fn is_known(&self, name: &EnvironmentName, offer: &Offer) -> Option<String> {
-        let asked = self.chain.place(name).and_then(|place| place.asked.as_ref());
-        if let Some(asked) = asked.filter(|asked| !is_bad(asked) && has(&asked.deployment.release, &offer.release)) {
-            return Some(format!("{name} already asks for it, as of {}", asked.deployment.revision.short()));
+        if let Some(why) = self.is_there(name, offer) {
+            return Some(why);
         }
         if self.waiting(name, offer.lane).is_some_and(|waiting| has(&waiting.offer.release, &offer.release)) {
             return Some(format!("it waits for {name} already"));
         }
         self.is_older(name, offer).map(|why| left(name, &why))
+    }
+
+    /// That the environment asks for all of it, and it is not bad there.
+    pub(super) fn is_there(&self, name: &EnvironmentName, offer: &Offer) -> Option<String> {
+        let asked = self.chain.place(name)?.asked.as_ref().filter(|asked| !is_bad(asked))?;
+        let revision = has(&asked.deployment.release, &offer.release).then(|| asked.deployment.revision.short())?;
+        Some(format!("{name} already asks for it, as of {revision}"))
     }
 
     /// What an offered tag is older than, where a rule over tags says so. What the files ask for is looked at again when
@@ -263,9 +280,12 @@ impl<'a> Step<'a> {
 
     pub(super) fn wish_for(&mut self, wish: Wish) {
         // What follows from it once it is there is asked for now: an answer of the repository cannot wait for others.
-        for owed in self.chain.owed.clone() {
-            if let Some(fix) = wish.commit.as_ref().filter(|_| wish.lane == Lane::Hotfix) {
-                self.carries(fix, &owed.commit);
+        if wish.lane == Lane::Hotfix {
+            let fixes = self.fixes_of(&wish, &wish.wanted);
+            let owed = self.chain.owed.iter().map(|owed| owed.commit.clone());
+            let older: BTreeSet<_> = owed.chain(fixes.iter().cloned()).collect();
+            for (fix, older) in fixes.iter().flat_map(|fix| older.iter().map(move |older| (fix, older))) {
+                self.carries(fix, older);
             }
         }
         self.wishes.push(wish);
@@ -278,6 +298,14 @@ impl<'a> Step<'a> {
 
     pub(super) fn not_there(&self, name: &EnvironmentName) -> String {
         format!("the configuration has no environment {name} of {} any more", self.name)
+    }
+
+    /// The subject of what is told of an environment, unlike that of what was told before: by either lane something may
+    /// begin to wait for it at once, and events of one cause, type and subject are one.
+    pub(super) fn subject(&self, kind: EventType, name: &EnvironmentName, lane: Lane) -> String {
+        let is_taken = |(subject, data): &(String, Data)| data.kind() == kind && subject == name.as_str();
+        let by = if lane == Lane::Hotfix { "the fast path" } else { "the gates" };
+        if self.told.events.iter().any(is_taken) { format!("{name} by {by}") } else { name.to_string() }
     }
 
     pub(super) fn tell(&mut self, subject: String, data: impl Into<Data>) {

@@ -7,15 +7,18 @@ use proto::{BumpReason, ComponentName, Deployment, Digest, EnvironmentName, Heal
 use runtime::config::{Environment, Rollback};
 
 use super::{
-    step::{Step, has},
-    verified::well,
+    names,
+    step::Step,
+    verified::{is_healthy, well},
 };
 
 impl Step<'_> {
     /// A verdict was reached. `is_older` when the environment has been asked for something later since; `stood` is what
     /// is known to have stood there of what the last healthy deployment does not name.
     pub(crate) fn judged(&mut self, report: &HealthReported, is_older: bool, stood: &Release) {
-        let deployment = &report.deployment;
+        let mut report = report.clone();
+        names::deployment(self.app, &mut report.deployment);
+        let (report, deployment) = (&report, &report.deployment);
         let name = &deployment.environment;
         let Some(config) = self.app.environments.get(name) else { return self.no_environment(name) };
         let asked = self.place(name).asked.take();
@@ -72,7 +75,7 @@ impl Step<'_> {
         }
         let mut release = verified.release.clone();
         release.retain(|name, _| self.app.components.contains_key(name));
-        let (commit, note) = (verified.commit.clone(), verified.note.clone());
+        let (commit, note, changed) = (verified.commit.clone(), verified.note.clone(), &verified.changed);
         let (reason, verified) = (BumpReason::Promotion, Some(ruling.clone()));
         let offer = Offer { release, commit, reason, lane, verified, healthy_in: BTreeMap::new(), author, note };
         let after: Vec<_> = self.app.environments_after(from).collect();
@@ -82,7 +85,14 @@ impl Step<'_> {
                     let why = format!("{name} waits for {other} to be healthy with the same images");
                     self.told.reasons.push(why);
                 }
-                None => self.enter(name, config, Offer { healthy_in: self.healthy_before(config), ..offer.clone() }),
+                None => {
+                    let offer = Offer { healthy_in: self.healthy_before(config), ..offer.clone() };
+                    let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
+                    let running = running.map(|asked| &asked.deployment.release);
+                    for offer in self.by_lanes(running, offer, changed) {
+                        self.enter(name, config, offer);
+                    }
+                }
             }
         }
     }
@@ -90,8 +100,8 @@ impl Step<'_> {
     /// An environment that must be healthy with this release first, and is not.
     fn not_yet_healthy<'e>(&self, config: &'e Environment, release: &Release) -> Option<&'e EnvironmentName> {
         config.after.iter().find(|before| {
-            let healthy = self.chain.place(before).and_then(|place| place.healthy.as_ref());
-            healthy.is_none_or(|healthy| !has(&healthy.release, release))
+            let place = self.chain.place(before);
+            place.is_none_or(|place| !is_healthy(place, release))
         })
     }
 

@@ -5,21 +5,21 @@
 use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
-use ledger::{Asked, Offer};
+use ledger::{Asked, Offer, Place};
 use proto::{Deployment, EnvironmentName, Lane, Release, Timestamp};
 use runtime::config::Environment;
 
 use super::{
     gate::{Gates, PEOPLE, Wait, human, signed},
-    step::{Step, has},
+    step::{Step, has, is_bad},
 };
 
 impl Gates<'_> {
     /// Until it was healthy wherever it must be, be that since it waits: `after` may have grown.
     pub(super) fn after(&self, offer: &Offer) -> Option<Wait> {
         let was_healthy = |before: &EnvironmentName| {
-            let now = self.chain.place(before).and_then(|place| place.healthy.as_ref());
-            offer.healthy_in.contains_key(before) || now.is_some_and(|now| has(&now.release, &offer.release))
+            let now = self.chain.place(before);
+            offer.healthy_in.contains_key(before) || now.is_some_and(|now| is_healthy(now, &offer.release))
         };
         let missing = self.before(offer).iter().find(|before| !was_healthy(before))?;
         Some(Wait { waits_for: format!("{missing} to be healthy with the same images"), at_least: PEOPLE })
@@ -96,6 +96,12 @@ impl Step<'_> {
         let waits = others.flat_map(|(_, place)| [&mut place.urgent, &mut place.waiting]).flatten();
         waits.map(|waiting| &mut waiting.offer).filter(move |offer| has(release, &offer.release))
     }
+}
+
+/// Whether an environment was last healthy with a release, and has not been found unhealthy with it since.
+pub(super) fn is_healthy(place: &Place, release: &Release) -> bool {
+    let is_bad = place.asked.as_ref().is_some_and(|asked| is_bad(asked) && has(&asked.deployment.release, release));
+    !is_bad && place.healthy.as_ref().is_some_and(|healthy| has(&healthy.release, release))
 }
 
 /// What of a deployment is healthy, and since when.

@@ -32,7 +32,8 @@ impl Step<'_> {
         wait: Wait,
         pull_request: Option<String>,
     ) -> EventId {
-        let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), name.as_str());
+        let subject = self.subject(EventType::ReleaseWaiting, name, offer.lane);
+        let id = EventId::of_outcome(self.cause.id, EventType::ReleaseWaiting, Some(self.name), &subject);
         let waits = ReleaseWaiting {
             app: self.name.clone(),
             environment: name.clone(),
@@ -43,7 +44,7 @@ impl Step<'_> {
             pull_request,
             tell: false,
         };
-        self.tell(name.to_string(), waits);
+        self.tell(subject, waits);
         id
     }
 
@@ -76,6 +77,9 @@ impl Step<'_> {
             self.told.reasons.extend(why);
             return;
         };
+        if waiting.offer.release.is_empty() {
+            return self.closed(&Wish::of(name, waiting.offer), &of_nothing(name));
+        }
         if waiting.offer.reason == BumpReason::Rollback {
             return self.asks_on(name, config, waiting);
         }
@@ -88,6 +92,10 @@ impl Step<'_> {
         self.settle(&waiting.offer);
         if waiting.proposed.is_some() {
             return self.asks_on(name, config, waiting);
+        }
+        // Be it by the fast path, which had the same images.
+        if let Some(why) = self.is_there(name, &waiting.offer) {
+            return self.end(name, lane, why);
         }
         match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
             Gate::Open => self.wish(name, waiting.offer),
@@ -122,14 +130,12 @@ impl Step<'_> {
     }
 
     /// What comes waits together with what waits already, where components come one by one, but for what something newer is
-    /// deployed of by now, what is barred, and what is none of the app's any more.
+    /// deployed of by now, and what is barred.
     pub(super) fn waits_with(&mut self, name: &EnvironmentName, lane: Lane) -> Release {
         let Some(mut waited) = self.waiting(name, lane).map(|waiting| waiting.offer.clone()) else {
             return Release::new();
         };
-        waited.release.retain(|component, image| {
-            self.app.components.contains_key(component) && !self.chain.barred.contains_key(&image.digest)
-        });
+        waited.release.retain(|_, image| !self.chain.barred.contains_key(&image.digest));
         self.behind_deployed(name, &mut waited);
         waited.release
     }
@@ -203,6 +209,11 @@ pub(super) fn end_of(place: &mut Place, waited: Option<Waiting>, why: &str) {
         let surplus = place.ended.len().saturating_sub(KEPT);
         place.ended.drain(..surplus);
     }
+}
+
+/// Why what waited ends when the configuration has none of its components any more.
+pub(super) fn of_nothing(name: &EnvironmentName) -> String {
+    left(name, "the configuration has none of its components any more")
 }
 
 pub(super) fn superseded(name: &EnvironmentName, by: &Release) -> String {

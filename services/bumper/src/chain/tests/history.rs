@@ -7,7 +7,7 @@ use proto::CommitSha;
 use crate::chain::{Order, Question};
 
 /// What a repository knows.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct History {
     ancestors: BTreeMap<CommitSha, BTreeSet<CommitSha>>,
     /// Fixes that a commit has by another name.

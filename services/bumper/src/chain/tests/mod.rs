@@ -2,9 +2,11 @@
 //! promised at the top of the module holds all the same.
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
 mod approvals;
 mod fuzz;
 mod history;
+mod names;
 mod proposals;
 mod table;
 mod verified;

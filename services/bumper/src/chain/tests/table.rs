@@ -9,9 +9,12 @@ use proto::{
 };
 use runtime::Config;
 
-use super::world::{image, sha};
+use super::{
+    history::History,
+    world::{image, sha},
+};
 use crate::chain::{
-    Cause, Facts, Step,
+    Cause, Facts, Step, nothing,
     step::{Told, Wish},
 };
 
@@ -26,6 +29,8 @@ pub(super) struct Table {
     pub(super) config: Config,
     pub(super) chain: Chain,
     pub(super) now: Timestamp,
+    /// What the source knows of commits.
+    pub(super) history: History,
     steps: u128,
 }
 
@@ -56,22 +61,32 @@ pub(super) fn staging() -> EnvironmentName {
 impl Table {
     pub(super) fn new(components: &[&str], environment: &str) -> Self {
         let (config, now) = (config(components, environment), "2026-11-26T08:00:00Z".parse().unwrap());
-        Self { app: "shop".parse().unwrap(), config, chain: Chain::default(), now, steps: 0 }
+        let (app, chain, history) = ("shop".parse().unwrap(), Chain::default(), History::default());
+        Self { app, config, chain, now, history, steps: 0 }
     }
 
-    pub(super) fn step(&mut self, take: impl FnOnce(&mut Step<'_>)) -> (Told, Vec<Wish>) {
+    pub(super) fn step(&mut self, take: impl Fn(&mut Step<'_>)) -> (Told, Vec<Wish>) {
         self.steps += 1;
         let id = EventId(uuid::Uuid::from_u128(self.steps));
         self.takes(id, take)
     }
 
     /// The same for this event.
-    fn takes(&mut self, id: EventId, take: impl FnOnce(&mut Step<'_>)) -> (Told, Vec<Wish>) {
+    fn takes(&mut self, id: EventId, take: impl Fn(&mut Step<'_>)) -> (Told, Vec<Wish>) {
         let cause = Cause { id, replay: 0, now: self.now };
         let app = &self.config.apps[&self.app];
-        let mut step = Step::new(self.chain.clone(), &self.app, app, cause, Facts::default());
-        take(&mut step);
-        assert_eq!(step.facts.open(), None);
+        let mut facts = Facts::default();
+        let step = loop {
+            let mut step = Step::new(self.chain.clone(), &self.app, app, cause, facts);
+            take(&mut step);
+            let Some(open) = step.facts.open() else { break step };
+            facts = step.facts;
+            open.authors.into_iter().for_each(|commit| facts.learn_author(commit, None));
+            for question in open.questions {
+                let order = self.history.answer(&question);
+                facts.learn(question, order);
+            }
+        };
         // What comes again has left nothing behind.
         if step.told.comes_again.is_none() {
             self.chain = step.chain;
@@ -85,6 +100,16 @@ impl Table {
         let healthy_in = [].into();
         let offer = Offer { release, commit: None, reason, lane, verified: None, healthy_in, author: None, note: None };
         self.step(|step| step.offered(&offer, &[staging()]))
+    }
+
+    /// New images of a commit come to staging by a lane, and whatever of them goes is there.
+    pub(super) fn brings(&mut self, lane: Lane, components: &[&str], n: u64) -> Option<Deployment> {
+        let commit = sha(n);
+        let release = components.iter().map(|name| (name.parse().unwrap(), image(name, n, &commit))).collect();
+        let note = Some(format!("change {n}"));
+        let offer = Offer { release, commit: Some(commit), ..nothing(BumpReason::Deploy, lane, note) };
+        let (_, wishes) = self.step(|step| step.offered(&offer, &[staging()]));
+        wishes.first().map(|wish| self.lands(wish))
     }
 
     /// What is wished for an environment is in its files; the deployment.
@@ -102,10 +127,10 @@ impl Table {
             revision: sha(u64::try_from(self.steps).unwrap() + 1000),
             changed: wish.wanted.keys().cloned().collect(),
             release,
-            commit: None,
+            commit: wish.commit.clone(),
             reason: wish.reason,
             previous: [].into(),
-            note: None,
+            note: wish.note.clone(),
         };
         self.step(|step| step.landed(deployment.clone(), wish));
         deployment
@@ -132,13 +157,18 @@ impl Table {
 
     /// The same, before this environment.
     pub(super) fn asks_for(&mut self, name: &EnvironmentName) -> (Told, Vec<Wish>) {
-        let waiting = self.chain.places[name].waiting.clone().unwrap();
+        self.asks_by(Lane::Deploy, name)
+    }
+
+    /// The same, by this lane.
+    pub(super) fn asks_by(&mut self, lane: Lane, name: &EnvironmentName) -> (Told, Vec<Wish>) {
+        let waiting = self.chain.places[name].waiting(lane).cloned().unwrap();
         let asks = ReleaseWaiting {
             app: self.app.clone(),
             environment: name.clone(),
             release: waiting.offer.release,
             reason: BumpReason::Deploy,
-            lane: Lane::Deploy,
+            lane,
             waits_for: "something".to_owned(),
             pull_request: None,
             tell: false,

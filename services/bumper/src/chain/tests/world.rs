@@ -559,20 +559,27 @@ impl World {
             }
             return;
         }
+        // A part of it may have been overtaken since, or have gone ahead, where components come one by one.
+        let is_part = |all: &str| key(&wish.wanted).split(' ').all(|part| all.split(' ').any(|one| one == part));
         let config = &self.config.apps[&self.name].environments[environment];
         let fast = &self.config.apps[&self.name].fast_path;
         let straight = wish.lane == Lane::Hotfix && fast.to.contains(environment);
         for before in config.after.iter().filter(|_| !straight) {
-            let known = self.verified.contains(&(before.clone(), key(&wish.wanted)));
+            let known = self.verified.iter().any(|(at, all)| at == before && is_part(all));
             assert!(known, "{environment} gets what was never healthy in {before}");
         }
         if wish.lane == Lane::Deploy && !config.soak.is_zero() {
             self.check_soak(&config.after, config.soak, &wish.wanted);
         }
+        let is_ahead = |(name, image): (&ComponentName, &ReleasedImage)| {
+            let mut fixes = self.offered.iter().filter(|offer| offer.lane == Lane::Hotfix);
+            fixes.any(|fix| fix.release.get(name).is_some_and(|brought| brought.digest == image.digest))
+        };
+        if wish.lane == Lane::Hotfix {
+            assert!(wish.wanted.iter().all(is_ahead), "a fix takes others along to {environment}: {:?}", wish.wanted);
+        }
         let skips = wish.lane == Lane::Hotfix && fast.skip.contains(&runtime::config::Skip::Approval);
         if let Some(rules) = crate::chain::gate::Gates::rules(config).filter(|_| !skips) {
-            // A part of it may have been overtaken since, where components come one by one.
-            let is_part = |all: &str| key(&wish.wanted).split(' ').all(|part| all.split(' ').any(|one| one == part));
             let of_it = self.granted.iter().filter(|((at, all), _)| at == environment && is_part(all));
             let is_author = |by: &&String| rules.not_author && by.as_str() == "grace";
             let counted = |by: &&String| !is_author(by) && (rules.by.is_empty() || rules.by.contains(*by));

@@ -20,6 +20,15 @@ use crate::{
     repo::Answer,
 };
 
+/// What became of a wish.
+enum Became {
+    /// A commit of the event asks for it.
+    Ours(Deployment),
+    /// It was asked for already.
+    There(Deployment),
+    Else(Answer),
+}
+
 impl Bumper {
     /// Has the files of one environment changed, unless that would take it back: what stands there may be a person's
     /// commit, which nobody was told of.
@@ -94,33 +103,34 @@ impl Bumper {
                 answer => answer?,
             };
             match answer {
-                Ok(deployment) => step.landed(deployment, wish),
-                Err(Answer::Same(head)) => step.same(wish, &head),
-                Err(Answer::MovedOn(now)) => step.moved_on(wish, &now),
-                Err(Answer::Older(why)) => step.older(wish, &why),
+                Became::Ours(deployment) => step.landed(deployment, wish),
+                Became::There(deployment) => step.same(wish, deployment),
+                Became::Else(Answer::MovedOn(now)) => step.moved_on(wish, &now),
+                Became::Else(Answer::Older(why)) => step.older(wish, &why),
                 // Its merge is told with whatever was found out before it was proposed.
-                Err(Answer::Proposed(proposed)) => step.proposed(&Wish { note, ..wish.clone() }, *proposed),
-                Err(Answer::Closed(why)) => step.closed(wish, &why),
-                Err(Answer::OfOthers(why)) => return Err(waits_for_others(before, wish, why)),
-                Err(Answer::Landed(_) | Answer::Unforeseen(_)) => {}
+                Became::Else(Answer::Proposed(proposed)) => step.proposed(&Wish { note, ..wish.clone() }, *proposed),
+                Became::Else(Answer::Closed(why)) => step.closed(wish, &why),
+                Became::Else(Answer::OfOthers(why)) => return Err(waits_for_others(before, wish, why)),
+                Became::Else(Answer::Landed(_) | Answer::Same(_) | Answer::Unforeseen(_)) => {}
             }
         }
         Ok(())
     }
 
-    /// What becomes of a wish: its note by then, and a deployment or another answer.
+    /// What becomes of a wish, and its note by then.
     async fn answered(
         &self,
         target: Target<'_>,
         chain: &Chain,
         wish: &Wish,
         ask: Ask,
-    ) -> Result<(Option<String>, Result<Deployment, Answer>), Failure> {
+    ) -> Result<(Option<String>, Became), Failure> {
         let (ask, answer) = self.bump(target, chain, wish, ask).await?;
         let note = ask.note.clone();
         Ok(match answer {
-            Answer::Landed(landed) => (note, Ok(self.deployment(target, ask, landed).await)),
-            other => (note, Err(other)),
+            Answer::Landed(landed) => (note, Became::Ours(self.deployment(target, ask, landed).await)),
+            Answer::Same(there) => (note, Became::There(self.deployment(target, ask, there).await)),
+            other => (note, Became::Else(other)),
         })
     }
 }

@@ -149,7 +149,10 @@ impl<'a> Step<'a> {
         now: Option<&Deployment>,
         to: Option<&str>,
     ) -> Result<(Release, Option<CommitSha>), String> {
-        let good = choose(healthy, now, to)?;
+        // Without a name it is the last that may run: what was barred since is passed over.
+        let may_run: Vec<_> =
+            healthy.iter().filter(|good| self.chain.why_barred(&good.release).is_none()).cloned().collect();
+        let good = choose(if to.is_some() || may_run.is_empty() { healthy } else { &may_run }, now, to)?;
         let mut wanted = good.release.clone();
         wanted.retain(|component, _| self.app.components.contains_key(component));
         match self.chain.why_barred(&wanted) {

@@ -8,8 +8,8 @@ use std::{
 use jiff::SignedDuration;
 use ledger::{Asked, Barred, Chain, Offer, Place, Proposed, Ruling};
 use proto::{
-    AppName, BumpReason, CommitSha, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
-    ManifestBumped, Release, Timestamp,
+    AppName, BumpReason, CommitSha, ComponentName, Data, Deployment, Digest, EnvironmentName, EventId, EventType, Lane,
+    ManifestBumped, Release, ReleasedImage, Timestamp,
 };
 use runtime::config::{App, Environment};
 
@@ -172,10 +172,23 @@ impl<'a> Step<'a> {
         self.tell(name.to_string(), ManifestBumped { deployment });
     }
 
-    /// The repository asked for it already.
-    pub(crate) fn same(&mut self, wish: &Wish, head: &CommitSha) {
-        self.went(wish);
-        self.told.reasons.push(format!("{} already asks for it, as of {}", wish.environment, head.short()));
+    /// The repository asks for it already; `there` is what it asks for. Where others wrote that, it is as good as if it
+    /// had been asked for: it gets its verdict, and goes on from there or is taken back.
+    pub(crate) fn same(&mut self, wish: &Wish, mut there: Deployment) {
+        let asked = self.chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
+        let is_in = |release: &Release, name: &ComponentName, image: &ReleasedImage| {
+            release.get(name).is_some_and(|known| known.digest == image.digest)
+        };
+        let is_known = |name, image| asked.is_some_and(|asked| is_in(&asked.deployment.release, name, image));
+        let others =
+            wish.wanted.iter().filter(|(name, image)| is_in(&there.release, name, image) && !is_known(name, image));
+        there.changed = others.map(|(name, _)| name.clone()).collect();
+        if there.changed.is_empty() {
+            self.went(wish);
+            let (name, head) = (&wish.environment, there.revision.short());
+            return self.told.reasons.push(format!("{name} already asks for it, as of {head}"));
+        }
+        self.landed(there, wish);
     }
 
     /// Asks for what was healthy, and the source commit that was of.

@@ -26,7 +26,10 @@ use runtime::{
 };
 use tokio::sync::{RwLock, mpsc, oneshot};
 
-use crate::edit::Ask;
+use crate::{
+    edit::{self, Ask},
+    tree::Tree,
+};
 use kept::Kept;
 pub(crate) use trouble::Trouble;
 use writer::{Message, Writer};
@@ -36,8 +39,8 @@ use writer::{Message, Writer};
 pub(crate) enum Answer {
     /// A commit of this event asks for it, pushed now or by an earlier run of the same event.
     Landed(Landed),
-    /// The files asked for it already, through somebody else; this is the branch's head.
-    Same(CommitSha),
+    /// The files asked for it already, through somebody else, as of the branch's head.
+    Same(Landed),
     /// What was to be replaced is no longer there, but this.
     MovedOn(String),
     /// What is wanted is older than what the files ask for; said in a line.
@@ -91,6 +94,14 @@ pub(crate) struct Landed {
     pub(crate) values: BTreeMap<ComponentName, String>,
     /// What people are told of it.
     pub(crate) note: Option<String>,
+}
+
+impl Landed {
+    /// What others asked for, which has all that an ask wants.
+    fn there(head: &CommitSha, tree: &Tree, ask: &Ask) -> Self {
+        let (revision, commit, values) = (head.clone(), ask.commit.clone(), edit::values(tree, ask));
+        Self { revision, commit, changed: Vec::new(), previous: BTreeMap::new(), values, note: ask.note.clone() }
+    }
 }
 
 /// How commits are made.

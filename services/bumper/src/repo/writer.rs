@@ -285,7 +285,7 @@ impl Writer {
             // By an earlier run of the same event that died before it could tell, or by others.
             Plan::Same => {
                 let ours = self.ours(head, ask).await?;
-                Decided::Answer(Ok(ours.map_or_else(|| Answer::Same(head.clone()), Answer::Landed)))
+                Decided::Answer(Ok(ours.map_or_else(|| Answer::Same(Landed::there(head, tree, ask)), Answer::Landed)))
             }
             Plan::Edit(edit) => {
                 Arc::make_mut(tree).apply(&edit.files);

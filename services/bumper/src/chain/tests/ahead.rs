@@ -169,3 +169,23 @@ fn one_person_under_two_names_counts_once_whichever_comes_first() {
         assert!(table.grants(id, "linus").0);
     }
 }
+
+#[test]
+fn a_fix_and_what_it_found_wait_each_by_itself() {
+    let mut table = shop();
+    table.config = super::table::config(&["web", "api"], &GATES.replace("skip: [approval]", "skip: [windows]"));
+    table.history.grow(&sha(2), false, 0);
+    let new = table.brings(Lane::Deploy, &["web"], 2).unwrap();
+    table.judges(&new, true);
+    table.history.grow(&sha(3), true, 0);
+    let fix = table.brings(Lane::Hotfix, &["api"], 3).unwrap();
+    let (told, wishes) = table.judges(&fix, true);
+    let place = &table.chain.places[&production()];
+    let (urgent, waiting) = (place.urgent.clone().unwrap(), place.waiting.clone().unwrap());
+    assert_eq!((names(&urgent.offer.release), names(&waiting.offer.release)), (vec!["api"], vec!["api", "web"]));
+    assert!(wishes.is_empty() && urgent.id != waiting.id);
+    // Events of one cause, type and subject would be one.
+    let mut subjects: Vec<_> = told.events.iter().map(|(subject, data)| (data.kind(), subject)).collect();
+    subjects.dedup();
+    assert_eq!(subjects.len(), 4, "{subjects:?}");
+}

@@ -7,6 +7,7 @@ mod approvals;
 mod fuzz;
 mod history;
 mod names;
+mod others;
 mod proposals;
 mod table;
 mod verified;

@@ -441,8 +441,23 @@ impl World {
         };
         let mut changed: Vec<_> =
             wish.wanted.iter().filter(|(name, w)| differs(&release, name, &w.digest)).map(|(n, _)| n.clone()).collect();
+        let there = |release: &Release, changed: &[ComponentName], revision: CommitSha| Deployment {
+            app: self.name.clone(),
+            environment: wish.environment.clone(),
+            repository: "https://r.example/g.git".to_owned(),
+            branch: "main".parse().unwrap(),
+            path: "p".to_owned(),
+            revision,
+            release: release.clone(),
+            commit: wish.commit.clone(),
+            changed: changed.to_vec(),
+            reason: wish.reason,
+            previous: BTreeMap::new(),
+            note: wish.note.clone(),
+        };
         if changed.is_empty() {
-            return step.same(wish, &sha(1));
+            let head = self.manifest(&wish.environment).map(|last| last.deployment.revision.clone());
+            return step.same(wish, there(&release, &[], head.unwrap()));
         }
         if let Some(expected) = &wish.instead_of
             && changed.iter().any(|name| expected.get(name).is_none_or(|bad| differs(&release, name, &bad.digest)))
@@ -458,27 +473,15 @@ impl World {
         }
         changed.retain(|name| !older.contains(name));
         if changed.is_empty() {
-            return step.same(whole, &sha(1));
+            let head = self.manifest(&wish.environment).map(|last| last.deployment.revision.clone());
+            return step.same(whole, there(&release, &[], head.unwrap()));
         }
         let wish = &asked;
         self.check_wish(step, whole);
         self.check_source(step, wish, &release);
         release.extend(wish.wanted.clone());
         self.counter += 1;
-        let deployment = Deployment {
-            app: self.name.clone(),
-            environment: wish.environment.clone(),
-            repository: "https://r.example/g.git".to_owned(),
-            branch: "main".parse().unwrap(),
-            path: "p".to_owned(),
-            revision: sha(self.counter),
-            release,
-            commit: wish.commit.clone(),
-            changed,
-            reason: wish.reason,
-            previous: BTreeMap::new(),
-            note: wish.note.clone(),
-        };
+        let deployment = there(&release, &changed, sha(self.counter));
         let twice = self.commits.iter().any(|c| c.event == event && c.deployment.environment == wish.environment);
         assert!(!twice, "{event} was done twice in {}", wish.environment);
         self.commits.push(Commit { event, deployment: deployment.clone(), by_hand: false });

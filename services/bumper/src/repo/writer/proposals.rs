@@ -115,7 +115,7 @@ impl Writer {
     async fn asked_for(&self, target: CommitSha, tree: &Tree, ask: &Ask, onto: &Onto) -> Result<Answer, Trouble> {
         let Some(proposed) = &onto.known else {
             let ours = self.ours(&target, ask).await?;
-            return Ok(ours.map_or(Answer::Same(target), Answer::Landed));
+            return Ok(ours.map_or_else(|| Answer::Same(Landed::there(&target, tree, ask)), Answer::Landed));
         };
         let values = edit::values(tree, ask);
         let mut previous = match self.kept.parent(proposed).await? {

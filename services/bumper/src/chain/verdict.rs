@@ -131,7 +131,8 @@ impl Step<'_> {
         };
         let instead_of = wanted.keys().filter_map(|name| Some((name.clone(), bad.release.get(name)?.clone())));
         let instead_of = Some(instead_of.collect());
-        let note = unknown(bad, &good).map_or_else(|| summary.clone(), |why| format!("{summary}; {why}"));
+        let told = [Some(summary.clone()), unknown(bad, &good), unjudged(bad, &wanted)];
+        let note = told.into_iter().flatten().collect::<Vec<_>>().join("; ");
         self.go_back(name, (wanted, commit), instead_of, Some(note));
     }
 
@@ -192,6 +193,13 @@ fn differing(good: &Release, bad: &Release) -> Release {
     let differs = |name: &ComponentName, digest: &Digest| bad.get(name).is_some_and(|bad| bad.digest != *digest);
     let parts = good.iter().filter(|(name, released)| differs(name, &released.digest));
     parts.map(|(name, released)| (name.clone(), released.clone())).collect()
+}
+
+/// What goes back though the bad deployment did not bring it, in words, if anything does.
+fn unjudged(bad: &Deployment, wanted: &Release) -> Option<String> {
+    let besides = wanted.keys().filter(|name| !bad.changed.contains(name));
+    let besides = besides.map(ComponentName::as_str).collect::<Vec<_>>().join(", ");
+    (!besides.is_empty()).then(|| format!("{besides} goes back too, as it was never found healthy here either"))
 }
 
 /// Which components have nothing good to go back to, in words, if any have not.

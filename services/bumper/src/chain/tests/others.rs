@@ -1,5 +1,6 @@
 //! What somebody else has written into the files by the time that it is asked for.
 
+use jiff::ToSpan;
 use proto::{Data, Deployment, RollbackRequested};
 
 use super::table::{OPEN, Table, release, staging};
@@ -54,4 +55,19 @@ fn what_is_taken_back_twice_goes_back_twice() {
         table.judges(&deployment, true);
         healthy.insert(0, deployment);
     }
+}
+
+#[test]
+fn what_goes_back_without_a_verdict_of_its_own_is_named() {
+    let automatic = OPEN.replace("path: s,", "path: s, rollback: automatic, verdict_within: 1m,");
+    let mut table = Table::new(&["web", "api"], &automatic);
+    let good = table.deploys(&[("web", 1), ("api", 1)]);
+    table.judges(&good, true);
+    table.deploys(&[("web", 2)]);
+    table.now += 2.minutes();
+    let bad = table.deploys(&[("api", 3)]);
+    let (_, wishes) = table.judges(&bad, false);
+    assert_eq!(wishes[0].wanted, release(&[("web", 1), ("api", 1)]));
+    let note = wishes[0].note.as_deref();
+    assert_eq!(note, Some("as it is; web goes back too, as it was never found healthy here either"));
 }

@@ -113,7 +113,9 @@ impl<'a> Step<'a> {
             return self.no_environment(name);
         }
         let mut healthy = healthy.to_vec();
-        healthy.iter_mut().for_each(|good| names::deployment(self.app, good));
+        for good in &mut healthy {
+            names::deployment(self.app, good);
+        }
         let made = self.done.get(name).cloned();
         if made.as_ref().is_some_and(|made| made.overtaken) {
             let why = "it was, and has been asked for something else since";
@@ -308,9 +310,7 @@ fn is_same(known: &str, by: &str) -> bool {
     // GitHub's private addresses: `1234+ada@users.noreply.github.com`.
     let is_id = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let local = local.split_once('+').filter(|(id, _)| is_id(id)).map_or(local, |(_, login)| login);
-    // An address by itself has no angle brackets around it.
-    let bare = by.replace(' ', "");
-    let others = [by.as_str(), by_name, by_address, if bare.contains('@') { bare.as_str() } else { "" }];
+    let others = [by.as_str(), by_name, by_address];
     [known.as_str(), name, address, local].iter().any(|one| !one.is_empty() && others.contains(one))
 }
 
@@ -319,14 +319,17 @@ fn evened(text: &str) -> String {
     let words = |text: &str, between: &str| text.to_lowercase().split_whitespace().collect::<Vec<_>>().join(between);
     match text.split_once('<') {
         Some((name, address)) => format!("{} <{}", words(name, " "), words(address, "")),
-        None => words(text, " "),
+        None => words(text, if text.contains('@') { "" } else { " " }),
     }
 }
 
-/// Name and address of `Ada <ada@example.org>`; either may be empty.
+/// Name and address of `Ada <ada@example.org>`; either may be empty. An address by itself has no angle brackets around it.
 fn parts(text: &str) -> (&str, &str) {
-    let (name, address) = text.split_once('<').unwrap_or((text, ""));
-    (name.trim(), address.trim_end_matches('>').trim())
+    match text.split_once('<') {
+        Some((name, address)) => (name.trim(), address.trim_end_matches('>').trim()),
+        None if text.contains('@') => ("", text),
+        None => (text, ""),
+    }
 }
 
 /// What to restore, of what was healthy, the last first: what is named, or the last that is not what is asked for now.
@@ -436,6 +439,7 @@ mod tests {
             assert!(is_same("Ada  \u{2003}Lovelace < ADA@example.org>", by), "{by}");
         }
         assert!(!is_same(ada, "Ad A") && !is_same(ada, "adalovelace") && !is_same(" <>", " "));
+        assert!(is_same("ada@example.org", "ada") && !is_same("ada@example.org", "Ada@other.example"));
         assert!(is_same("Ada <1234+ada-l@users.noreply.github.com>", "ada-l"));
         assert!(is_same("Zoë", "ZOË") && is_same("ada", "Ada") && !is_same("", ""));
     }

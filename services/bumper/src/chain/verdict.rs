@@ -80,19 +80,16 @@ impl Step<'_> {
         let offer = Offer { release, commit, reason, lane, verified, healthy_in: BTreeMap::new(), author, note };
         let after: Vec<_> = self.app.environments_after(from).collect();
         for (name, config) in after {
-            match self.not_yet_healthy(config, &offer.release) {
-                Some(other) => {
-                    let why = format!("{name} waits for {other} to be healthy with the same images");
-                    self.told.reasons.push(why);
-                }
-                None => {
-                    let offer = Offer { healthy_in: self.healthy_before(config), ..offer.clone() };
-                    let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
-                    let running = running.map(|asked| &asked.deployment.release);
-                    for offer in self.by_lanes(running, offer, changed) {
-                        self.enter(name, config, offer);
-                    }
-                }
+            if let Some(other) = self.not_yet_healthy(config, &offer.release) {
+                let why = format!("{name} waits for {other} to be healthy with the same images");
+                self.told.reasons.push(why);
+                continue;
+            }
+            let offer = Offer { healthy_in: self.healthy_before(config), ..offer.clone() };
+            let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
+            let running = running.map(|asked| &asked.deployment.release);
+            for offer in self.by_lanes(running, offer, changed) {
+                self.enter(name, config, offer);
             }
         }
     }

@@ -160,7 +160,11 @@ fn what_was_found_unhealthy_since_goes_nowhere() {
 #[test]
 fn one_person_under_two_names_counts_once_whichever_comes_first() {
     let environments = "staging: { path: s, approval: { approvers: 2 }, sync: { command: ['true'] } }";
-    for (first, second) in [("ada", "Ada Lovelace <ada@example.org>"), ("Ada Lovelace <ada@example.org>", "ada")] {
+    for (first, second) in [
+        ("ada", "Ada Lovelace <ada@example.org>"),
+        ("Ada Lovelace <ada@example.org>", "ada"),
+        ("ada", "ada@example.org"),
+    ] {
         let mut table = Table::new(&["web"], environments);
         table.offer(&[("web", 1)]);
         let id = table.waiting().id;

@@ -135,6 +135,12 @@ impl Repository {
         self.pulls.clone()
     }
 
+    /// A person has one go to another branch.
+    pub fn retarget(&mut self, number: u64, into: &str) {
+        let retargeted = self.pulls.iter_mut().filter(|pull| pull.number == number);
+        retargeted.for_each(|pull| into.clone_into(&mut pull.into));
+    }
+
     /// A person closes one.
     pub fn close(&mut self, number: u64) {
         let closed = self.pulls.iter_mut().filter(|pull| pull.number == number);

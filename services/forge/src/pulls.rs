@@ -25,6 +25,8 @@ pub struct Pull {
     pub url: String,
     /// What became of it.
     pub state: State,
+    /// The branch it would be merged into.
+    pub into: String,
     /// The commit at the head of its branch; none where the host knows none, as of a branch that is gone.
     pub head: Option<CommitSha>,
     /// Whether it may be merged.

@@ -84,16 +84,18 @@ impl Bumper {
         merge: Merge,
     ) -> Result<Answer, Failure> {
         let host = self.hosts.of(target.name)?;
+        let written = target.written(&wish.environment);
         // Before the branches are: what is merged meanwhile is then seen there.
         let pull = match &wish.proposed {
             Some(proposed) => host.get(proposed.number, &proposed.url).await.map_err(failure)?,
             None => None,
         };
+        // One into another branch, which the configuration had or a person chose, is none of this environment's.
+        let pull = pull.filter(|pull| pull.into == written.branch.as_str());
         let is_open = pull.as_ref().is_none_or(|pull| pull.state == State::Open);
         let is_behind = pull.as_ref().is_some_and(|pull| pull.readiness == Readiness::Behind);
         let known = wish.proposed.as_ref().map(|proposed| proposed.head.clone());
         let onto = Onto { branch: branch(target.name, wish), known, over: None, fresh: is_behind, push: is_open };
-        let written = target.written(&wish.environment);
         let proposing = self.repositories.propose(&written, ask.clone(), onto.clone()).await?;
         let proposing = match proposing {
             Proposing::OfOthers { head, why } if pull.is_none() => {

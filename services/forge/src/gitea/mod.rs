@@ -99,6 +99,7 @@ impl From<Wire> for Pull {
             number: wire.number,
             url: wire.html_url,
             state,
+            into: wire.base.branch,
             head: CommitSha::new(wire.head.sha).ok(),
             // One that conflicts or is a draft is not told apart from one that is looked at still.
             readiness: if wire.mergeable { Readiness::Ready } else { Readiness::Unknown },

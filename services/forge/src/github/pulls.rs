@@ -45,6 +45,8 @@ struct Wire {
 /// One of the two branches.
 #[derive(Deserialize)]
 struct End {
+    #[serde(rename = "ref")]
+    branch: String,
     sha: CommitSha,
     /// None when its repository is gone.
     #[serde(default)]
@@ -92,9 +94,9 @@ impl From<Wire> for Pull {
             (None, _) => State::Closed,
         };
         let readiness = readiness(&wire.mergeable_state);
-        let Wire { number, html_url: url, head, title, body, .. } = wire;
-        let (head, body) = (Some(head.sha), body.unwrap_or_default());
-        Self { number, url, state, head, readiness, pipeline: None, title, body }
+        let Wire { number, html_url: url, head, base, title, body, .. } = wire;
+        let (into, head, body) = (base.branch, Some(head.sha), body.unwrap_or_default());
+        Self { number, url, state, into, head, readiness, pipeline: None, title, body }
     }
 }
 

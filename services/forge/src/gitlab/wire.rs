@@ -30,6 +30,7 @@ pub(super) struct Wire {
     pub(super) target_project_id: Option<u64>,
     #[serde(default)]
     head_pipeline: Option<Pipeline>,
+    target_branch: String,
 }
 
 /// What one job or another service said.
@@ -65,6 +66,7 @@ impl From<Wire> for Pull {
             number: wire.iid,
             url: wire.web_url,
             state,
+            into: wire.target_branch,
             head: wire.sha.and_then(|sha| CommitSha::new(sha).ok()),
             readiness: match (wire.detailed_merge_status, wire.merge_status) {
                 (Some(status), _) => readiness(&status),

@@ -35,3 +35,26 @@ async fn each_is_opened_into_its_environments_branch_and_merged_there() {
         assert_eq!(back.revision.as_str(), repo.git(&["rev-parse", "refs/heads/env/live"]));
     }
 }
+
+#[tokio::test]
+async fn none_is_merged_into_another_branch_than_its_environments() {
+    for kind in [Kind::Github, Kind::Gitlab, Kind::Gitea] {
+        let hosted = Hosted::new(kind, "merge: when_checks_pass").await;
+        let repo = &hosted.world.repo;
+        repo.git(&["update-ref", "refs/heads/release", "refs/heads/main"]);
+        let (waiting, _) = hosted.proposed('a').await;
+        let first = hosted.last();
+        hosted.repository(|repository| repository.retarget(first.number, "release"));
+        hosted.check(&first.head, "unit", Some("success"));
+        let release = repo.git(&["rev-parse", "refs/heads/release"]);
+        let (waiting, _) = hosted.world.waits(&waiting).await;
+        assert_eq!(repo.git(&["rev-parse", "refs/heads/release"]), release, "it is merged there");
+        let (pulls, last) = (hosted.pulls(), hosted.last());
+        assert_eq!((pulls[0].state.as_str(), &pulls[0].merged), ("closed", &None));
+        assert_eq!((last.number != first.number, last.into.as_str()), (true, "main"));
+        hosted.check(&last.head, "unit", Some("success"));
+        hosted.lands(waiting).await;
+        assert!(hosted.last().merged.is_some());
+        assert_eq!(repo.git(&["rev-parse", "refs/heads/release"]), release);
+    }
+}

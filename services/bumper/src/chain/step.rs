@@ -217,10 +217,14 @@ impl<'a> Step<'a> {
     }
 
     /// A release comes to an environment's gate.
-    pub(super) fn enter(&mut self, name: &EnvironmentName, config: &Environment, mut offer: Offer) {
-        if self.is_done(name) {
-            return;
+    pub(super) fn enter(&mut self, name: &EnvironmentName, config: &Environment, offer: Offer) {
+        if !self.is_done(name) {
+            self.enter_beside(name, config, offer);
         }
+    }
+
+    /// The same beside what goes ahead there in this step, or did in an earlier run of it, and has its verdict first.
+    pub(super) fn enter_beside(&mut self, name: &EnvironmentName, config: &Environment, mut offer: Offer) {
         if let Some(why) = self.chain.why_barred(&offer.release) {
             return self.told.reasons.push(format!("{name} does not get it: {why}"));
         }
@@ -238,7 +242,7 @@ impl<'a> Step<'a> {
         }
         self.settle(&offer);
         match self.gates(name, config).ask(&offer, None) {
-            Gate::Open if self.wishes.iter().any(|wish| wish.environment == *name) => {
+            Gate::Open if self.is_done(name) || self.wishes.iter().any(|wish| wish.environment == *name) => {
                 self.wait(name, config, offer, Wait::for_a_fix());
             }
             Gate::Open => {

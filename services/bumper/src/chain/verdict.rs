@@ -88,8 +88,12 @@ impl Step<'_> {
             let offer = Offer { healthy_in: self.healthy_before(config), ..offer.clone() };
             let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
             let running = running.map(|asked| &asked.deployment.release);
-            for offer in self.by_lanes(running, offer, changed) {
-                self.enter(name, config, offer);
+            let mut offers = self.by_lanes(running, offer, changed).into_iter();
+            if let Some(first) = offers.next() {
+                self.enter(name, config, first);
+            }
+            for beside in offers {
+                self.enter_beside(name, config, beside);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What goes ahead by the fast path, beside what waits at the gates.
 
-use proto::{BumpReason, ComponentName, EnvironmentName, Lane, Release};
+use proto::{BumpReason, ComponentName, EnvironmentName, HealthReported, Lane, Release};
 
 use super::{
     table::{Table, staging},
@@ -55,6 +55,29 @@ fn a_fix_takes_nothing_along_that_waits_for_people() {
     table.judges(&there, true);
     let (_, wishes) = table.asks_for(&production());
     assert_eq!((wishes[0].lane, names(&wishes[0].wanted)), (Lane::Deploy, vec!["api", "web"]));
+}
+
+#[test]
+fn what_waits_beside_a_fix_is_not_lost_with_a_run_that_died_once_the_fix_had_gone() {
+    let mut table = shop();
+    table.config = super::table::config(&["web", "api"], &GATES.replace(", approval: required", ""));
+    table.history.grow(&sha(2), false, 0);
+    table.brings(Lane::Deploy, &["web"], 2).unwrap();
+    table.history.grow(&sha(3), true, 0);
+    let fix = table.brings(Lane::Hotfix, &["api"], 3).unwrap();
+    let (_, wishes) = table.clone().judges(&fix, true);
+    let there = table.clone().lands(&wishes[0]);
+    let report = HealthReported { deployment: fix, healthy: true, summary: "as it is".to_owned(), checks: Vec::new() };
+    let (_, again) = table.step(|step| {
+        step.was_done(&there, false);
+        step.judged(&report, false, &Release::new());
+        step.was_landed(there.clone(), &wishes[0], false);
+    });
+    let waiting = table.chain.places[&production()].waiting.clone().unwrap();
+    assert_eq!((again.len(), names(&waiting.offer.release)), (0, vec!["api", "web"]));
+    table.judges(&there, true);
+    let (_, wishes) = table.asks_for(&production());
+    assert_eq!(names(&wishes[0].wanted), ["api", "web"]);
 }
 
 #[test]

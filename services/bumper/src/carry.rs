@@ -110,7 +110,10 @@ impl Bumper {
                 // Its merge is told with whatever was found out before it was proposed.
                 Became::Else(Answer::Proposed(proposed)) => step.proposed(&Wish { note, ..wish.clone() }, *proposed),
                 Became::Else(Answer::Closed(why)) => step.closed(wish, &why),
-                Became::Else(Answer::OfOthers(why)) => return Err(waits_for_others(before, wish, why)),
+                Became::Else(Answer::OfOthers(why)) => match waits_for_others(before, wish, why) {
+                    Failure::Permanent(why) if has_others => step.refused(wish, &format!("{why:#}")),
+                    failure => return Err(failure),
+                },
                 Became::Else(Answer::Landed(_) | Answer::Same(_) | Answer::Unforeseen(_)) => {}
             }
         }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use ledger::{Chain, Offer};
-use proto::{BumpReason, Deployment, EnvironmentName, Event, EventId, Lane, WorkerName};
+use proto::{BumpReason, Deployment, EnvironmentName, Event, EventId, HealthReported, Lane, WorkerName};
 use runtime::Failure;
 
 use crate::{
@@ -88,11 +88,22 @@ impl Bumper {
             let deployment = self.deployment(target, ask, landed).await;
             let asked = before.place(environment).and_then(|place| place.asked.as_ref()).map(|asked| &asked.deployment);
             let overtaken = self.overtaken(target, asked, &deployment).await?;
-            let wish = Wish { commit: deployment.commit.clone(), ..wish };
+            let wish = as_told(input, wish, &deployment);
             recalled.push(Recalled { deployment, wish, overtaken });
         }
         Ok(recalled)
     }
+}
+
+/// The wish that a commit of an earlier run was for. Of two that a fix's verdict has led to, what came beside the fix is
+/// of another commit, and came by the gates.
+pub(crate) fn as_told(input: &Input<'_>, wish: Wish, deployment: &Deployment) -> Wish {
+    let is_beside = |verdict: &HealthReported| verdict.healthy && verdict.deployment.commit != deployment.commit;
+    let lane = match input {
+        Input::Verdict(verdict) if is_beside(verdict) => Lane::Deploy,
+        _ => wish.lane,
+    };
+    Wish { commit: deployment.commit.clone(), lane, ..wish }
 }
 
 /// What the first run of an event wished, as far as it is needed to tell of it.

@@ -16,7 +16,7 @@ use runtime::{Failure, Outcomes, config::App};
 
 use crate::{
     Bumper,
-    chain::{Cause, Facts, Step, Wish},
+    chain::{Cause, Facts, Step, Wish, as_configured},
     outcome::Target,
     propose::{is_pushed_to_by_now, withdrawn},
     recall::{Recalled, Run},
@@ -99,6 +99,7 @@ impl Bumper {
         let target = Target { name, app, gitops };
         let turn = self.turn(name).lock_owned().await;
         let (version, before) = self.ledger.chain(name).await.context("asking for the chain")?;
+        let before = as_configured(app, before);
         let cause = Cause { id: event.id, replay: event.replay, now: Timestamp::now() };
         let run = self.run_of(event).await?;
         let mut seen = self.look(target, event, run, &input, &before).await?;

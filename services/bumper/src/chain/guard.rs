@@ -48,7 +48,7 @@ impl Step<'_> {
         (known, commit, lane): (&Release, Option<&CommitSha>, Lane),
         how: &str,
     ) -> Option<String> {
-        let (mut older, mut doubt) = (Vec::new(), None);
+        let (mut older, mut doubt, waits) = (Vec::new(), None, how == "waits");
         for Pair { component, one, other } in self.to_compare(name, offer, known, commit) {
             let (Some(one), Some(other)) = (one, other) else {
                 doubt = component.as_ref().map(nameless);
@@ -66,7 +66,9 @@ impl Step<'_> {
                     }
                 }
                 Order::Same | Order::After => {}
-                Order::Apart if offer.lane == Lane::Hotfix && self.undoes(&one, &other, lane) => {
+                Order::Apart
+                    if offer.lane == Lane::Hotfix && self.undoes(&one, &other, waits && lane == Lane::Hotfix) =>
+                {
                     doubt = Some(format!("{new} has not got the fix {old}, which it replaces"));
                 }
                 // A fix and what its branch left behind are apart by nature.
@@ -84,8 +86,8 @@ impl Step<'_> {
     }
 
     /// Whether a fix goes without what another brought, be that owed or about to be.
-    fn undoes(&mut self, fix: &CommitSha, other: &CommitSha, lane: Lane) -> bool {
-        let is_fix = lane == Lane::Hotfix || self.chain.owed.iter().any(|owed| owed.commit == *other);
+    fn undoes(&mut self, fix: &CommitSha, other: &CommitSha, is_fix: bool) -> bool {
+        let is_fix = is_fix || self.chain.owed.iter().any(|owed| owed.commit == *other);
         is_fix && self.facts.ask(Question::Has(fix.clone(), other.clone())) == Order::Apart
     }
 
@@ -193,7 +195,7 @@ impl Step<'_> {
     pub(super) fn owe(&mut self, wish: &Wish, deployment: &Deployment) {
         let mut brought = deployment.release.clone();
         brought.retain(|component, _| deployment.changed.contains(component));
-        let fixes = self.fixes_of(wish, &brought);
+        let fixes = self.fixes_of(wish.commit.as_ref(), &brought);
         for commit in &fixes {
             if !self.chain.owed.iter().any(|owed| owed.commit == *commit) {
                 let note = wish.note.clone().filter(|_| wish.commit.as_ref() == Some(commit));
@@ -212,21 +214,21 @@ impl Step<'_> {
 
     /// The fixes that a release brings by the fast path: where components come one by one, several may have waited for it
     /// together, each of its own commit.
-    pub(super) fn fixes_of(&self, wish: &Wish, brought: &Release) -> BTreeSet<CommitSha> {
+    pub(super) fn fixes_of(&self, commit: Option<&CommitSha>, brought: &Release) -> BTreeSet<CommitSha> {
         let apart = brought.values().filter(|_| self.app.release == ReleaseMode::Apart);
-        apart.filter_map(|image| image.commit.as_ref()).chain(&wish.commit).cloned().collect()
+        apart.filter_map(|image| image.commit.as_ref()).chain(commit).cloned().collect()
     }
 
     /// What was bad is owed to nobody, unless another environment runs it still; what was owed with it is owed again.
-    pub(super) fn owe_no_more(&mut self, bad: &Deployment) {
+    pub(super) fn owe_no_more(&mut self, bad: &Deployment, gone: &Release) {
         let others = self.app.environments.keys().filter(|name| **name != bad.environment);
         let others: Vec<_> = others.filter_map(|name| self.chain.place(name)?.asked.as_ref()).collect();
-        let Some(bad) = &bad.commit else { return };
-        if others.iter().any(|asked| !is_bad(asked) && is_of(&asked.deployment, bad)) {
-            return;
-        }
-        self.chain.owed.retain(|owed| owed.commit != *bad);
-        self.chain.owed.iter_mut().filter(|owed| owed.met.as_ref() == Some(bad)).for_each(|owed| owed.met = None);
+        let runs = |fix: &CommitSha| others.iter().any(|asked| !is_bad(asked) && is_of(&asked.deployment, fix));
+        let mut fixes = self.fixes_of(bad.commit.as_ref(), gone);
+        fixes.retain(|fix| !runs(fix));
+        self.chain.owed.retain(|owed| !fixes.contains(&owed.commit));
+        let met = self.chain.owed.iter_mut().filter(|owed| owed.met.as_ref().is_some_and(|met| fixes.contains(met)));
+        met.for_each(|owed| owed.met = None);
     }
 }
 

@@ -54,6 +54,12 @@ pub(crate) use people::choose;
 pub(crate) use proposal::LOOK;
 pub(crate) use step::{Cause, Step, Wish, nothing};
 
+/// What is known of an app, under the names that the configuration has for its components now.
+pub(crate) fn as_configured(app: &App, mut chain: Chain) -> Chain {
+    names::chain(app, &mut chain);
+    chain
+}
+
 /// For what the release that waits in a lane waits now, in words that follow "waits for"; `None` when nothing waits, or
 /// it is about to go.
 pub fn waits_for(chain: &Chain, app: &App, name: &EnvironmentName, lane: Lane, now: Timestamp) -> Option<String> {

@@ -57,7 +57,7 @@ impl<'a> Step<'a> {
         self.leave_barred(name, &mut waiting.offer);
         self.recount(name, config, &mut waiting);
         self.settle(&waiting.offer);
-        if let Some(why) = self.is_there(name, &waiting.offer).filter(|_| waiting.proposed.is_none()) {
+        if let Some(why) = self.is_there_since(name, &waiting) {
             return Err(self.ended(name, lane, why));
         }
         if let Gate::Never(why) = self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
@@ -134,12 +134,12 @@ impl<'a> Step<'a> {
         // What is taken back is barred from every environment, or the next event would bring it again.
         let stays = |name, digest: &Digest| wanted.get(name).is_none_or(|stays| stays.digest == *digest);
         let goes = now.iter().flat_map(|now| &now.release).filter(|(name, r)| !stays(name, &r.digest));
-        let goes: Vec<_> = goes.map(|(_, released)| released.digest.clone()).collect();
-        for digest in goes {
-            self.bar(&digest, name, format!("taken back from {name} by {}: {}", asked.by, asked.reason), true);
+        let goes: Release = goes.map(|(name, released)| (name.clone(), released.clone())).collect();
+        for released in goes.values() {
+            self.bar(&released.digest, name, format!("taken back from {name} by {}: {}", asked.by, asked.reason), true);
         }
         if let Some(now) = &now {
-            self.owe_no_more(now);
+            self.owe_no_more(now, &goes);
         }
         self.go_back(name, (wanted, commit), None, Some(format!("{} asked for it: {}", asked.by, asked.reason)));
     }

@@ -183,6 +183,9 @@ impl<'a> Step<'a> {
         let others =
             wish.wanted.iter().filter(|(name, image)| is_in(&there.release, name, image) && !is_known(name, image));
         there.changed = others.map(|(name, _)| name.clone()).collect();
+        let known = |name: &ComponentName| asked?.deployment.release.get(name);
+        let replaced = there.changed.iter().filter_map(|name| Some((name.clone(), known(name)?)));
+        there.previous = replaced.map(|(name, image)| (name, format!("{}@{}", image.image, image.digest))).collect();
         if there.changed.is_empty() {
             self.went(wish);
             let (name, head) = (&wish.environment, there.revision.short());
@@ -298,7 +301,7 @@ impl<'a> Step<'a> {
     pub(super) fn wish_for(&mut self, wish: Wish) {
         // What follows from it once it is there is asked for now: an answer of the repository cannot wait for others.
         if wish.lane == Lane::Hotfix {
-            let fixes = self.fixes_of(&wish, &wish.wanted);
+            let fixes = self.fixes_of(wish.commit.as_ref(), &wish.wanted);
             let owed = self.chain.owed.iter().map(|owed| owed.commit.clone());
             let older: BTreeSet<_> = owed.chain(fixes.iter().cloned()).collect();
             for (fix, older) in fixes.iter().flat_map(|fix| older.iter().map(move |older| (fix, older))) {

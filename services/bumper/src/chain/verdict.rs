@@ -18,6 +18,11 @@ impl Step<'_> {
     pub(crate) fn judged(&mut self, report: &HealthReported, is_older: bool, stood: &Release) {
         let mut report = report.clone();
         names::deployment(self.app, &mut report.deployment);
+        // Several that were merged before anybody looked are of one revision, and have one verdict.
+        let known = self.chain.place(&report.deployment.environment).and_then(|place| place.asked.as_ref());
+        if let Some(known) = known.filter(|known| known.deployment.revision == report.deployment.revision) {
+            report.deployment = known.deployment.clone();
+        }
         let (report, deployment) = (&report, &report.deployment);
         let name = &deployment.environment;
         let Some(config) = self.app.environments.get(name) else { return self.no_environment(name) };
@@ -80,20 +85,18 @@ impl Step<'_> {
         let offer = Offer { release, commit, reason, lane, verified, healthy_in: BTreeMap::new(), author, note };
         let after: Vec<_> = self.app.environments_after(from).collect();
         for (name, config) in after {
-            if let Some(other) = self.not_yet_healthy(config, &offer.release) {
-                let why = format!("{name} waits for {other} to be healthy with the same images");
-                self.told.reasons.push(why);
-                continue;
-            }
             let offer = Offer { healthy_in: self.healthy_before(config), ..offer.clone() };
             let running = self.chain.place(name).and_then(|place| place.asked.as_ref());
             let running = running.map(|asked| &asked.deployment.release);
-            let mut offers = self.by_lanes(running, offer, changed).into_iter();
-            if let Some(first) = offers.next() {
-                self.enter(name, config, first);
-            }
-            for beside in offers {
-                self.enter_beside(name, config, beside);
+            for (n, offer) in self.by_lanes(running, offer, changed).into_iter().enumerate() {
+                match self.not_yet_healthy(config, &offer.release) {
+                    Some(other) => {
+                        let why = format!("{name} waits for {other} to be healthy with the same images");
+                        self.told.reasons.push(why);
+                    }
+                    None if n == 0 => self.enter(name, config, offer),
+                    None => self.enter_beside(name, config, offer),
+                }
             }
         }
     }
@@ -166,7 +169,8 @@ impl Step<'_> {
         if self.chain.place(name).is_none_or(|place| place.healthy.is_none()) {
             return Err(format!("nothing healthy is known to restore in {name}; deploy a good version by hand"));
         }
-        let wanted = differing(good, &bad.release);
+        let mut wanted = differing(good, &bad.release);
+        wanted.retain(|component, _| self.app.components.contains_key(component));
         if wanted.is_empty() {
             let not_to_blame = "it runs what was last healthy here, so the images are not to blame; a human is needed";
             return Err(unknown(bad, good).unwrap_or_else(|| not_to_blame.to_owned()));
@@ -179,13 +183,15 @@ impl Step<'_> {
 
     /// Bars what this deployment brought and what is not good; as a fix it is owed no more.
     fn condemn(&mut self, bad: &Deployment, summary: &str, good: &Release) {
-        for (name, released) in bad.release.iter().filter(|(name, _)| bad.changed.contains(name)) {
-            if good.get(name).is_none_or(|good| good.digest != released.digest) {
-                let reason = format!("unhealthy in {}: {summary}", bad.environment);
-                self.bar(&released.digest, &bad.environment, reason, false);
-            }
+        let mut brought = bad.release.clone();
+        brought.retain(|name, released| {
+            bad.changed.contains(name) && good.get(name).is_none_or(|good| good.digest != released.digest)
+        });
+        for released in brought.values() {
+            let reason = format!("unhealthy in {}: {summary}", bad.environment);
+            self.bar(&released.digest, &bad.environment, reason, false);
         }
-        self.owe_no_more(bad);
+        self.owe_no_more(bad, &brought);
     }
 }
 

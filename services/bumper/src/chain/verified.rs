@@ -98,9 +98,11 @@ impl Step<'_> {
     }
 }
 
-/// Whether an environment was last healthy with a release, and has not been found unhealthy with it since.
+/// Whether an environment was last healthy with a release, and has not been found unhealthy with it since. Of a part of
+/// what is unhealthy nobody can tell whether it is that.
 pub(super) fn is_healthy(place: &Place, release: &Release) -> bool {
-    let is_bad = place.asked.as_ref().is_some_and(|asked| is_bad(asked) && has(&asked.deployment.release, release));
+    let is_all = |all: &Release| has(all, release) && has(release, all);
+    let is_bad = place.asked.as_ref().is_some_and(|asked| is_bad(asked) && is_all(&asked.deployment.release));
     !is_bad && place.healthy.as_ref().is_some_and(|healthy| has(&healthy.release, release))
 }
 

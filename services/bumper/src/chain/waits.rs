@@ -93,8 +93,7 @@ impl Step<'_> {
         if waiting.proposed.is_some() {
             return self.asks_on(name, config, waiting);
         }
-        // Be it by the fast path, which had the same images.
-        if let Some(why) = self.is_there(name, &waiting.offer) {
+        if let Some(why) = self.is_there_since(name, &waiting) {
             return self.end(name, lane, why);
         }
         match self.gates(name, config).ask(&waiting.offer, Some(&waiting)) {
@@ -102,6 +101,14 @@ impl Step<'_> {
             Gate::Closed(wait) => self.waits_on(name, config, waiting, wait),
             Gate::Never(why) => self.end(name, lane, why),
         }
+    }
+
+    /// That the environment was asked for it while it waited, be it by the fast path, which had the same images. What was
+    /// there before waits because somebody has it done again.
+    pub(super) fn is_there_since(&self, name: &EnvironmentName, waiting: &Waiting) -> Option<String> {
+        let asked = self.chain.place(name)?.asked.as_ref()?;
+        let is_since = waiting.proposed.is_none() && self.cause.replay == 0 && asked.at >= waiting.since;
+        self.is_there(name, &waiting.offer).filter(|_| is_since)
     }
 
     /// What waited for an environment that is no more does not wait on: nobody asks for it again, should there be one of

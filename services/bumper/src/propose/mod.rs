@@ -190,7 +190,12 @@ impl Bumper {
                     anyhow!("{url} was merged the moment it was to be closed ({why}); what it brought is told next");
                 return Err(Failure::Transient(why));
             }
-            let why = why.map_or_else(|| done(target, name), ToOwned::to_owned);
+            let branch = target.written(name).branch;
+            let elsewhere = || format!("{name} is written to {branch}, and this goes into {}", pull.into);
+            let why = why.map_or_else(
+                || if pull.into == branch.as_str() { done(target, name) } else { elsewhere() },
+                ToOwned::to_owned,
+            );
             host.close(&pull, &text::line(&why)).await.map_err(failure)?;
         }
         Ok(())

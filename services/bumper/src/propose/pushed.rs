@@ -1,6 +1,6 @@
 //! Pull requests of environments that are pushed to by now: each is asked after before anything is pushed instead of it.
 
-use forge::State;
+use forge::{Pull, State};
 use ledger::Chain;
 use proto::{Deployment, Event};
 use runtime::Failure;
@@ -31,7 +31,8 @@ impl Bumper {
         if let Some(landed) = self.merged(target, wish, ask).await? {
             return Ok(landed);
         }
-        if let Some(pull) = pull.filter(|pull| pull.state != State::Open) {
+        let is_here = |pull: &Pull| pull.into == target.written(&wish.environment).branch.as_str();
+        if let Some(pull) = pull.filter(|pull| pull.state != State::Open && is_here(pull)) {
             return Ok(Answer::Closed(over(&pull, &wish.environment)));
         }
         match self.repositories.bump(&target.written(&wish.environment), ask.clone()).await? {

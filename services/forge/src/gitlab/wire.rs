@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_gitlab_that_tells_of_conflicts_alone_is_understood() {
         let of = |more: serde_json::Value| {
-            let mut shown = serde_json::json!({ "iid": 1, "web_url": "x", "state": "opened", "title": "x" });
+            let mut shown = serde_json::json!({ "iid": 1, "web_url": "x", "state": "opened", "title": "x", "target_branch": "main" });
             shown
                 .as_object_mut()
                 .into_iter()

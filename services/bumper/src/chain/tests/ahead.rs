@@ -81,6 +81,63 @@ fn what_waits_beside_a_fix_is_not_lost_with_a_run_that_died_once_the_fix_had_gon
 }
 
 #[test]
+fn a_fix_goes_past_what_is_not_healthy_everywhere_yet() {
+    let environments = "staging: { path: s, sync: { command: ['true'] } }
+      canary: { path: c, after: staging, approval: required, sync: { command: ['true'] } }
+      production: { path: p, after: [staging, canary], sync: { command: ['true'] } }
+    fast_path: { skip: [approval] }
+    hotfix: ['hotfix/*']";
+    let mut table = Table::new(&["web", "api"], environments);
+    let canary: EnvironmentName = "canary".parse().unwrap();
+    table.history.grow(&sha(1), false, 0);
+    let first = table.brings(Lane::Deploy, &["web", "api"], 1).unwrap();
+    table.judges(&first, true);
+    let id = table.chain.places[&canary].waiting.clone().unwrap().id;
+    let (_, wishes) = table.answers(id, &canary, "ada");
+    let there = table.lands(&wishes[0]);
+    let (_, wishes) = table.judges(&there, true);
+    table.lands(&wishes[0]);
+    table.history.grow(&sha(2), false, 0);
+    let new = table.brings(Lane::Deploy, &["web"], 2).unwrap();
+    table.judges(&new, true);
+    table.history.grow(&sha(3), true, 0);
+    let fix = table.brings(Lane::Hotfix, &["api"], 3).unwrap();
+    let (_, wishes) = table.judges(&fix, true);
+    let there = table.lands(&wishes[0]);
+    let (_, wishes) = table.judges(&there, true);
+    let to = |wish: &Wish| (wish.environment.clone(), wish.lane, names(&wish.wanted).join(" "));
+    assert_eq!(wishes.iter().map(to).collect::<Vec<_>>(), [(production(), Lane::Hotfix, "api".to_owned())]);
+}
+
+#[test]
+fn of_two_that_were_merged_at_once_the_first_one_s_verdict_takes_it_nowhere_as_a_fix() {
+    let mut table = shop();
+    table.history.grow(&sha(2), false, 0);
+    let web = table.brings(Lane::Deploy, &["web"], 2).unwrap();
+    table.history.grow(&sha(3), true, 0);
+    let fix = table.brings(Lane::Hotfix, &["api"], 3).unwrap();
+    // Both are told as of the head that has both.
+    let asked = table.chain.places.get_mut(&staging()).unwrap().asked.as_mut().unwrap();
+    asked.deployment.revision = web.revision.clone();
+    let (_, wishes) = table.judges(&web, true);
+    assert_eq!((wishes.len(), names(&wishes[0].wanted), &wishes[0].note), (1, vec!["api"], &fix.note));
+}
+
+#[test]
+fn of_two_fixes_that_were_bad_together_neither_is_owed() {
+    let mut table = Table::new(&["web", "api"], &GATES.replace("path: s,", "path: s, hold: a test,"));
+    for (n, component) in [(3, "web"), (4, "api")] {
+        table.history.grow(&sha(n), true, 0);
+        table.brings(Lane::Hotfix, &[component], n);
+    }
+    table.config = super::table::config(&["web", "api"], GATES);
+    let (_, wishes) = table.asks_by(Lane::Hotfix, &staging());
+    let both = table.lands(&wishes[0]);
+    table.judges(&both, false);
+    assert_eq!(table.chain.owed, []);
+}
+
+#[test]
 fn a_fix_that_is_alone_new_asks_for_nothing_besides() {
     let mut table = shop();
     table.history.grow(&sha(3), true, 0);
@@ -158,8 +215,9 @@ fn what_is_promoted_goes_as_it_was_verified_without_what_waited() {
     table.judges(&new, true);
     // Nobody can tell what api is in the next.
     table.history.grow(&sha(3), false, 0);
-    let mut next = table.brings(Lane::Deploy, &["web"], 3).unwrap();
-    next.release.remove(&"api".parse().unwrap());
+    let next = table.brings(Lane::Deploy, &["web"], 3).unwrap();
+    let asked = table.chain.places.get_mut(&staging()).unwrap().asked.as_mut().unwrap();
+    asked.deployment.release.remove(&"api".parse().unwrap());
     table.judges(&next, true);
     let waiting = table.chain.places[&production()].waiting.clone().unwrap();
     assert_eq!((names(&waiting.offer.release), waiting.offer.reason), (vec!["web"], BumpReason::Promotion));

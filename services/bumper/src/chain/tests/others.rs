@@ -14,11 +14,14 @@ fn what_a_person_had_written_gets_its_verdict_and_goes_on() {
     let first = table.deploys(&[("web", 1), ("api", 1)]);
     table.judges(&first, true);
     let (_, wishes) = table.offer(&[("web", 2)]);
-    let there = Deployment { release: release(&[("web", 2), ("api", 1)]), changed: Vec::new(), ..first };
+    let there = Deployment { release: release(&[("web", 2), ("api", 1)]), changed: Vec::new(), ..first.clone() };
     let (told, _) = table.step(|step| step.same(&wishes[0], there.clone()));
     let Some((_, Data::ManifestBumped(bumped))) = told.events.first() else { panic!("{told:?}") };
     let bumped = bumped.deployment.clone();
     assert_eq!(bumped.changed, ["web".parse().unwrap()]);
+    // What was there says which of two came later.
+    let was = first.release.values().last().unwrap();
+    assert_eq!(bumped.previous, [("web".parse().unwrap(), format!("{}@{}", was.image, was.digest))].into());
     let (_, promoted) = table.judges(&bumped, true);
     assert_eq!(promoted[0].wanted, release(&[("web", 2), ("api", 1)]));
     // Once it is known, there is nothing to it.

@@ -18,7 +18,7 @@ use runtime::{Config, config::ReleaseMode};
 use super::history::History;
 use crate::{
     chain::{Cause, Facts, Order, Question, Step, Wish, nothing, step::has, waits_for},
-    recall::first_wish,
+    recall::{as_told, first_wish},
     run::Input,
 };
 
@@ -395,14 +395,16 @@ impl World {
     /// What an earlier run of an event wished, as far as a later one can tell.
     fn recalled_wish(&self, delivery: &Delivery, deployment: &Deployment) -> Wish {
         let environment = &deployment.environment;
-        let wish = match &delivery.what {
+        match &delivery.what {
             What::Offer(Offer { reason, lane, author, note, .. }) => {
-                let author = author.clone();
-                Wish::of(environment, Offer { author, ..nothing(*reason, *lane, note.clone()) })
+                let (author, commit) = (author.clone(), deployment.commit.clone());
+                Wish::of(environment, Offer { author, commit, ..nothing(*reason, *lane, note.clone()) })
             }
-            What::Data(data) => first_wish(&input(data), delivery.id, environment, &self.kept),
-        };
-        Wish { commit: deployment.commit.clone(), ..wish }
+            What::Data(data) => {
+                let input = input(data);
+                as_told(&input, first_wish(&input, delivery.id, environment, &self.kept), deployment)
+            }
+        }
     }
 
     fn take(&self, delivery: &Delivery, step: &mut Step<'_>) {

@@ -122,7 +122,8 @@ impl Writer {
             Some(before) => edit::values(&self.tree(&before, &[ask]).await?, ask),
             None => std::collections::BTreeMap::new(),
         };
-        previous.retain(|name, old| values.get(name).is_some_and(|new| new != old));
+        // What others had merged before is not its own.
+        previous.retain(|name, old| ask.wanted.contains_key(name) && values.get(name).is_some_and(|new| new != old));
         let mut changed: Vec<_> = previous.keys().cloned().collect();
         if changed.is_empty() {
             // What was there before is not known any more; what was proposed is.

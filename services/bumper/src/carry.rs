@@ -94,6 +94,7 @@ impl Bumper {
         let others_wait = step.told.events.iter().any(|(_, data)| matches!(data, Data::ReleaseWaiting(_)));
         let is_refused = |answer: &Result<_, Failure>| matches!(answer, Err(Failure::Permanent(_)));
         let has_others = others_wait || !answers.iter().all(|(_, answer)| is_refused(answer));
+        let is_alone = !others_wait && answers.len() == 1;
         for (wish, answer) in answers {
             let (note, answer) = match answer {
                 Err(Failure::Permanent(why)) if has_others => {
@@ -111,7 +112,7 @@ impl Bumper {
                 Became::Else(Answer::Proposed(proposed)) => step.proposed(&Wish { note, ..wish.clone() }, *proposed),
                 Became::Else(Answer::Closed(why)) => step.closed(wish, &why),
                 Became::Else(Answer::OfOthers(why)) => match waits_for_others(before, wish, why) {
-                    Failure::Permanent(why) if has_others => step.refused(wish, &format!("{why:#}")),
+                    Failure::Permanent(why) if !is_alone => step.refused(wish, &format!("{why:#}")),
                     failure => return Err(failure),
                 },
                 Became::Else(Answer::Landed(_) | Answer::Same(_) | Answer::Unforeseen(_)) => {}

@@ -11,7 +11,7 @@ use proto::{
 use runtime::config::{Approval, Environment};
 
 use super::{
-    gate::{Gate, Gates, is_by},
+    gate::{Gate, Gates},
     names,
     step::{Step, left},
     waits::{end, of_nothing, slot},
@@ -214,10 +214,10 @@ impl<'a> Step<'a> {
         Requested { approval, at, approvers, by, not_author }
     }
 
-    /// Takes out who let it in and may not by the rules there are by now.
+    /// Takes out who let it in and may not by the rules there are by now, be they those that people were asked by: there may
+    /// have been others in between.
     pub(super) fn recount(&mut self, name: &EnvironmentName, config: &Environment, waiting: &mut Waiting) {
-        let rules = Gates::rules(config).filter(|rules| !is_by(waiting.requested.as_ref(), rules));
-        let Some(rules) = rules.filter(|_| !waiting.granted.is_empty()) else { return };
+        let Some(rules) = Gates::rules(config).filter(|_| !waiting.granted.is_empty()) else { return };
         let authors = self.authors(&rules, name, &waiting.offer);
         waiting.granted.retain(|by, _| may_grant(&rules, name, by, &authors).is_ok());
     }

@@ -47,3 +47,24 @@ fn what_waited_goes_over_nothing_newer_with_what_comes_later() {
     }
     world.settles();
 }
+
+/// An author approves while the rules let them, and then those rules are back that do not.
+#[test]
+fn who_approved_between_two_rules_is_asked_again_by_the_last() {
+    let mut world = World::new(2, CONFIGS[3], FAST_PATHS[0], "apart");
+    let deliver = |which| Op::Deliver { which, fault: 0 };
+    for op in [
+        Op::Configure,
+        Op::Offer { bad: 0, alone: false, hotfix: false, merges: 0 },
+        Op::Hold { environment: 1, held: true },
+        deliver(0),
+        Op::Configure,
+        Op::Answer { which: 0, who: 2, yes: true },
+        deliver(0),
+        deliver(1),
+        Op::Configure,
+    ] {
+        world.happens(&op);
+    }
+    world.settles();
+}

@@ -8,7 +8,7 @@ use runtime::config::{Environment, Rollback};
 
 use super::{
     names,
-    step::Step,
+    step::{Step, has},
     verified::{is_healthy, well},
 };
 
@@ -18,10 +18,10 @@ impl Step<'_> {
     pub(crate) fn judged(&mut self, report: &HealthReported, is_older: bool, stood: &Release) {
         let mut report = report.clone();
         names::deployment(self.app, &mut report.deployment);
-        // Several that were merged before anybody looked are of one revision, and have one verdict.
+        // Several that were merged before anybody looked are of one revision and release, and have one verdict.
         let known = self.chain.place(&report.deployment.environment).and_then(|place| place.asked.as_ref());
-        if let Some(known) = known.filter(|known| known.deployment.revision == report.deployment.revision) {
-            report.deployment = known.deployment.clone();
+        if let Some(known) = known.map(|known| &known.deployment).filter(|known| is_one(known, &report.deployment)) {
+            report.deployment = known.clone();
         }
         let (report, deployment) = (&report, &report.deployment);
         let name = &deployment.environment;
@@ -193,6 +193,10 @@ impl Step<'_> {
         }
         self.owe_no_more(bad, &brought);
     }
+}
+
+fn is_one(one: &Deployment, other: &Deployment) -> bool {
+    one.revision == other.revision && has(&one.release, &other.release) && has(&other.release, &one.release)
 }
 
 /// What of the good release is not what the bad one has.

@@ -113,10 +113,11 @@ fn a_fix_goes_past_what_is_not_healthy_everywhere_yet() {
 fn of_two_that_were_merged_at_once_the_first_one_s_verdict_takes_it_nowhere_as_a_fix() {
     let mut table = shop();
     table.history.grow(&sha(2), false, 0);
-    let web = table.brings(Lane::Deploy, &["web"], 2).unwrap();
+    let mut web = table.brings(Lane::Deploy, &["web"], 2).unwrap();
     table.history.grow(&sha(3), true, 0);
     let fix = table.brings(Lane::Hotfix, &["api"], 3).unwrap();
     // Both are told as of the head that has both.
+    web.release.clone_from(&fix.release);
     let asked = table.chain.places.get_mut(&staging()).unwrap().asked.as_mut().unwrap();
     asked.deployment.revision = web.revision.clone();
     let (_, wishes) = table.judges(&web, true);
@@ -215,9 +216,8 @@ fn what_is_promoted_goes_as_it_was_verified_without_what_waited() {
     table.judges(&new, true);
     // Nobody can tell what api is in the next.
     table.history.grow(&sha(3), false, 0);
-    let next = table.brings(Lane::Deploy, &["web"], 3).unwrap();
-    let asked = table.chain.places.get_mut(&staging()).unwrap().asked.as_mut().unwrap();
-    asked.deployment.release.remove(&"api".parse().unwrap());
+    let mut next = table.brings(Lane::Deploy, &["web"], 3).unwrap();
+    next.release.remove(&"api".parse().unwrap());
     table.judges(&next, true);
     let waiting = table.chain.places[&production()].waiting.clone().unwrap();
     assert_eq!((names(&waiting.offer.release), waiting.offer.reason), (vec!["web"], BumpReason::Promotion));

@@ -5,7 +5,7 @@ use ledger::Offer;
 use proto::{ComponentName, Lane, Release, ReleasedImage};
 use runtime::config::ReleaseMode;
 
-use super::step::Step;
+use super::step::{Step, holds};
 
 impl Step<'_> {
     /// A release that is healthy in the environment before, as the offers that it is to those after it; `changed` is what
@@ -19,9 +19,7 @@ impl Step<'_> {
         let is_owed =
             |image: &ReleasedImage| self.chain.owed.iter().any(|fix| image.commit.as_ref() == Some(&fix.commit));
         let is_of_a_fix = |name: &ComponentName, image: &ReleasedImage| changed.contains(name) || is_owed(image);
-        let is_there = |name: &ComponentName, image: &ReleasedImage| {
-            running.and_then(|running| running.get(name)).is_some_and(|there| there.digest == image.digest)
-        };
+        let is_there = |name, image| running.is_some_and(|running| holds(running, name, image));
         let mut fix = offer.clone();
         fix.release.retain(|name, image| is_of_a_fix(name, image));
         let beside = offer.release.iter().find(|(name, image)| !is_of_a_fix(name, image) && !is_there(name, image));

@@ -9,7 +9,7 @@ use runtime::config::Environment;
 
 use super::{
     gate::{Gate, Wait},
-    step::{Step, Wish, has},
+    step::{Step, Wish, is_same},
     waits::{end_of, slot},
 };
 
@@ -69,8 +69,7 @@ impl Step<'_> {
     pub(crate) fn proposed(&mut self, wish: &Wish, proposed: Proposed) {
         let name = &wish.environment;
         let known = self.slot_of(wish).take();
-        let same =
-            |waiting: &Waiting| has(&waiting.offer.release, &wish.wanted) && has(&wish.wanted, &waiting.offer.release);
+        let same = |waiting: &Waiting| is_same(&waiting.offer.release, &wish.wanted);
         if let Some(waiting) = known.as_ref().filter(|w| same(w) && w.proposed.as_ref() == Some(&proposed)) {
             if waiting.id == self.cause.id {
                 self.told.comes_again = Some(Wait { waits_for: proposed.waits_for, at_least: LOOK });
@@ -125,7 +124,7 @@ impl Step<'_> {
     /// The pull request that stands for a wish already.
     pub(crate) fn standing(&self, wish: &Wish) -> Option<Proposed> {
         let slot = wish.slot_in(self.chain.place(&wish.environment)?);
-        slot.filter(|waiting| has(&waiting.offer.release, &wish.wanted) && has(&wish.wanted, &waiting.offer.release))
+        slot.filter(|waiting| is_same(&waiting.offer.release, &wish.wanted))
             .and_then(|waiting| waiting.proposed.clone())
     }
 

@@ -176,12 +176,9 @@ impl<'a> Step<'a> {
     /// had been asked for: it gets its verdict, and goes on from there or is taken back.
     pub(crate) fn same(&mut self, wish: &Wish, mut there: Deployment) {
         let asked = self.chain.place(&wish.environment).and_then(|place| place.asked.as_ref());
-        let is_in = |release: &Release, name: &ComponentName, image: &ReleasedImage| {
-            release.get(name).is_some_and(|known| known.digest == image.digest)
-        };
-        let is_known = |name, image| asked.is_some_and(|asked| is_in(&asked.deployment.release, name, image));
+        let is_known = |name, image| asked.is_some_and(|asked| holds(&asked.deployment.release, name, image));
         let others =
-            wish.wanted.iter().filter(|(name, image)| is_in(&there.release, name, image) && !is_known(name, image));
+            wish.wanted.iter().filter(|(name, image)| holds(&there.release, name, image) && !is_known(name, image));
         there.changed = others.map(|(name, _)| name.clone()).collect();
         let known = |name: &ComponentName| asked?.deployment.release.get(name);
         let replaced = there.changed.iter().filter_map(|name| Some((name.clone(), known(name)?)));
@@ -347,7 +344,17 @@ pub(super) fn is_bad(asked: &Asked) -> bool {
 
 /// Whether all of the wanted images are what this release has.
 pub(super) fn has(release: &Release, wanted: &Release) -> bool {
-    wanted.iter().all(|(name, wanted)| release.get(name).is_some_and(|released| released.digest == wanted.digest))
+    wanted.iter().all(|(name, wanted)| holds(release, name, wanted))
+}
+
+/// Whether a release has this very image of a component.
+pub(super) fn holds(release: &Release, name: &ComponentName, image: &ReleasedImage) -> bool {
+    release.get(name).is_some_and(|held| held.digest == image.digest)
+}
+
+/// Whether two releases have the same images, neither more than the other.
+pub(super) fn is_same(one: &Release, other: &Release) -> bool {
+    has(one, other) && has(other, one)
 }
 
 pub(super) fn left(name: &EnvironmentName, why: &str) -> String {

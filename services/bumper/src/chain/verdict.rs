@@ -8,7 +8,7 @@ use runtime::config::{Environment, Rollback};
 
 use super::{
     names,
-    step::{Step, has},
+    step::{Step, is_same},
     verified::{is_healthy, well},
 };
 
@@ -196,7 +196,7 @@ impl Step<'_> {
 }
 
 fn is_one(one: &Deployment, other: &Deployment) -> bool {
-    one.revision == other.revision && has(&one.release, &other.release) && has(&other.release, &one.release)
+    one.revision == other.revision && is_same(&one.release, &other.release)
 }
 
 /// What of the good release is not what the bad one has.

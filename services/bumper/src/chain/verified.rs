@@ -11,7 +11,7 @@ use runtime::config::Environment;
 
 use super::{
     gate::{Gates, PEOPLE, Wait, human, signed},
-    step::{Step, has, is_bad},
+    step::{Step, has, is_bad, is_same},
 };
 
 impl Gates<'_> {
@@ -59,8 +59,7 @@ impl Step<'_> {
     /// What an environment was asked for is found healthy.
     pub(super) fn found_healthy(&mut self, verified: &Deployment) {
         let place = self.place(&verified.environment);
-        let same =
-            |known: &Deployment| has(&known.release, &verified.release) && has(&verified.release, &known.release);
+        let same = |known: &Deployment| is_same(&known.release, &verified.release);
         if !place.healthy.as_ref().is_some_and(same) {
             place.soaked = SignedDuration::ZERO;
         }
@@ -101,8 +100,8 @@ impl Step<'_> {
 /// Whether an environment was last healthy with a release, and has not been found unhealthy with it since. Of a part of
 /// what is unhealthy nobody can tell whether it is that.
 pub(super) fn is_healthy(place: &Place, release: &Release) -> bool {
-    let is_all = |all: &Release| has(all, release) && has(release, all);
-    let is_bad = place.asked.as_ref().is_some_and(|asked| is_bad(asked) && is_all(&asked.deployment.release));
+    let is_it = |asked: &Asked| is_same(&asked.deployment.release, release);
+    let is_bad = place.asked.as_ref().is_some_and(|asked| is_bad(asked) && is_it(asked));
     !is_bad && place.healthy.as_ref().is_some_and(|healthy| has(&healthy.release, release))
 }
 

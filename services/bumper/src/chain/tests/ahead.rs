@@ -1,6 +1,6 @@
 //! What goes ahead by the fast path, beside what waits at the gates.
 
-use proto::{BumpReason, ComponentName, EnvironmentName, HealthReported, Lane, Release};
+use proto::{BumpReason, ComponentName, Deployment, EnvironmentName, HealthReported, Lane, Release};
 
 use super::{
     table::{Table, staging},
@@ -32,6 +32,19 @@ fn shop() -> Table {
     let there = table.lands(&wishes[0]);
     table.judges(&there, true);
     table
+}
+
+/// Two fixes that waited together, and were let in as one deployment.
+fn two_fixes_at_once() -> (Table, Deployment) {
+    let mut table = Table::new(&["web", "api"], &GATES.replace("path: s,", "path: s, hold: a test,"));
+    for (n, component) in [(3, "web"), (4, "api")] {
+        table.history.grow(&sha(n), true, 0);
+        assert_eq!(table.brings(Lane::Hotfix, &[component], n), None);
+    }
+    table.config = super::table::config(&["web", "api"], GATES);
+    let (_, wishes) = table.asks_by(Lane::Hotfix, &staging());
+    let both = table.lands(&wishes[0]);
+    (table, both)
 }
 
 #[test]
@@ -126,14 +139,7 @@ fn of_two_that_were_merged_at_once_the_first_one_s_verdict_takes_it_nowhere_as_a
 
 #[test]
 fn of_two_fixes_that_were_bad_together_neither_is_owed() {
-    let mut table = Table::new(&["web", "api"], &GATES.replace("path: s,", "path: s, hold: a test,"));
-    for (n, component) in [(3, "web"), (4, "api")] {
-        table.history.grow(&sha(n), true, 0);
-        table.brings(Lane::Hotfix, &[component], n);
-    }
-    table.config = super::table::config(&["web", "api"], GATES);
-    let (_, wishes) = table.asks_by(Lane::Hotfix, &staging());
-    let both = table.lands(&wishes[0]);
+    let (mut table, both) = two_fixes_at_once();
     table.judges(&both, false);
     assert_eq!(table.chain.owed, []);
 }
@@ -161,14 +167,7 @@ fn a_fix_that_another_overtook_before_its_verdict_goes_ahead_with_that() {
 
 #[test]
 fn each_of_two_fixes_that_waited_together_is_owed() {
-    let mut table = Table::new(&["web", "api"], &GATES.replace("path: s,", "path: s, hold: a test,"));
-    for (n, component) in [(3, "web"), (4, "api")] {
-        table.history.grow(&sha(n), true, 0);
-        assert_eq!(table.brings(Lane::Hotfix, &[component], n), None);
-    }
-    table.config = super::table::config(&["web", "api"], GATES);
-    let (_, wishes) = table.asks_by(Lane::Hotfix, &staging());
-    table.lands(&wishes[0]);
+    let (mut table, _) = two_fixes_at_once();
     let owed: Vec<_> = table.chain.owed.iter().map(|owed| (owed.commit.clone(), owed.note.as_deref())).collect();
     assert_eq!(owed, [(sha(3), None), (sha(4), Some("change 4"))]);
     // So the deploy branch's next of either waits for it.
